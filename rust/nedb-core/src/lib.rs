@@ -10,6 +10,13 @@ mod hash;
 mod instant;
 mod json;
 mod limits;
+mod document;
+mod fold;
+mod log;
+mod op;
+mod snapshot;
+mod store;
+mod views;
 
 pub use clock::{Clock, ManualClock, SystemClock};
 pub use error::{Error, ErrorCode, QueryPosition, Result};

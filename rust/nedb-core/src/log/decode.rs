@@ -10,16 +10,14 @@
 
 use crate::document::legacy_stored;
 use crate::hash::ChainHasher;
-use crate::instant::{Bound, Instant};
+use crate::instant::{self, Bound, Instant};
 use crate::json::{
-    canonicalize_legacy, elements, is_canonical_within, legacy_document, members, string_text,
+    canonicalize_legacy, elements, is_canonical, legacy_document, members, string_text,
 };
-use crate::limits::{LINE_BYTES_MAX, NESTING_DEPTH_MAX};
+use crate::limits::LINE_BYTES_MAX;
 use crate::op::{Item, Items, Nonce, Op, OpKind, Put, Seq, TextPlace, kind};
 use std::borrow::Cow;
 
-/// Depth that a line adds around a document: the line, its payload, the items of a transaction, an item.
-const LINE_NESTING_DEPTH: usize = 8;
 
 /// Why a line is not an op of the chain.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -74,7 +72,7 @@ pub(crate) fn normalize(line: &[u8]) -> Result<Normalized<'_>, Fault> {
     if text.starts_with("{\"enc\":") || text.starts_with("{\"ct\":") {
         return Err(Fault::Encrypted);
     }
-    if !text.starts_with('{') || !is_canonical_within(text, NESTING_DEPTH_MAX + LINE_NESTING_DEPTH) {
+    if !text.starts_with('{') || !is_canonical(text) {
         return Err(Fault::form("it is no canonical JSON object"));
     }
     Ok(Normalized { text: Cow::Borrowed(text), is_legacy: false })
@@ -275,10 +273,10 @@ impl Times {
             match key {
                 // A 1.x bound that is no date counts as absent.
                 "_valid_from" => {
-                    times.valid_from = string_text(value).and_then(|date| Instant::parse(&date, Bound::From));
+                    times.valid_from = string_text(value).and_then(|date| instant::parse(&date, Bound::From));
                 }
                 "_valid_to" => {
-                    times.valid_to = string_text(value).and_then(|date| Instant::parse(&date, Bound::To));
+                    times.valid_to = string_text(value).and_then(|date| instant::parse(&date, Bound::To));
                 }
                 "_expires_at" => times.expires_at = value.parse().ok(),
                 _ if key.starts_with(|first: char| first > '_') => break,

@@ -244,7 +244,7 @@ impl Run {
     }
 }
 
-fn check_line(line: &[u8], run: &Run) -> Result<CheckedLine, Fault> {
+fn check_line(line: &[u8], run: &Run) -> std::result::Result<CheckedLine, Fault> {
     let normalized = normalize(line)?;
     let fields = Fields::split(&normalized)?;
     if !fields.has_right_hash() {

@@ -182,6 +182,11 @@ impl Documents {
         self.get(collection).map_or(0, |collection| collection.live.live_count())
     }
 
+    /// Returns how many documents there are, or ever were.
+    pub fn document_count(&self, collection: CollectionId) -> DocumentId {
+        self.get(collection).map_or(0, |collection| collection.ids.count())
+    }
+
     /// Returns a document's number.
     pub fn document(&self, collection: CollectionId, id: &str) -> Option<DocumentId> {
         self.get(collection)?.ids.find(id)

@@ -32,6 +32,11 @@ impl Expiry {
         }
     }
 
+    /// Tells whether nothing ever goes.
+    pub fn is_empty(&self) -> bool {
+        self.ends.is_empty()
+    }
+
     /// Returns the documents whose end is not after `now_seconds`, soonest first.
     pub fn due(&self, now_seconds: f64) -> impl Iterator<Item = Name> {
         let now = in_order(now_seconds);

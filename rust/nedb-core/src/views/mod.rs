@@ -10,6 +10,7 @@
 //! | `clients` | the last nonce of each client; every idempotency key |
 //! | `expiry` | which documents go when |
 //! | `index/` | eq, ordered and full-text indexes, at HEAD and at every seq before |
+//! | `state` | the views beside the log that they were folded from |
 //! | `live_list` | an ordered list whose dead entries are dropped in bulk |
 //! | `names` | strings as small numbers |
 
@@ -21,17 +22,19 @@ pub(crate) mod index;
 mod live_list;
 mod names;
 mod relations;
+mod state;
 
 use crate::op::Seq;
 
 pub(crate) use causes::Causes;
 pub(crate) use clients::Clients;
 pub(crate) use documents::{
-    CollectionId, DocumentId, Documents, LifeId, NO_END, Put as DocumentPut, Version, VersionId,
+    CollectionId, DocumentId, Documents, Life, LifeId, NO_END, Put as DocumentPut, Version, VersionId,
 };
 pub(crate) use expiry::Expiry;
 pub(crate) use index::Indexes;
 pub(crate) use relations::Relations;
+pub(crate) use state::State;
 
 /// All views, at one seq.
 #[derive(Debug)]
