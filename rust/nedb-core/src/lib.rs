@@ -10,8 +10,10 @@ mod hash;
 mod instant;
 mod json;
 mod limits;
+mod query;
 
 pub use clock::{Clock, ManualClock, SystemClock};
 pub use error::{Error, ErrorCode, QueryPosition, Result};
 pub use hash::ZERO_HASH;
 pub use json::{Path, Value};
+pub use query::Params;
