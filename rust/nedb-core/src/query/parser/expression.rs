@@ -85,39 +85,34 @@ impl Cursor<'_> {
         if self.take_keyword(Keyword::Is)? {
             let negated = self.take_keyword(Keyword::Not)?;
             self.expect_keyword(Keyword::Null)?;
-            return Ok(negate_if(negated, Expression::IsNull(Box::new(operand))));
+            let condition = Expression::IsNull(Box::new(operand));
+            return Ok(if negated { negate(condition) } else { condition });
         }
-        let negated = self.take_keyword(Keyword::Not)?;
+        if self.take_keyword(Keyword::Not)? {
+            return Ok(negate(self.predicate(operand, "IN, LIKE, BETWEEN or CONTAINS")?));
+        }
+        self.predicate(operand, "a comparison (= != < <= > >= IN LIKE BETWEEN IS CONTAINS)")
+    }
+
+    /// Takes IN, LIKE, BETWEEN or CONTAINS and what stands on its right: values only.
+    fn predicate(&mut self, operand: Expression, expected: &str) -> Result<Expression> {
         let operand = Box::new(operand);
-        let condition = match self.keyword() {
-            Some(Keyword::In) => {
-                self.advance()?;
-                Expression::In { operand, values: self.list()? }
-            }
-            Some(Keyword::Like) => {
-                self.advance()?;
-                Expression::Like { operand, pattern: self.string("a pattern in quotes")? }
-            }
-            Some(Keyword::Between) => {
-                self.advance()?;
-                let low = self.value()?;
-                self.expect_keyword(Keyword::And)?;
-                Expression::Between { operand, low, high: self.value()? }
-            }
-            Some(Keyword::Contains) => {
-                self.advance()?;
-                Expression::Contains { operand, value: self.value()? }
-            }
-            _ if negated => {
-                let expected = "IN, LIKE, BETWEEN or CONTAINS";
-                return Err(self.unexpected_word(expected, &OPERATORS));
-            }
-            _ => {
-                let expected = "a comparison (= != < <= > >= IN LIKE BETWEEN IS CONTAINS)";
-                return Err(self.unexpected_word(expected, &OPERATORS));
-            }
-        };
-        Ok(negate_if(negated, condition))
+        if self.take_keyword(Keyword::In)? {
+            return Ok(Expression::In { operand, values: self.list()? });
+        }
+        if self.take_keyword(Keyword::Like)? {
+            let pattern = self.string("a pattern in quotes")?;
+            return Ok(Expression::Like { operand, pattern });
+        }
+        if self.take_keyword(Keyword::Between)? {
+            let low = self.value()?;
+            self.expect_keyword(Keyword::And)?;
+            return Ok(Expression::Between { operand, low, high: self.value()? });
+        }
+        if self.take_keyword(Keyword::Contains)? {
+            return Ok(Expression::Contains { operand, value: self.value()? });
+        }
+        Err(self.unexpected_word(expected, &OPERATORS))
     }
 
     /// Refuses `1 < a < 5`, which reads as mathematics and would compare a truth value.
@@ -191,9 +186,4 @@ fn too_many(count: usize) -> Error {
 /// Turns a condition into its opposite.
 fn negate(condition: Expression) -> Expression {
     Expression::Not(Box::new(condition))
-}
-
-/// Turns a condition into its opposite, if asked to.
-fn negate_if(negated: bool, condition: Expression) -> Expression {
-    if negated { negate(condition) } else { condition }
 }
