@@ -413,51 +413,50 @@ fn parameters_have_names_too() {
     );
 }
 
+/// Queries, parameters that do not fit them, and what is said about it.
+const WRONG_PARAMETERS: &[(&str, &str, &str)] = &[
+    ("FROM t WHERE a = $2", "[1]", "parameter $2 has no value: 1 given (line 1, column 18)"),
+    ("FROM t WHERE a = $x", "{}", "parameter $x has no value under that name (line 1, column 18)"),
+    (
+        "FROM t WHERE a = $x",
+        "[1]",
+        "parameter $x has no value: parameters were given by position, not by name (line 1, column 18)",
+    ),
+    (
+        "FROM t WHERE a = $1",
+        "null",
+        "parameter $1 has no value: no parameters were given (line 1, column 18)",
+    ),
+    (
+        "FROM t LIMIT $1",
+        "[\"5\"]",
+        "expected a whole number of 0 or more, found the parameter $1, which is a string (line 1, column 14)",
+    ),
+    (
+        "FROM t LIMIT $1",
+        "[-5]",
+        "expected a whole number of 0 or more, found the parameter $1, which is negative (line 1, column 14)",
+    ),
+    (
+        "FROM t LIMIT $1",
+        "[5.5]",
+        "expected a whole number of 0 or more, found the parameter $1, which is no whole number (line 1, column 14)",
+    ),
+    (
+        "FROM t WHERE a IN $1",
+        "[5]",
+        "expected an array or \"(\" after IN, found the parameter $1, which is a whole number (line 1, column 19)",
+    ),
+    (
+        "FROM t WHERE a LIKE $1",
+        "[null]",
+        "expected a pattern in quotes, found the parameter $1, which is null (line 1, column 21)",
+    ),
+];
+
 #[test]
 fn a_parameter_without_value_or_of_the_wrong_type_is_an_error_at_its_place() {
-    for (nql, given, expected) in [
-        ("FROM t WHERE a = $2", "[1]", "parameter $2 has no value: 1 given (line 1, column 18)"),
-        (
-            "FROM t WHERE a = $x",
-            "{}",
-            "parameter $x has no value under that name (line 1, column 18)",
-        ),
-        (
-            "FROM t WHERE a = $x",
-            "[1]",
-            "parameter $x has no value: parameters were given by position, not by name (line 1, column 18)",
-        ),
-        (
-            "FROM t WHERE a = $1",
-            "null",
-            "parameter $1 has no value: no parameters were given (line 1, column 18)",
-        ),
-        (
-            "FROM t LIMIT $1",
-            "[\"5\"]",
-            "expected a whole number of 0 or more, found the parameter $1, which is a string (line 1, column 14)",
-        ),
-        (
-            "FROM t LIMIT $1",
-            "[-5]",
-            "expected a whole number of 0 or more, found the parameter $1, which is negative (line 1, column 14)",
-        ),
-        (
-            "FROM t LIMIT $1",
-            "[5.5]",
-            "expected a whole number of 0 or more, found the parameter $1, which is no whole number (line 1, column 14)",
-        ),
-        (
-            "FROM t WHERE a IN $1",
-            "[5]",
-            "expected an array or \"(\" after IN, found the parameter $1, which is a whole number (line 1, column 19)",
-        ),
-        (
-            "FROM t WHERE a LIKE $1",
-            "[null]",
-            "expected a pattern in quotes, found the parameter $1, which is null (line 1, column 21)",
-        ),
-    ] {
+    for &(nql, given, expected) in WRONG_PARAMETERS {
         let error = error_with(nql, &params(given));
         assert_eq!((error.code(), error.message()), (ErrorCode::NqlError, expected), "{nql}");
     }
@@ -465,141 +464,141 @@ fn a_parameter_without_value_or_of_the_wrong_type_is_an_error_at_its_place() {
 
 // ---- errors ----
 
+/// Wrong queries, and what is said about them.
+const WRONG_QUERIES: &[(&str, &str)] = &[
+    (
+        "FROM users WHERE status = ",
+        "expected a value after \"=\", found end of query (line 1, column 27)",
+    ),
+    ("", "expected FROM (or EXPLAIN FROM), found end of query (line 1, column 1)"),
+    (
+        "FORM users",
+        "expected FROM (or EXPLAIN FROM), found \"FORM\"; did you mean FROM? (line 1, column 1)",
+    ),
+    ("FROM", "expected a collection after \"FROM\", found end of query (line 1, column 5)"),
+    (
+        "FROM 'users'",
+        "expected a collection after \"FROM\", found the string 'users' (line 1, column 6)",
+    ),
+    (
+        "FROM users WEHRE a = 1",
+        "expected a clause (such as WHERE, ORDER BY or LIMIT) or the end after \"users\", found \"WEHRE\"; did you mean WHERE? (line 1, column 12)",
+    ),
+    (
+        "FROM users\nWHERE a = 1\n  ADN b = 2",
+        "expected AND, OR, another clause or the end after the number 1, found \"ADN\"; did you mean AND? (line 3, column 3)",
+    ),
+    ("FROM users ORDER age", "expected BY after \"ORDER\", found \"age\" (line 1, column 18)"),
+    (
+        "FROM users WHERE a LIEK 'x'",
+        "expected a comparison (= != < <= > >= IN LIKE BETWEEN IS CONTAINS) after \"a\", found \"LIEK\"; did you mean LIKE? (line 1, column 20)",
+    ),
+    (
+        "FROM users WHERE a NOT 5",
+        "expected IN, LIKE, BETWEEN or CONTAINS after \"NOT\", found the number 5 (line 1, column 24)",
+    ),
+    (
+        "FROM users WHERE a = LIMIT 5",
+        "expected AND, OR, another clause or the end after \"LIMIT\", found the number 5; \"LIMIT\" was read as a name here (line 1, column 28)",
+    ),
+    (
+        "FROM users WHERE 1 < a < 5",
+        "comparisons cannot be chained: join them with AND, or use BETWEEN (line 1, column 24)",
+    ),
+    (
+        "FROM users WHERE (a = 1",
+        "expected AND, OR or \")\" after the number 1, found end of query (line 1, column 24)",
+    ),
+    (
+        "FROM users WHERE a = 1)",
+        "expected AND, OR, another clause or the end after the number 1, found \")\" (line 1, column 23)",
+    ),
+    (
+        "FROM users WHERE",
+        "expected a condition after \"WHERE\", found end of query (line 1, column 17)",
+    ),
+    (
+        "FROM users WHERE a IN (x)",
+        "expected a value (a string is in quotes) after \"(\", found \"x\" (line 1, column 24)",
+    ),
+    ("FROM users WHERE a IN (1,)", "expected a value after \",\", found \")\" (line 1, column 26)"),
+    (
+        "FROM users WHERE a IN 1",
+        "expected \"(\" or a parameter that is an array after \"IN\", found the number 1 (line 1, column 23)",
+    ),
+    (
+        "FROM users WHERE a = 'it''s'",
+        "expected AND, OR, another clause or the end after the string 'it', found the string 's'; inside a string, a quote is written \\\" or \\' (line 1, column 26)",
+    ),
+    (
+        "FROM users LIMIT 5 WHERE a = 1 LIMIT 6",
+        "LIMIT is here a second time; a query takes it once (line 1, column 32)",
+    ),
+    (
+        "FROM users AS OF 1 AS OF 2",
+        "AS OF is here a second time; a query takes it once (line 1, column 20)",
+    ),
+    (
+        "FROM users COUNT GROUP BY a SUM b",
+        "a list of aggregates is here a second time; a query takes it once (line 1, column 29)",
+    ),
+    (
+        "FROM users HAVING a = 1",
+        "HAVING needs GROUP BY or an aggregate; documents are filtered by WHERE (line 1, column 12)",
+    ),
+    (
+        "FROM users LIMIT -1",
+        "expected a whole number of 0 or more, found the number -1 (line 1, column 18)",
+    ),
+    (
+        "FROM users LIMIT 1.5",
+        "expected a whole number of 0 or more, found the number 1.5 (line 1, column 18)",
+    ),
+    (
+        "FROM users OFFSET x",
+        "expected a whole number of 0 or more after \"OFFSET\", found \"x\" (line 1, column 19)",
+    ),
+    (
+        "FROM users AS OF 1.5",
+        "expected a seq (a whole number), found the number 1.5 (line 1, column 18)",
+    ),
+    (
+        "FROM users TRACE friends",
+        "expected caused_by after \"TRACE\", found \"friends\" (line 1, column 18)",
+    ),
+    ("FROM users GROUP BY a, a", "\"a\" is in its list already (line 1, column 24)"),
+    ("FROM users SUM a.b, SUM a.b", "\"SUM a.b\" is in its list already (line 1, column 21)"),
+    ("FROM users COUNT, COUNT", "\"COUNT\" is in its list already (line 1, column 19)"),
+    (
+        "FROM users COUNT,",
+        "expected COUNT, SUM, AVG, MIN or MAX after \",\", found end of query (line 1, column 18)",
+    ),
+    (
+        "FROM users SEARCH 'x' IN ()",
+        "expected a field after \"(\", found \")\" (line 1, column 27)",
+    ),
+    (
+        "FROM users SEARCH rust",
+        "expected a text in quotes after \"SEARCH\", found \"rust\" (line 1, column 19)",
+    ),
+    (
+        "FROM users VALID AS OF 2024",
+        "expected a date in quotes, found the number 2024 (line 1, column 24)",
+    ),
+    (
+        "FROM users VALID AS OF 'soon'",
+        "expected a date of ISO 8601, such as \"2024-02-15\" or \"2024-02-15T08:30:00Z\", found the string 'soon' (line 1, column 24)",
+    ),
+    (
+        "FROM users VALID AS OF '2024-02-30'",
+        "expected a date of ISO 8601, such as \"2024-02-15\" or \"2024-02-15T08:30:00Z\", found the string '2024-02-30' (line 1, column 24)",
+    ),
+    ("FROM é🦀 WHERE", "unexpected character '🦀' (line 1, column 7)"),
+];
+
 #[test]
 fn errors_say_what_was_expected_and_what_was_found_where() {
-    for (nql, expected) in [
-        (
-            "FROM users WHERE status = ",
-            "expected a value after \"=\", found end of query (line 1, column 27)",
-        ),
-        ("", "expected FROM (or EXPLAIN FROM), found end of query (line 1, column 1)"),
-        (
-            "FORM users",
-            "expected FROM (or EXPLAIN FROM), found \"FORM\"; did you mean FROM? (line 1, column 1)",
-        ),
-        ("FROM", "expected a collection after \"FROM\", found end of query (line 1, column 5)"),
-        (
-            "FROM 'users'",
-            "expected a collection after \"FROM\", found the string 'users' (line 1, column 6)",
-        ),
-        (
-            "FROM users WEHRE a = 1",
-            "expected a clause (such as WHERE, ORDER BY or LIMIT) or the end after \"users\", found \"WEHRE\"; did you mean WHERE? (line 1, column 12)",
-        ),
-        (
-            "FROM users\nWHERE a = 1\n  ADN b = 2",
-            "expected AND, OR, another clause or the end after the number 1, found \"ADN\"; did you mean AND? (line 3, column 3)",
-        ),
-        ("FROM users ORDER age", "expected BY after \"ORDER\", found \"age\" (line 1, column 18)"),
-        (
-            "FROM users WHERE a LIEK 'x'",
-            "expected a comparison (= != < <= > >= IN LIKE BETWEEN IS CONTAINS) after \"a\", found \"LIEK\"; did you mean LIKE? (line 1, column 20)",
-        ),
-        (
-            "FROM users WHERE a NOT 5",
-            "expected IN, LIKE, BETWEEN or CONTAINS after \"NOT\", found the number 5 (line 1, column 24)",
-        ),
-        (
-            "FROM users WHERE a = LIMIT 5",
-            "expected AND, OR, another clause or the end after \"LIMIT\", found the number 5; \"LIMIT\" was read as a name here (line 1, column 28)",
-        ),
-        (
-            "FROM users WHERE 1 < a < 5",
-            "comparisons cannot be chained: join them with AND, or use BETWEEN (line 1, column 24)",
-        ),
-        (
-            "FROM users WHERE (a = 1",
-            "expected AND, OR or \")\" after the number 1, found end of query (line 1, column 24)",
-        ),
-        (
-            "FROM users WHERE a = 1)",
-            "expected AND, OR, another clause or the end after the number 1, found \")\" (line 1, column 23)",
-        ),
-        (
-            "FROM users WHERE",
-            "expected a condition after \"WHERE\", found end of query (line 1, column 17)",
-        ),
-        (
-            "FROM users WHERE a IN (x)",
-            "expected a value (a string is in quotes) after \"(\", found \"x\" (line 1, column 24)",
-        ),
-        (
-            "FROM users WHERE a IN (1,)",
-            "expected a value after \",\", found \")\" (line 1, column 26)",
-        ),
-        (
-            "FROM users WHERE a IN 1",
-            "expected \"(\" or a parameter that is an array after \"IN\", found the number 1 (line 1, column 23)",
-        ),
-        (
-            "FROM users WHERE a = 'it''s'",
-            "expected AND, OR, another clause or the end after the string 'it', found the string 's'; inside a string, a quote is written \\\" or \\' (line 1, column 26)",
-        ),
-        (
-            "FROM users LIMIT 5 WHERE a = 1 LIMIT 6",
-            "LIMIT is here a second time; a query takes it once (line 1, column 32)",
-        ),
-        (
-            "FROM users AS OF 1 AS OF 2",
-            "AS OF is here a second time; a query takes it once (line 1, column 20)",
-        ),
-        (
-            "FROM users COUNT GROUP BY a SUM b",
-            "a list of aggregates is here a second time; a query takes it once (line 1, column 29)",
-        ),
-        (
-            "FROM users HAVING a = 1",
-            "HAVING needs GROUP BY or an aggregate; documents are filtered by WHERE (line 1, column 12)",
-        ),
-        (
-            "FROM users LIMIT -1",
-            "expected a whole number of 0 or more, found the number -1 (line 1, column 18)",
-        ),
-        (
-            "FROM users LIMIT 1.5",
-            "expected a whole number of 0 or more, found the number 1.5 (line 1, column 18)",
-        ),
-        (
-            "FROM users OFFSET x",
-            "expected a whole number of 0 or more after \"OFFSET\", found \"x\" (line 1, column 19)",
-        ),
-        (
-            "FROM users AS OF 1.5",
-            "expected a seq (a whole number), found the number 1.5 (line 1, column 18)",
-        ),
-        (
-            "FROM users TRACE friends",
-            "expected caused_by after \"TRACE\", found \"friends\" (line 1, column 18)",
-        ),
-        ("FROM users GROUP BY a, a", "\"a\" is in its list already (line 1, column 24)"),
-        ("FROM users SUM a.b, SUM a.b", "\"SUM a.b\" is in its list already (line 1, column 21)"),
-        ("FROM users COUNT, COUNT", "\"COUNT\" is in its list already (line 1, column 19)"),
-        (
-            "FROM users COUNT,",
-            "expected COUNT, SUM, AVG, MIN or MAX after \",\", found end of query (line 1, column 18)",
-        ),
-        (
-            "FROM users SEARCH 'x' IN ()",
-            "expected a field after \"(\", found \")\" (line 1, column 27)",
-        ),
-        (
-            "FROM users SEARCH rust",
-            "expected a text in quotes after \"SEARCH\", found \"rust\" (line 1, column 19)",
-        ),
-        (
-            "FROM users VALID AS OF 2024",
-            "expected a date in quotes, found the number 2024 (line 1, column 24)",
-        ),
-        (
-            "FROM users VALID AS OF 'soon'",
-            "expected a date of ISO 8601, such as \"2024-02-15\" or \"2024-02-15T08:30:00Z\", found the string 'soon' (line 1, column 24)",
-        ),
-        (
-            "FROM users VALID AS OF '2024-02-30'",
-            "expected a date of ISO 8601, such as \"2024-02-15\" or \"2024-02-15T08:30:00Z\", found the string '2024-02-30' (line 1, column 24)",
-        ),
-        ("FROM é🦀 WHERE", "unexpected character '🦀' (line 1, column 7)"),
-    ] {
+    for &(nql, expected) in WRONG_QUERIES {
         assert_eq!(message(nql), expected, "{nql}");
     }
 }
@@ -632,6 +631,37 @@ fn what_is_too_large_is_a_limit_and_never_a_crash() {
     assert_eq!(error.code(), ErrorCode::LimitExceeded);
     let wide = format!("FROM t WHERE a=1{}", " AND a=1".repeat(100_000));
     assert!(parse(&wide, &Params::none()).is_ok());
+}
+
+// ---- the documentation ----
+
+/// The reference that users read.
+const REFERENCE: &str = include_str!("../../../../../docs/nql.md");
+
+/// The texts of the reference's fenced blocks of one kind.
+fn blocks(kind: &str) -> impl Iterator<Item = &'static str> {
+    let fence = format!("```{kind}\n");
+    let starts: Vec<usize> = REFERENCE.match_indices(&fence).map(|(start, _)| start).collect();
+    starts.into_iter().filter_map(move |start| REFERENCE[start + fence.len()..].split("```").next())
+}
+
+#[test]
+fn every_query_of_the_reference_is_read() {
+    let named = params(r#"{"status": "x", "ids": [], "1": "x", "2": 1, "3": 1}"#);
+    let queries: Vec<&str> = blocks("nql").flat_map(str::lines).collect();
+    assert!(queries.len() > 30, "{}", queries.len());
+    for nql in queries {
+        parse(nql, &named).unwrap_or_else(|error| panic!("{nql}: {error}"));
+    }
+}
+
+#[test]
+fn every_error_of_the_reference_is_the_one_given() {
+    let lines: Vec<&str> = blocks("text").flat_map(str::lines).filter(|l| !l.is_empty()).collect();
+    assert_eq!(lines.len(), 8);
+    for pair in lines.chunks(2) {
+        assert_eq!(message(pair[0]), pair[1]);
+    }
 }
 
 // ---- any text ----
