@@ -161,3 +161,133 @@ fn days_since_1970(year: i64, month: i64, day: i64) -> i64 {
     year * 365 + year.div_euclid(4) - year.div_euclid(100) + year.div_euclid(400) + day_of_year
         - DAYS_FROM_0000_03_01_TO_1970
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn at(text: &str) -> Option<(i64, u32)> {
+        parse(text, Bound::At).map(|instant| (instant.seconds, instant.nanoseconds))
+    }
+
+    #[test]
+    fn dates_are_midnight_or_the_end_of_the_day() {
+        for text in ["2024-02-29", "20240229"] {
+            assert_eq!(at(text), Some((1_709_164_800, 0)));
+            let end = parse(text, Bound::To).unwrap();
+            assert_eq!((end.seconds, end.nanoseconds), (1_709_251_199, 999_999_999));
+            assert_eq!(parse(text, Bound::From), parse(text, Bound::At));
+        }
+        // A date with a time is itself, also as an end.
+        assert_eq!(parse("2024-02-29T00:00", Bound::To), parse("2024-02-29", Bound::From));
+    }
+
+    #[test]
+    fn all_forms_of_one_instant_are_equal() {
+        for text in [
+            "2024-01-31T10:00:30",
+            "2024-01-31t10:00:30z",
+            "2024-01-31 10:00:30.000000000Z",
+            "20240131T100030",
+            "20240131T100030.0Z",
+            "2024-01-31T12:00:30+02:00",
+            "2024-01-31T12:00:30+0200",
+            "2024-01-31T12:00:30+02",
+            "2024-01-31T04:30:30-05:30",
+            "2024-01-31T00:30:30-0930",
+            "2024-02-01T00:00:30+14",
+        ] {
+            assert_eq!(at(text), Some((1_706_695_230, 0)), "{text}");
+        }
+        assert_eq!(at("20240131T1000"), at("2024-01-31 10:00"));
+        assert_eq!(at("20240131T1000+0100"), at("2024-01-31T09:00-00:00"));
+    }
+
+    #[test]
+    fn fractions_have_one_to_nine_digits() {
+        assert_eq!(at("1970-01-01T00:00:00.5"), Some((0, 500_000_000)));
+        assert_eq!(at("1970-01-01T00:00:00.000000001Z"), Some((0, 1)));
+        assert_eq!(at("1969-12-31T23:59:59.999999999Z"), Some((-1, 999_999_999)));
+        assert_eq!(at("1970-01-01T000000.25+0000"), Some((0, 250_000_000)));
+        assert_eq!(at("1970-01-01T00:00:00."), None);
+        assert_eq!(at("1970-01-01T00:00:00.0000000001"), None);
+    }
+
+    #[test]
+    fn the_calendar_reaches_from_year_1_to_9999() {
+        assert_eq!(at("1970-01-01"), Some((0, 0)));
+        assert_eq!(at("0001-01-01"), Some((-62_135_596_800, 0)));
+        assert_eq!(at("9999-12-31T23:59:59Z"), Some((253_402_300_799, 0)));
+        assert_eq!(at("2000-03-01"), Some((951_868_800, 0)));
+        // Every day follows the one before it.
+        let mut days = days_since_1970(1, 1, 1);
+        for year in 1..=9999 {
+            for month in 1..=12 {
+                for day in 1..=days_of_month(year, month) {
+                    assert_eq!(days_since_1970(year, month, day), days);
+                    days += 1;
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn what_is_no_date_is_refused() {
+        for text in [
+            "",
+            "2024",
+            "2024-01",
+            "2024-13-01",
+            "2024-00-01",
+            "2024-01-00",
+            "2024-01-32",
+            "2023-02-29",
+            "1900-02-29",
+            "2024-04-31",
+            "0000-01-01",
+            "10000-01-01",
+            "-0001-01-01",
+            "2024-0131",
+            "202401-31",
+            "2024/01/31",
+            "2024-1-1",
+            "2024-01-31T",
+            "2024-01-31 ",
+            "2024-01-31T24:00",
+            "2024-01-31T23:60",
+            "2024-01-31T23:59:60",
+            "2024-01-31T10",
+            "2024-01-31T10:0",
+            "2024-01-31T10:00:",
+            "2024-01-31T10:00:0",
+            "2024-01-31T10:00Zx",
+            "2024-01-31T10:00+",
+            "2024-01-31T10:00+1",
+            "2024-01-31T10:00+24:00",
+            "2024-01-31Z",
+            "2024-01-31T10:00+01:60",
+            "2024-01-31T10:00+01:",
+            "2024-01-31T10:00+010",
+            "2024-01-31T1000:00",
+            "2024-01-31T10:0000",
+            "2024-01-31T10:00.5",
+            "tomorrow",
+            " 2024-01-31",
+            "2024-01-31  10:00",
+            "２０２４-01-31",
+            "2024-01-31+01:00",
+            "2024-01-31T+1:00",
+            "+024-01-31",
+        ] {
+            for bound in [Bound::From, Bound::To, Bound::At] {
+                assert_eq!(parse(text, bound), None, "{text}");
+            }
+        }
+    }
+
+    #[test]
+    fn instants_compare_across_offsets() {
+        assert!(at("2024-01-31T23:30-01:00") > at("2024-02-01"));
+        assert!(parse("2024-01-31", Bound::To) < parse("2024-02-01", Bound::From));
+    }
+}

@@ -185,3 +185,89 @@ fn encode_string(text: &str, out: &mut Vec<u8>) {
     }
     out.push(END);
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn key(text: &str) -> Vec<u8> {
+        let mut key = Vec::new();
+        encode_text(text, &mut key);
+        key
+    }
+
+    #[test]
+    fn values_are_ordered_by_type_and_then_by_value() {
+        let ascending = [
+            "null",
+            "false",
+            "true",
+            "-1e999",
+            "-1.5",
+            "-1",
+            "0",
+            "0.5",
+            "1",
+            "9007199254740991",
+            "9007199254740992",
+            "9007199254740993",
+            "9223372036854775806",
+            "9223372036854775807",
+            "9223372036854775808",
+            "18446744073709551615",
+            "18446744073709551616.0",
+            "1e300",
+            r#""""#,
+            r#""\u0000""#,
+            r#""\u0000a""#,
+            r#""\u0001""#,
+            r#""a""#,
+            r#""a\u0000""#,
+            r#""a\u0000b""#,
+            r#""aa""#,
+            r#""b""#,
+            "\"\u{ffff}\"",
+            "\"\u{10000}\"",
+            "[]",
+            "[null]",
+            "[1]",
+            "[1,1]",
+            "[2]",
+            r#"["a"]"#,
+            r#"["a","b"]"#,
+            r#"["aa"]"#,
+            "[[]]",
+            "[[],1]",
+            "{}",
+            r#"{"a":1}"#,
+            r#"{"a":1,"b":1}"#,
+            r#"{"a":2}"#,
+            r#"{"aa":1}"#,
+            r#"{"b":0}"#,
+        ];
+        for pair in ascending.windows(2) {
+            assert!(key(pair[0]) < key(pair[1]), "{} < {}", pair[0], pair[1]);
+        }
+        for text in ascending {
+            let (low, high) = class_range(type_class(text));
+            assert!(low <= key(text) && key(text) < high, "{text}");
+        }
+    }
+
+    #[test]
+    fn equal_numbers_have_one_key_whatever_their_spelling() {
+        assert_eq!(key("1"), key("1.0"));
+        assert_eq!(key("0"), key("-0.0"));
+        assert_eq!(key("9007199254740992"), key("9007199254740992.0"));
+        assert_ne!(key("9007199254740993"), key("9007199254740992.0"));
+        assert_eq!(key("-9223372036854775808"), key("-9.223372036854775808e18"));
+    }
+
+    #[test]
+    fn numbers_of_1x_that_fit_nowhere_are_ordered_by_their_nearest_double() {
+        assert!(key("18446744073709551615") < key("18446744073709551616"));
+        assert!(key("1e300") < key("1e400"));
+        assert_eq!(key("1e400"), key("1e500"));
+        assert!(key("-1e400") < key("-1e300"));
+    }
+}

@@ -29,6 +29,11 @@ mod scan;
 mod string;
 mod value;
 
+#[cfg(test)]
+mod properties;
+#[cfg(test)]
+mod vectors;
+
 pub(crate) use canonical::{canonicalize, canonicalize_legacy, is_canonical, legacy_document};
 pub(crate) use key::{Key, TypeClass, class_range, encode_text, encode_value, type_class};
 pub(crate) use number::{respell, write_double};

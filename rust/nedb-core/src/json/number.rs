@@ -218,3 +218,43 @@ impl Spelling {
         rest == Some("")
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn doubles_are_spelt_as_python_spells_them() {
+        for (value, spelling) in [
+            (0.0, "0.0"),
+            (-0.0, "-0.0"),
+            (1.0, "1.0"),
+            (-2.5, "-2.5"),
+            (100.0, "100.0"),
+            (0.0001, "0.0001"),
+            (0.00001, "1e-05"),
+            (1.5e-7, "1.5e-07"),
+            (1e15, "1000000000000000.0"),
+            (1e16, "1e+16"),
+            (1.25e16, "1.25e+16"),
+            (9007199254740993.0, "9007199254740992.0"),
+            (1795224990.0474474, "1795224990.0474474"),
+            (5e-324, "5e-324"),
+            (f64::MAX, "1.7976931348623157e+308"),
+            (f64::NAN, "null"),
+            (f64::NEG_INFINITY, "null"),
+        ] {
+            let mut spelt = String::new();
+            write_double(value, &mut spelt);
+            assert_eq!(spelt, spelling);
+        }
+    }
+
+    #[test]
+    fn what_is_no_number_is_refused() {
+        for token in ["", "-", "+1", "1 ", "01", ".5", "1.", "1e", "NaN", "0x1", "1e400", "-1e999"]
+        {
+            assert!(respell(token, &mut String::new()).is_err(), "{token}");
+        }
+    }
+}

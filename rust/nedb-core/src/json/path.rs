@@ -142,3 +142,64 @@ impl fmt::Display for Path {
         Ok(())
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const TEXT: &str = r#"{"\"q":7,"a":{"b":[10,{"c":"x"},[20]],"b.c":2},"n":null,"z":"}"}"#;
+
+    #[test]
+    fn paths_reach_into_objects_and_arrays() {
+        for (path, expected) in [
+            ("a.b.0", Some("10")),
+            ("a.b.1.c", Some("\"x\"")),
+            ("a.b.2.0", Some("20")),
+            ("a.`b.c`", Some("2")),
+            ("n", Some("null")),
+            ("z", Some("\"}\"")),
+            ("\"q", Some("7")),
+            ("a.b.3", None),
+            ("a.b.00", None),
+            ("a.b.+1", None),
+            ("a.b.-1", None),
+            ("a.b.x", None),
+            ("a.b.99999999999999999999999", None),
+            ("n.a", None),
+            ("z.0", None),
+            ("", None),
+            ("zz", None),
+            ("A", None),
+        ] {
+            let path = Path::parse(path);
+            assert_eq!(path.pick(TEXT), expected, "{path}");
+            let value = Value::from_canonical(TEXT);
+            assert_eq!(path.pick_value(&value).map(Value::to_text).as_deref(), expected, "{path}");
+        }
+        assert_eq!(Path::from_segments(Vec::new()).pick(TEXT), Some(TEXT));
+        assert_eq!(Path::parse("0").pick(r#"{"0":1}"#), Some("1"));
+        assert_eq!(Path::parse("").pick(r#"{"":1}"#), Some("1"));
+    }
+
+    #[test]
+    fn dotted_texts_split_at_points_outside_backticks() {
+        for (dotted, segments) in [
+            ("a.b.0", vec!["a", "b", "0"]),
+            ("", vec![""]),
+            (".", vec!["", ""]),
+            ("`a.b`.c", vec!["a.b", "c"]),
+            ("`a``b`", vec!["a`b"]),
+            ("``", vec![""]),
+            // What is not closed, or goes on behind, is taken as it stands.
+            ("`a.b", vec!["`a", "b"]),
+            ("`a`b.c", vec!["`a`b", "c"]),
+            ("a`b", vec!["a`b"]),
+        ] {
+            assert_eq!(Path::parse(dotted).segments(), segments, "{dotted}");
+        }
+        assert_eq!(Path::parse("a").as_single(), Some("a"));
+        assert_eq!(Path::parse("a.b").as_single(), None);
+        let odd = ["a", "b.c", "", "é", "x y"].map(String::from).to_vec();
+        assert_eq!(Path::from_segments(odd).to_string(), "a.`b.c`.``.é.`x y`");
+    }
+}

@@ -112,3 +112,31 @@ fn container_length(bytes: &[u8]) -> usize {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn members_are_slices_of_the_text() {
+        let text = r#"{"":[],"a\"}":{"x":[1,{"y":"]\\"}],"z":"{"},"b":"\\","c":-1.5e-07}"#;
+        let expected = [
+            ("", "[]"),
+            (r#"a\"}"#, r#"{"x":[1,{"y":"]\\"}],"z":"{"}"#),
+            ("b", r#""\\""#),
+            ("c", "-1.5e-07"),
+        ];
+        assert_eq!(members(text).collect::<Vec<_>>(), expected);
+        assert!(["{}", "[]", "[1]", "1", "", "{"].iter().all(|text| members(text).count() == 0));
+    }
+
+    #[test]
+    fn elements_are_slices_of_the_text() {
+        let text = r#"[1,"a,]",[2,[3]],{"b":[4]},null,""]"#;
+        let expected = ["1", r#""a,]""#, "[2,[3]]", r#"{"b":[4]}"#, "null", r#""""#];
+        assert_eq!(elements(text).collect::<Vec<_>>(), expected);
+        assert!(
+            ["{}", "[]", "{\"a\":1}", "1", "", "["].iter().all(|text| elements(text).count() == 0)
+        );
+    }
+}

@@ -193,3 +193,48 @@ pub(crate) fn write_ascii(text: &str, sink: &mut impl FnMut(&[u8])) {
         rest = characters.as_str();
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_string_survives_its_token() {
+        let text: String =
+            (0..0x2100).filter_map(char::from_u32).chain(['😀', '\u{ffff}']).collect();
+        let mut token = String::new();
+        write_string(&text, &mut token);
+        assert_eq!(string_text(&token).as_deref(), Some(text.as_str()));
+        let mut special = String::new();
+        write_string("\"\\/\n\r\t\u{8}\u{c}\0\u{1f}\u{7f}\u{80}é", &mut special);
+        let expected = r#""\"\\/\n\r\t\b\f\u0000\u001f\u007f€é""#.replace('€', "\u{80}");
+        assert_eq!(special, expected);
+    }
+
+    #[test]
+    fn what_is_no_string_has_no_text() {
+        assert!(["", "\"", "1", "null", "[\"a\"]"].iter().all(|raw| string_text(raw).is_none()));
+        assert_eq!(string_text(r#""\ud83d\uDE00\ud800\q\u12""#).unwrap(), "😀\u{fffd}q\u{fffd}12");
+    }
+
+    #[test]
+    fn lone_surrogates_compare_as_python_compares_them() {
+        assert!(compare_raw("\\ud7ff", "\\ud800").is_lt());
+        assert!(compare_raw("\\udfff", "\u{e000}").is_lt());
+        assert!(compare_raw("\\udfff", "\\ud800\\udc00").is_lt());
+        assert!(compare_raw("a\\u0062", "ab").is_eq());
+    }
+
+    #[test]
+    fn ascii_is_passed_on_whole() {
+        let pieces = |text: &str| {
+            let mut pieces = Vec::new();
+            write_ascii(text, &mut |piece| pieces.push(String::from_utf8(piece.to_vec()).unwrap()));
+            pieces
+        };
+        assert_eq!(pieces("{\"a\":\"\\n\"}"), ["{\"a\":\"\\n\"}"]);
+        assert_eq!(pieces("a😀b").concat(), "a\\ud83d\\ude00b");
+        assert_eq!(pieces("éЯ\u{ffff}").concat(), "\\u00e9\\u042f\\uffff");
+        assert_eq!(pieces("").concat(), "");
+    }
+}

@@ -232,3 +232,36 @@ impl Sink for Tree {
 pub(super) fn duplicate_key(key: &str) -> Error {
     Error::invalid(format!("the key {key:?} occurs twice in one object"))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_value_is_parsed_sorted_and_found_by_key() {
+        let value =
+            Value::parse(r#" {"b": [1, 1.0, 18446744073709551615], "a": "\u00e9"} "#).unwrap();
+        assert_eq!(value.get("a").and_then(Value::as_str), Some("é"));
+        let numbers = [Value::Int(1), Value::Float(1.0), Value::UInt(u64::MAX)];
+        assert_eq!(value.get("b"), Some(&Value::Array(numbers.to_vec())));
+        assert_eq!(value.get("c"), None);
+        assert_eq!(value.to_text(), r#"{"a":"é","b":[1,1.0,18446744073709551615]}"#);
+        assert_eq!((Value::Int(2).as_f64(), Value::Null.as_f64()), (Some(2.0), None));
+    }
+
+    #[test]
+    fn the_last_of_several_members_wins_in_1x_only() {
+        let text = r#"{"a":1,"b":0,"a":2,"a":3}"#;
+        assert_eq!(Value::from_canonical(text).to_text(), r#"{"a":3,"b":0}"#);
+        assert!(Value::parse(text).unwrap_err().message().contains("\"a\" occurs twice"));
+    }
+
+    #[test]
+    fn numbers_that_only_1x_holds_keep_their_spelling() {
+        let big = "123456789012345678901234567890";
+        assert_eq!(Value::from_canonical(big), Value::BigNumber(big.to_string()));
+        assert_eq!(Value::from_canonical(big).to_text(), big);
+        assert_eq!(Value::from_canonical(big).as_f64(), Some(1.2345678901234568e29));
+        assert!(Value::parse(big).is_err());
+    }
+}
