@@ -16,6 +16,7 @@ mod log;
 mod op;
 mod snapshot;
 mod store;
+mod query;
 mod views;
 
 pub use clock::{Clock, ManualClock, SystemClock};

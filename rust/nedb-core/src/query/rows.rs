@@ -1,0 +1,380 @@
+//! Rows: what flows between operators, and what a query gives back.
+//!
+//! Between operators a row is a document handle, or, once something was computed, a canonical JSON
+//! text. Out of a query it is a text in one buffer. A document's text is copied once, with `_seq`
+//! (and `_score`) put in at its sorted place; it is never parsed into a tree.
+//!
+//! Invariants:
+//! * Texts of documents are borrowed for one chunk at most; handles survive letting writers in.
+//! * An output text is canonical: the keys stay sorted, and `_seq` is there once.
+
+use std::ops::ControlFlow;
+
+use crate::error::Result;
+use crate::json::{members, string_text, write_double};
+use crate::limits::SCAN_CHUNK_COUNT;
+use crate::op::Seq;
+use crate::snapshot::{DocRef, Snapshot};
+
+/// One version of one document as a row, with its score once it was searched.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(super) struct DocumentRow {
+    /// The version.
+    pub(super) document: DocRef,
+    /// How well it matched; None where nothing was searched.
+    pub(super) score: Option<f64>,
+}
+
+/// The rows between two operators.
+#[derive(Debug)]
+pub(super) enum RowSet {
+    /// Versions of documents.
+    Documents(Vec<DocumentRow>),
+    /// Computed objects, as canonical texts.
+    Computed(Vec<String>),
+}
+
+/// One row as an expression sees it.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct RowView<'t> {
+    /// The canonical text, without `_seq` and `_score`.
+    pub(super) text: &'t str,
+    /// The seq that wrote the version; None for a computed row.
+    pub(super) seq: Option<Seq>,
+    /// The score, once searched.
+    pub(super) score: Option<f64>,
+}
+
+impl RowSet {
+    /// Shows every row to `visit`, in order, until it breaks; lets writers in between chunks.
+    pub(super) fn walk(
+        &self,
+        snapshot: &mut Snapshot<'_>,
+        mut visit: impl FnMut(usize, &RowView<'_>) -> ControlFlow<()>,
+    ) -> Result<()> {
+        match self {
+            RowSet::Documents(rows) => walk_documents(rows, snapshot, visit),
+            RowSet::Computed(texts) => {
+                for (index, text) in texts.iter().enumerate() {
+                    if visit(index, &RowView { text, seq: None, score: None }).is_break() {
+                        break;
+                    }
+                }
+                Ok(())
+            }
+        }
+    }
+
+    /// Returns how many rows there are.
+    pub(super) fn len(&self) -> usize {
+        match self {
+            RowSet::Documents(rows) => rows.len(),
+            RowSet::Computed(texts) => texts.len(),
+        }
+    }
+
+    /// Returns the rows at `indexes`, in that order.
+    pub(super) fn pick(self, indexes: &[usize]) -> RowSet {
+        match self {
+            RowSet::Documents(rows) => RowSet::Documents(
+                indexes.iter().filter_map(|&index| rows.get(index)).copied().collect(),
+            ),
+            RowSet::Computed(mut texts) => RowSet::Computed(
+                indexes
+                    .iter()
+                    .map(|&index| texts.get_mut(index).map(std::mem::take).unwrap_or_default())
+                    .collect(),
+            ),
+        }
+    }
+
+    /// Returns the rows after the first `offset`, at most `limit` of them.
+    pub(super) fn slice(self, offset: usize, limit: Option<usize>) -> RowSet {
+        let limit = limit.unwrap_or(usize::MAX);
+        match self {
+            RowSet::Documents(rows) => {
+                RowSet::Documents(rows.into_iter().skip(offset).take(limit).collect())
+            }
+            RowSet::Computed(texts) => {
+                RowSet::Computed(texts.into_iter().skip(offset).take(limit).collect())
+            }
+        }
+    }
+
+    /// Writes the rows as the caller gets them.
+    pub(super) fn into_rows(self, snapshot: &mut Snapshot<'_>) -> Result<Rows> {
+        let mut rows = Rows::default();
+        rows.ends.reserve(self.len());
+        self.walk(snapshot, |_, row| {
+            rows.push_with(|buffer| write_row(row, buffer));
+            ControlFlow::Continue(())
+        })?;
+        Ok(rows)
+    }
+}
+
+fn walk_documents(
+    rows: &[DocumentRow],
+    snapshot: &mut Snapshot<'_>,
+    mut visit: impl FnMut(usize, &RowView<'_>) -> ControlFlow<()>,
+) -> Result<()> {
+    let mut index = 0;
+    for chunk in rows.chunks(SCAN_CHUNK_COUNT) {
+        if index > 0 {
+            snapshot.yield_to_writers();
+        }
+        for row in chunk {
+            let text = snapshot.text(row.document)?;
+            let seq = Some(snapshot.seq_of(row.document));
+            if visit(index, &RowView { text: &text, seq, score: row.score }).is_break() {
+                return Ok(());
+            }
+            index += 1;
+        }
+    }
+    Ok(())
+}
+
+fn write_row(row: &RowView<'_>, out: &mut String) {
+    match row.seq {
+        Some(seq) => splice(row.text, seq, row.score, out),
+        None => out.push_str(row.text),
+    }
+}
+
+/// Appends a document's canonical text to `out` with `_score` (when there is one) and `_seq` put in
+/// at their sorted place; a stored `_seq` (and, when there is a score, `_score`) gives way.
+pub(crate) fn splice(text: &str, seq: Seq, score: Option<f64>, out: &mut String) {
+    let cut = Cut::find(text, score.is_some());
+    out.reserve(text.len() + 40);
+    out.push('{');
+    append_members(text.get(cut.head.clone()), out);
+    if let Some(score) = score {
+        append_name("_score", out);
+        write_double(score, out);
+    }
+    append_members(text.get(cut.middle.clone()), out);
+    append_name("_seq", out);
+    let mut digits = SeqDigits::default();
+    out.push_str(digits.write(seq));
+    append_members(text.get(cut.tail_start..text.len().saturating_sub(1)), out);
+    out.push('}');
+}
+
+/// Where a text is cut: members below `_score`, those between `_score` and `_seq`, those after.
+struct Cut {
+    head: std::ops::Range<usize>,
+    middle: std::ops::Range<usize>,
+    tail_start: usize,
+}
+
+impl Cut {
+    fn find(text: &str, scored: bool) -> Cut {
+        let mut position = 1;
+        let mut head_end = 1;
+        let mut middle_start = 1;
+        let mut middle_end = 1;
+        for (key, value) in members(text) {
+            // "key":value, in canonical text: two quotes, a colon, a comma (or the closing brace).
+            let next = position + key.len() + value.len() + 4;
+            let order = KeyPlace::of(key, scored);
+            match order {
+                KeyPlace::Head => (head_end, middle_start, middle_end) = (next, next, next),
+                KeyPlace::Score => (middle_start, middle_end) = (next, next),
+                KeyPlace::Middle => middle_end = next,
+                KeyPlace::Seq => return Cut::at(head_end, middle_start, middle_end, next),
+                KeyPlace::Tail => break,
+            }
+            position = next;
+        }
+        Cut::at(head_end, middle_start, middle_end, position)
+    }
+
+    fn at(head_end: usize, middle_start: usize, middle_end: usize, tail_start: usize) -> Cut {
+        Cut { head: 1..head_end - 1, middle: middle_start..middle_end - 1, tail_start }
+    }
+}
+
+/// Where a key of a document stands relative to what is put in.
+enum KeyPlace {
+    Head,
+    Score,
+    Middle,
+    Seq,
+    Tail,
+}
+
+impl KeyPlace {
+    fn of(raw_key: &str, scored: bool) -> KeyPlace {
+        // An escaped character sorts by what it stands for: DEL, written \u007f, is above `_`.
+        let unescaped = match raw_key.contains('\\') {
+            true => string_text(&format!("\"{raw_key}\"")).map(|text| text.into_owned()),
+            false => None,
+        };
+        let key = unescaped.as_deref().unwrap_or(raw_key);
+        match (key.cmp("_score"), key.cmp("_seq")) {
+            (std::cmp::Ordering::Less, _) => KeyPlace::Head,
+            (std::cmp::Ordering::Equal, _) if scored => KeyPlace::Score,
+            (_, std::cmp::Ordering::Less) => KeyPlace::Middle,
+            (_, std::cmp::Ordering::Equal) => KeyPlace::Seq,
+            _ => KeyPlace::Tail,
+        }
+    }
+}
+
+/// Appends members, after a comma where others stand before them.
+fn append_members(members: Option<&str>, out: &mut String) {
+    let Some(members) = members.filter(|members| !members.is_empty()) else { return };
+    if !out.ends_with('{') {
+        out.push(',');
+    }
+    out.push_str(members);
+}
+
+fn append_name(name: &str, out: &mut String) {
+    if !out.ends_with('{') {
+        out.push(',');
+    }
+    out.push('"');
+    out.push_str(name);
+    out.push_str("\":");
+}
+
+/// The digits of a seq, without a heap allocation.
+#[derive(Default)]
+pub(super) struct SeqDigits {
+    buffer: [u8; 20],
+}
+
+impl SeqDigits {
+    /// Returns the decimal spelling of `seq`.
+    pub(super) fn write(&mut self, seq: Seq) -> &str {
+        let mut rest = seq.unsigned_abs();
+        let mut start = self.buffer.len();
+        for (place, slot) in self.buffer.iter_mut().enumerate().rev() {
+            *slot = b'0' + u8::try_from(rest % 10).unwrap_or(0);
+            rest /= 10;
+            start = place;
+            if rest == 0 {
+                break;
+            }
+        }
+        if seq < 0 {
+            start -= 1;
+            if let Some(slot) = self.buffer.get_mut(start) {
+                *slot = b'-';
+            }
+        }
+        self.buffer.get(start..).and_then(|digits| std::str::from_utf8(digits).ok()).unwrap_or("0")
+    }
+}
+
+/// The rows of a query: JSON texts, in order, in one buffer.
+///
+/// A row is an object in canonical form. A document row carries `_seq`, and `_score` when the query
+/// searched.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Rows {
+    buffer: String,
+    ends: Vec<usize>,
+}
+
+impl Rows {
+    /// Returns how many rows there are.
+    pub fn len(&self) -> usize {
+        self.ends.len()
+    }
+
+    /// Returns whether there are none.
+    pub fn is_empty(&self) -> bool {
+        self.ends.is_empty()
+    }
+
+    /// Gives the rows as JSON texts, in order.
+    pub fn iter(&self) -> impl ExactSizeIterator<Item = &str> {
+        let mut start = 0;
+        self.ends.iter().map(move |&end| {
+            let text = self.buffer.get(start..end).unwrap_or_default();
+            start = end;
+            text
+        })
+    }
+
+    /// Copies the rows out, each into a text of its own.
+    pub fn into_texts(self) -> Vec<String> {
+        self.iter().map(str::to_owned).collect()
+    }
+
+    /// Appends the row that `write` appends to the buffer it is given.
+    pub(super) fn push_with(&mut self, write: impl FnOnce(&mut String)) {
+        write(&mut self.buffer);
+        self.ends.push(self.buffer.len());
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn spliced(text: &str, score: Option<f64>) -> String {
+        let mut out = String::new();
+        splice(text, 7, score, &mut out);
+        out
+    }
+
+    #[test]
+    fn seq_is_put_in_at_its_sorted_place() {
+        assert_eq!(spliced("{}", None), r#"{"_seq":7}"#);
+        assert_eq!(spliced(r#"{"_id":"a"}"#, None), r#"{"_id":"a","_seq":7}"#);
+        assert_eq!(spliced(r#"{"a":1}"#, None), r#"{"_seq":7,"a":1}"#);
+        assert_eq!(
+            spliced(r#"{"Z":{"_z":1},"_id":"a","b":[2]}"#, None),
+            r#"{"Z":{"_z":1},"_id":"a","_seq":7,"b":[2]}"#
+        );
+    }
+
+    #[test]
+    fn score_goes_before_seq_and_keys_between_them_stay_between() {
+        assert_eq!(spliced(r#"{"_id":"a"}"#, Some(0.5)), r#"{"_id":"a","_score":0.5,"_seq":7}"#);
+        assert_eq!(
+            spliced(r#"{"_id":"a","_se":1,"a":1}"#, Some(0.5)),
+            r#"{"_id":"a","_score":0.5,"_se":1,"_seq":7,"a":1}"#
+        );
+        assert_eq!(spliced(r#"{"_se":1}"#, Some(2.0)), r#"{"_score":2.0,"_se":1,"_seq":7}"#);
+    }
+
+    #[test]
+    fn stored_seq_and_score_of_an_old_database_give_way() {
+        assert_eq!(spliced(r#"{"_seq":1}"#, None), r#"{"_seq":7}"#);
+        assert_eq!(spliced(r#"{"_id":"a","_seq":1,"b":2}"#, None), r#"{"_id":"a","_seq":7,"b":2}"#);
+        assert_eq!(
+            spliced(r#"{"_id":"a","_score":9,"_seq":1}"#, Some(0.5)),
+            r#"{"_id":"a","_score":0.5,"_seq":7}"#
+        );
+        assert_eq!(spliced(r#"{"_score":9,"b":2}"#, None), r#"{"_score":9,"_seq":7,"b":2}"#);
+    }
+
+    #[test]
+    fn escaped_keys_sort_by_what_they_stand_for() {
+        assert_eq!(spliced(r#"{"\u007f":1}"#, None), r#"{"_seq":7,"\u007f":1}"#);
+        assert_eq!(spliced(r#"{"\n":1,"b":2}"#, None), r#"{"\n":1,"_seq":7,"b":2}"#);
+    }
+
+    #[test]
+    fn digits_of_a_seq_are_those_of_the_number() {
+        for seq in [0, 7, 10, 1_234_567_890, Seq::MAX, -1, Seq::MIN] {
+            assert_eq!(SeqDigits::default().write(seq), seq.to_string());
+        }
+    }
+
+    #[test]
+    fn rows_come_back_as_they_were_pushed() {
+        let mut rows = Rows::default();
+        assert!(rows.is_empty());
+        rows.push_with(|buffer| buffer.push_str("{}"));
+        rows.push_with(|buffer| buffer.push_str(r#"{"a":1}"#));
+        assert_eq!(rows.len(), 2);
+        assert_eq!(rows.iter().collect::<Vec<_>>(), ["{}", r#"{"a":1}"#]);
+        assert_eq!(rows.into_texts(), ["{}", r#"{"a":1}"#]);
+    }
+}
