@@ -5,7 +5,8 @@
 
 use std::borrow::Cow;
 
-use super::rows::{RowView, SeqDigits};
+use super::rows::RowView;
+use crate::document::write_integer;
 use crate::json::{Path, write_double};
 
 /// What a missing value counts as.
@@ -50,7 +51,9 @@ impl Field {
     pub(super) fn raw<'t>(&self, row: &RowView<'t>) -> Cow<'t, str> {
         match (self.source, row.seq, row.score) {
             (FieldSource::Seq, Some(seq), _) => {
-                Cow::Owned(SeqDigits::default().write(seq).to_owned())
+                let mut text = String::new();
+                write_integer(seq, &mut text);
+                Cow::Owned(text)
             }
             (FieldSource::Score, _, Some(score)) => {
                 let mut text = String::new();

@@ -44,4 +44,3 @@ mod traverse;
 
 pub(crate) use execute::execute;
 pub use rows::Rows;
-pub(crate) use rows::splice;

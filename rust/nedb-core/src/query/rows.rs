@@ -10,8 +10,9 @@
 
 use std::ops::ControlFlow;
 
+use crate::document::{write_with_member, write_with_seq};
 use crate::error::Result;
-use crate::json::{members, string_text, write_double};
+use crate::json::write_double;
 use crate::limits::SCAN_CHUNK_COUNT;
 use crate::op::Seq;
 use crate::snapshot::{DocRef, Snapshot};
@@ -105,8 +106,9 @@ impl RowSet {
     pub(super) fn into_rows(self, snapshot: &mut Snapshot<'_>) -> Result<Rows> {
         let mut rows = Rows::default();
         rows.ends.reserve(self.len());
+        let mut scratch = String::new();
         self.walk(snapshot, |_, row| {
-            rows.push_with(|buffer| write_row(row, buffer));
+            rows.push_with(|buffer| write_row(row, &mut scratch, buffer));
             ControlFlow::Continue(())
         })?;
         Ok(rows)
@@ -135,137 +137,16 @@ fn walk_documents(
     Ok(())
 }
 
-fn write_row(row: &RowView<'_>, out: &mut String) {
-    match row.seq {
-        Some(seq) => splice(row.text, seq, row.score, out),
-        None => out.push_str(row.text),
-    }
-}
-
-/// Appends a document's canonical text to `out` with `_score` (when there is one) and `_seq` put in
-/// at their sorted place; a stored `_seq` (and, when there is a score, `_score`) gives way.
-pub(crate) fn splice(text: &str, seq: Seq, score: Option<f64>, out: &mut String) {
-    let cut = Cut::find(text, score.is_some());
-    out.reserve(text.len() + 40);
-    out.push('{');
-    append_members(text.get(cut.head.clone()), out);
-    if let Some(score) = score {
-        append_name("_score", out);
-        write_double(score, out);
-    }
-    append_members(text.get(cut.middle.clone()), out);
-    append_name("_seq", out);
-    let mut digits = SeqDigits::default();
-    out.push_str(digits.write(seq));
-    append_members(text.get(cut.tail_start..text.len().saturating_sub(1)), out);
-    out.push('}');
-}
-
-/// Where a text is cut: members below `_score`, those between `_score` and `_seq`, those after.
-struct Cut {
-    head: std::ops::Range<usize>,
-    middle: std::ops::Range<usize>,
-    tail_start: usize,
-}
-
-impl Cut {
-    fn find(text: &str, scored: bool) -> Cut {
-        let mut position = 1;
-        let mut head_end = 1;
-        let mut middle_start = 1;
-        let mut middle_end = 1;
-        for (key, value) in members(text) {
-            // "key":value, in canonical text: two quotes, a colon, a comma (or the closing brace).
-            let next = position + key.len() + value.len() + 4;
-            let order = KeyPlace::of(key, scored);
-            match order {
-                KeyPlace::Head => (head_end, middle_start, middle_end) = (next, next, next),
-                KeyPlace::Score => (middle_start, middle_end) = (next, next),
-                KeyPlace::Middle => middle_end = next,
-                KeyPlace::Seq => return Cut::at(head_end, middle_start, middle_end, next),
-                KeyPlace::Tail => break,
-            }
-            position = next;
+/// Writes a row as the caller gets it: `_score` (where there is one) and `_seq` in their sorted places.
+fn write_row(row: &RowView<'_>, scratch: &mut String, out: &mut String) {
+    match (row.seq, row.score) {
+        (Some(seq), None) => write_with_seq(row.text, seq, out),
+        (Some(seq), Some(score)) => {
+            scratch.clear();
+            write_with_member(row.text, "_score", |out| write_double(score, out), scratch);
+            write_with_seq(scratch, seq, out);
         }
-        Cut::at(head_end, middle_start, middle_end, position)
-    }
-
-    fn at(head_end: usize, middle_start: usize, middle_end: usize, tail_start: usize) -> Cut {
-        Cut { head: 1..head_end - 1, middle: middle_start..middle_end - 1, tail_start }
-    }
-}
-
-/// Where a key of a document stands relative to what is put in.
-enum KeyPlace {
-    Head,
-    Score,
-    Middle,
-    Seq,
-    Tail,
-}
-
-impl KeyPlace {
-    fn of(raw_key: &str, scored: bool) -> KeyPlace {
-        // An escaped character sorts by what it stands for: DEL, written \u007f, is above `_`.
-        let unescaped = match raw_key.contains('\\') {
-            true => string_text(&format!("\"{raw_key}\"")).map(|text| text.into_owned()),
-            false => None,
-        };
-        let key = unescaped.as_deref().unwrap_or(raw_key);
-        match (key.cmp("_score"), key.cmp("_seq")) {
-            (std::cmp::Ordering::Less, _) => KeyPlace::Head,
-            (std::cmp::Ordering::Equal, _) if scored => KeyPlace::Score,
-            (_, std::cmp::Ordering::Less) => KeyPlace::Middle,
-            (_, std::cmp::Ordering::Equal) => KeyPlace::Seq,
-            _ => KeyPlace::Tail,
-        }
-    }
-}
-
-/// Appends members, after a comma where others stand before them.
-fn append_members(members: Option<&str>, out: &mut String) {
-    let Some(members) = members.filter(|members| !members.is_empty()) else { return };
-    if !out.ends_with('{') {
-        out.push(',');
-    }
-    out.push_str(members);
-}
-
-fn append_name(name: &str, out: &mut String) {
-    if !out.ends_with('{') {
-        out.push(',');
-    }
-    out.push('"');
-    out.push_str(name);
-    out.push_str("\":");
-}
-
-/// The digits of a seq, without a heap allocation.
-#[derive(Default)]
-pub(super) struct SeqDigits {
-    buffer: [u8; 20],
-}
-
-impl SeqDigits {
-    /// Returns the decimal spelling of `seq`.
-    pub(super) fn write(&mut self, seq: Seq) -> &str {
-        let mut rest = seq.unsigned_abs();
-        let mut start = self.buffer.len();
-        for (place, slot) in self.buffer.iter_mut().enumerate().rev() {
-            *slot = b'0' + u8::try_from(rest % 10).unwrap_or(0);
-            rest /= 10;
-            start = place;
-            if rest == 0 {
-                break;
-            }
-        }
-        if seq < 0 {
-            start -= 1;
-            if let Some(slot) = self.buffer.get_mut(start) {
-                *slot = b'-';
-            }
-        }
-        self.buffer.get(start..).and_then(|digits| std::str::from_utf8(digits).ok()).unwrap_or("0")
+        (None, _) => out.push_str(row.text),
     }
 }
 
@@ -318,7 +199,7 @@ mod tests {
 
     fn spliced(text: &str, score: Option<f64>) -> String {
         let mut out = String::new();
-        splice(text, 7, score, &mut out);
+        write_row(&RowView { text, seq: Some(7), score }, &mut String::new(), &mut out);
         out
     }
 
@@ -358,13 +239,6 @@ mod tests {
     fn escaped_keys_sort_by_what_they_stand_for() {
         assert_eq!(spliced(r#"{"\u007f":1}"#, None), r#"{"_seq":7,"\u007f":1}"#);
         assert_eq!(spliced(r#"{"\n":1,"b":2}"#, None), r#"{"\n":1,"_seq":7,"b":2}"#);
-    }
-
-    #[test]
-    fn digits_of_a_seq_are_those_of_the_number() {
-        for seq in [0, 7, 10, 1_234_567_890, Seq::MAX, -1, Seq::MIN] {
-            assert_eq!(SeqDigits::default().write(seq), seq.to_string());
-        }
     }
 
     #[test]
