@@ -14,12 +14,13 @@ mod document;
 mod fold;
 mod log;
 mod op;
+mod query;
 mod snapshot;
 mod store;
-mod query;
 mod views;
 
 pub use clock::{Clock, ManualClock, SystemClock};
 pub use error::{Error, ErrorCode, QueryPosition, Result};
 pub use hash::ZERO_HASH;
 pub use json::{Path, Value};
+pub use query::{Params, Rows};

@@ -1,26 +1,20 @@
-//! Queries: what they mean, and how they are run.
+//! Queries: text or an adapter's request → the algebra → a plan → rows.
 //!
 //! | file | what it owns |
 //! |---|---|
-//! | `algebra` | the tree of a query, whatever language it was written in |
-//! | `plan` | the tree with its choices made |
-//! | `access` | the choice: how the documents of a collection are reached |
-//! | `execute` | the walk over the plan |
-//! | `source` | the documents of a collection, fetched as chosen |
-//! | `rows` | rows between steps, and rows for the caller |
-//! | `field` | a field of a row |
-//! | `compare` | raw values compared |
-//! | `filter` | WHERE and HAVING |
-//! | `like` | the pattern of LIKE |
+//! | `algebra` | what a query means, whatever language it was written in |
+//! | `keyword`, `lexer` | NQL text → tokens |
+//! | `params` | the values of `$1` and `$name` |
+//! | `parser` | tokens → the algebra |
+//! | `plan`, `access` | the tree with its choices made; how a collection's documents are reached |
+//! | `execute`, `source` | the walk over the plan; the documents, fetched as chosen |
+//! | `rows`, `field`, `compare` | rows between steps and for the caller; their fields; raw values compared |
+//! | `filter`, `like` | WHERE and HAVING; the pattern of LIKE |
 //! | `sort` | ORDER BY |
-//! | `search` | SEARCH: matches and scores |
-//! | `terms` | the text of a SEARCH |
-//! | `aggregate` | GROUP BY |
-//! | `accumulate` | SUM, AVG, MIN, MAX |
-//! | `traverse` | TRAVERSE |
-//! | `trace` | TRACE |
-//! | `explain` | EXPLAIN |
-//! | `describe` | expressions as a person reads them |
+//! | `search`, `terms` | SEARCH: matches and scores; its text |
+//! | `aggregate`, `accumulate` | GROUP BY; SUM, AVG, MIN, MAX |
+//! | `traverse`, `trace` | TRAVERSE; TRACE |
+//! | `explain`, `describe` | EXPLAIN; expressions as a person reads them |
 
 mod access;
 mod accumulate;
@@ -32,15 +26,23 @@ mod execute;
 mod explain;
 mod field;
 mod filter;
+mod keyword;
+mod lexer;
 mod like;
+mod params;
+mod parser;
 mod plan;
 mod rows;
 mod search;
 mod sort;
 mod source;
 mod terms;
+#[cfg(test)]
+mod tests;
 mod trace;
 mod traverse;
 
 pub(crate) use execute::execute;
+pub use params::Params;
+pub(crate) use parser::parse;
 pub use rows::Rows;
