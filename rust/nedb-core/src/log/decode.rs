@@ -171,6 +171,16 @@ impl<'t> Fields<'t> {
         self.caused_by.map(seqs).unwrap_or_default()
     }
 
+    /// Returns the whole op as canonical text.
+    ///
+    /// Errors: `Fault::Unreadable` for what NEDB 1.x wrote and we cannot spell.
+    pub fn to_canonical(&self) -> Result<String, Fault> {
+        if !self.is_legacy {
+            return Ok(self.text.to_owned());
+        }
+        legacy_document(self.text).map_err(|error| Fault::unreadable(error.message()))
+    }
+
     /// Builds the op.
     ///
     /// Errors: `Fault::Unreadable` when the payload of a known kind lacks what it needs.
