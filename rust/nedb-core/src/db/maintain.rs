@@ -175,7 +175,8 @@ impl Database {
             _ => state.log.len_bytes(),
         };
         let found = verify(&state.log, end_bytes)?;
-        let mut damage = found.damage;
+        // Opening looks into payloads, which the chain does not: the first of both is named.
+        let mut damage = open_damage.into_iter().chain(found.damage).min_by_key(|it| it.seq);
         if damage.is_none()
             && (found.head != state.head || found.op_count as i64 != state.views.seq + 1)
         {
