@@ -106,8 +106,9 @@ impl Database {
         if directory.has_key_file() {
             return Err(key_required(&directory));
         }
-        let durable_bytes = durable_bytes(directory.path());
         let lock = if for_writing { Some(directory.lock()?) } else { None };
+        // A writer that is about to stop may still say more until the lock is ours.
+        let durable_bytes = durable_bytes(directory.path());
         let file = directory.open_log(for_writing)?;
         let reader = LogReader::disk(Arc::clone(&file) as Arc<dyn LogBytes>, options.cache_bytes);
         let mut state = State::new(reader);
