@@ -233,6 +233,10 @@ pub fn open_options(text: Option<&str>) -> Result<Options> {
 
 /// Reads one object of options.
 fn options<'text, T: Deserialize<'text>>(text: &'text str) -> Result<T> {
+    // serde would also take an array, as the members in their order.
+    if !text.trim_start().starts_with('{') {
+        return Err(Error::invalid("options are the JSON text of an object"));
+    }
     serde_json::from_str(text).map_err(|error| Error::invalid(format!("options: {error}")))
 }
 
@@ -291,5 +295,54 @@ impl<'de> Deserialize<'de> for Documents {
             }
         }
         deserializer.deserialize_any(Both)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn documents_keep_their_order_and_their_text() {
+        let pairs = |text| documents(text).unwrap();
+        assert_eq!(pairs("{}"), []);
+        assert_eq!(
+            pairs(r#"{"b": {"n": 1.50},"\u0061": [ ]}"#),
+            [("b".into(), r#"{"n": 1.50}"#.into()), ("a".into(), "[ ]".into())]
+        );
+        assert_eq!(
+            pairs(r#"[{"_id":"x","big":123456789012345678901}]"#),
+            [("x".into(), r#"{"_id":"x","big":123456789012345678901}"#.into())]
+        );
+    }
+
+    #[test]
+    fn what_is_no_collection_of_documents_is_an_invalid_argument() {
+        for text in ["", "5", "[1]", "[{}]", r#"[{"_id":1}]"#, r#"{"a":1"#, "{} {}"] {
+            let error = documents(text).unwrap_err();
+            assert_eq!(error.code(), nedb_core::ErrorCode::InvalidArgument, "{text}");
+        }
+    }
+
+    #[test]
+    fn options_that_are_absent_or_null_are_the_defaults() {
+        for text in [None, Some("{}"), Some(r#"{"nonce":null,"caused_by":null,"client":null}"#)] {
+            let options = write_options(text).unwrap();
+            assert_eq!((options.nonce, options.client), (None, None));
+            assert!(options.caused_by.is_empty());
+        }
+        let options = write_options(Some(r#"{"ttl_s":5,"if_seq":-1,"caused_by":[3]}"#)).unwrap();
+        assert_eq!((options.ttl_seconds, options.if_seq), (Some(5.0), Some(-1)));
+        assert_eq!(options.caused_by, [3]);
+    }
+
+    #[test]
+    fn an_unknown_or_a_fractional_option_is_refused() {
+        for text in [r#"{"nonc":1}"#, r#"{"nonce":1.5}"#, r#"{"nonce":9223372036854775808}"#, "[]"]
+        {
+            assert!(write_options(Some(text)).is_err(), "{text}");
+        }
+        assert!(read_options(Some(r#"{"asof":1}"#)).is_err());
+        assert!(open_options(Some(r#"{"cache_bytes":-1}"#)).is_err());
     }
 }
