@@ -73,30 +73,45 @@ pub(crate) fn write_stored(
 ///
 /// Cost: one pass over the top-level keys up to `_seq`, one copy.
 pub(crate) fn write_with_seq(stored: &str, seq: Seq, out: &mut String) {
+    write_with_member(stored, "_seq", |out| write_integer(seq, out), out);
+}
+
+/// Appends a canonical object with one more member in its sorted place; a member of that name gives
+/// way to it.
+///
+/// Cost: one pass over the top-level keys up to the new one, one copy.
+pub(crate) fn write_with_member(
+    object: &str,
+    name: &str,
+    write_value: impl FnOnce(&mut String),
+    out: &mut String,
+) {
     let mut end_of_head = 1;
     let mut start_of_tail = None;
-    for (key, value) in members(stored) {
-        let key_start = offset_in(stored, key) - 1;
-        if key == "_seq" {
-            // NEDB 1.x could store one: ours takes its place.
-            start_of_tail = Some(offset_in(stored, value) + value.len());
+    for (key, value) in members(object) {
+        let key_start = offset_in(object, key) - 1;
+        if key == name {
+            // NEDB 1.x could store a `_seq`: ours takes its place.
+            start_of_tail = Some(offset_in(object, value) + value.len());
             break;
         }
-        if !is_key_below(key, "_seq") {
+        if !is_key_below(key, name) {
             start_of_tail = Some(key_start);
             break;
         }
-        end_of_head = offset_in(stored, value) + value.len();
+        end_of_head = offset_in(object, value) + value.len();
     }
-    let head = stored.get(..end_of_head).unwrap_or("{");
-    let tail = start_of_tail.and_then(|start| stored.get(start..)).unwrap_or("}");
-    out.reserve(stored.len() + 28);
+    let head = object.get(..end_of_head).unwrap_or("{");
+    let tail = start_of_tail.and_then(|start| object.get(start..)).unwrap_or("}");
+    out.reserve(object.len() + name.len() + 28);
     out.push_str(head);
     if head.len() > 1 {
         out.push(',');
     }
-    out.push_str("\"_seq\":");
-    write_integer(seq, out);
+    out.push('"');
+    out.push_str(name);
+    out.push_str("\":");
+    write_value(out);
     if !tail.starts_with(['}', ',']) {
         out.push(',');
     }

@@ -1,24 +1,28 @@
 //! NEDB: an embedded document database whose single source of truth is an append-only, hash-chained
 //! op log.
 
-// Until the modules above them are there.
-#![allow(dead_code, unused_imports)]
-
 mod clock;
+mod db;
+mod document;
 mod error;
+mod fold;
 mod hash;
 mod instant;
 mod json;
 mod limits;
-mod document;
-mod fold;
 mod log;
 mod op;
+mod query;
 mod snapshot;
 mod store;
 mod views;
 
 pub use clock::{Clock, ManualClock, SystemClock};
+pub use db::{Database, OpenReport, Options, ReadOptions, Update, VerifyReport, WriteOptions};
 pub use error::{Error, ErrorCode, QueryPosition, Result};
 pub use hash::ZERO_HASH;
 pub use json::{Path, Value};
+pub use log::Damage;
+pub use op::Seq;
+pub use query::{Params, Rows, algebra};
+pub use snapshot::IndexKind;

@@ -50,7 +50,7 @@ impl<'t> Checker<'t> {
                 return false;
             }
             let Some(key) = self.string() else { return false };
-            if earlier.is_some_and(|earlier| !precedes(earlier, key)) {
+            if earlier.is_some_and(|earlier| compare_raw(earlier, key).is_ge()) {
                 return false;
             }
             earlier = Some(key);
@@ -137,19 +137,6 @@ impl<'t> Checker<'t> {
     #[inline]
     fn rest(&self) -> &'t [u8] {
         self.text.as_bytes().get(self.at..).unwrap_or_default()
-    }
-}
-
-/// Tells whether the raw key `earlier` must stand before `later`.
-#[inline]
-fn precedes(earlier: &str, later: &str) -> bool {
-    // Most keys differ in their first byte, where a comparison of slices would be a call. A
-    // backslash, the first byte of an escape, is no answer.
-    match (earlier.as_bytes(), later.as_bytes()) {
-        ([first, ..], [second, ..]) if first != second && *first != b'\\' && *second != b'\\' => {
-            first < second
-        }
-        _ => compare_raw(earlier, later).is_lt(),
     }
 }
 

@@ -42,7 +42,7 @@ pub(super) fn walk(text: &str, dialect: Dialect, sink: &mut impl Sink) -> Result
         Dialect::Strict => NESTING_DEPTH_MAX,
         Dialect::Legacy => LEGACY_NESTING_DEPTH_MAX,
     };
-    let mut walker = Walker { text, at: 0, dialect, open: Vec::new(), depth_max };
+    let mut walker = Walker { text, at: 0, dialect, open: Nesting::default(), depth_max };
     let mut expected = Expected::Value;
     loop {
         walker.skip_blanks();
@@ -74,11 +74,49 @@ enum Expected {
     Next,
 }
 
-/// What stands open around a place in a text.
+/// What a place in a text may stand in.
 #[derive(Clone, Copy)]
 enum Container {
     Object,
     Array,
+}
+
+/// Bits of a word of [`Nesting`].
+const WORD_BITS: usize = u64::BITS as usize;
+
+/// What stands open around a place in a text: a bit for each, set for an object, so that the
+/// deepest text takes no allocation.
+#[derive(Default)]
+struct Nesting {
+    words: [u64; LEGACY_NESTING_DEPTH_MAX.div_ceil(WORD_BITS)],
+    depth: usize,
+}
+
+impl Nesting {
+    /// Goes into a container; the depth is below `LEGACY_NESTING_DEPTH_MAX`.
+    fn push(&mut self, container: Container) {
+        let bit = 1 << (self.depth % WORD_BITS);
+        if let Some(word) = self.words.get_mut(self.depth / WORD_BITS) {
+            match container {
+                Container::Object => *word |= bit,
+                Container::Array => *word &= !bit,
+            }
+        }
+        self.depth += 1;
+    }
+
+    /// Leaves the innermost container.
+    fn pop(&mut self) {
+        self.depth = self.depth.saturating_sub(1);
+    }
+
+    /// Returns the innermost container.
+    fn last(&self) -> Option<Container> {
+        let place = self.depth.checked_sub(1)?;
+        let word = self.words.get(place / WORD_BITS)?;
+        let object = word >> (place % WORD_BITS) & 1 == 1;
+        Some(if object { Container::Object } else { Container::Array })
+    }
 }
 
 /// A place in a text.
@@ -86,7 +124,7 @@ struct Walker<'t> {
     text: &'t str,
     at: usize,
     dialect: Dialect,
-    open: Vec<Container>,
+    open: Nesting,
     depth_max: usize,
 }
 
@@ -162,7 +200,7 @@ impl<'t> Walker<'t> {
 
     /// Goes into an object or array.
     fn enter(&mut self, container: Container) -> Result<()> {
-        if self.open.len() == self.depth_max {
+        if self.open.depth == self.depth_max {
             return Err(self.refusal(self.at, "it is nested too deep there"));
         }
         self.at += 1;

@@ -3,7 +3,7 @@
 //! In: `address.city`, `tags.0`, canonical text. Out: the slice of the text that is the value.
 //!
 //! Invariants:
-//! * `Path::parse(path.to_string()) == path` for every path.
+//! * `Path::parse(path.to_string()) == path` for every path that has a segment.
 //! * Picking allocates nothing and stops at the first key beyond the one it looks for.
 
 use std::borrow::Cow;
@@ -74,23 +74,13 @@ fn step<'t>(text: &'t str, segment: &str) -> Option<&'t str> {
         return elements(text).nth(array_place(segment)?);
     }
     for (key, value) in members(text) {
-        match compare_key(key, segment) {
+        match compare_raw_with(key, segment) {
             Ordering::Less => {}
             Ordering::Equal => return Some(value),
             Ordering::Greater => return None,
         }
     }
     None
-}
-
-/// Compares a raw key with a segment, by code point.
-#[inline]
-fn compare_key(raw: &str, segment: &str) -> Ordering {
-    match (raw.as_bytes(), segment.as_bytes()) {
-        // Most keys differ in their first byte. A backslash begins an escape of something else.
-        ([first, ..], [second, ..]) if first != second && *first != b'\\' => first.cmp(second),
-        _ => compare_raw_with(raw, segment),
-    }
 }
 
 /// Returns the place in an array that a segment names: decimal, without superfluous zeros.

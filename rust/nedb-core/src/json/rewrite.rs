@@ -104,6 +104,7 @@ impl Rewriter {
         // Stable: of a key that occurs twice the last stays last.
         members.sort_by(|left, right| compare_raw(left.key(out), right.key(out)));
         self.sorted.clear();
+        self.sorted.reserve(out.len() - object.start);
         let mut members = members.iter().peekable();
         while let Some(member) = members.next() {
             let repeated = members.peek().is_some_and(|next| next.key(out) == member.key(out));

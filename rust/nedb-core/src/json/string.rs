@@ -75,21 +75,27 @@ impl CodePoints<'_> {
 }
 
 /// Compares two raw strings by the code points that they stand for.
+#[inline]
 pub(super) fn compare_raw(left: &str, right: &str) -> Ordering {
-    if has_escape(left) || has_escape(right) {
-        code_points(left).cmp(code_points(right))
-    } else {
+    match (left.as_bytes(), right.as_bytes()) {
+        // Most keys differ in their first byte, and then need no call. A backslash begins an
+        // escape, which stands for something else.
+        ([first, ..], [second, ..]) if first != second && *first != b'\\' && *second != b'\\' => {
+            first.cmp(second)
+        }
         // The order of UTF-8 bytes is that of code points.
-        left.as_bytes().cmp(right.as_bytes())
+        _ if !has_escape(left) && !has_escape(right) => left.as_bytes().cmp(right.as_bytes()),
+        _ => code_points(left).cmp(code_points(right)),
     }
 }
 
-/// Compares a raw string with a string by code points.
+/// Compares a raw string with a string by code point.
+#[inline]
 pub(super) fn compare_raw_with(raw: &str, text: &str) -> Ordering {
-    if has_escape(raw) {
-        code_points(raw).cmp(text.chars().map(u32::from))
-    } else {
-        raw.as_bytes().cmp(text.as_bytes())
+    match (raw.as_bytes(), text.as_bytes()) {
+        ([first, ..], [second, ..]) if first != second && *first != b'\\' => first.cmp(second),
+        _ if !has_escape(raw) => raw.as_bytes().cmp(text.as_bytes()),
+        _ => code_points(raw).cmp(text.chars().map(u32::from)),
     }
 }
 

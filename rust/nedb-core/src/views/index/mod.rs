@@ -135,7 +135,8 @@ impl CollectionIndexes {
         self.ordered.iter().find(|index| index.path() == path)
     }
 
-    fn definitions(&self) -> impl Iterator<Item = (IndexKind, &Path)> {
+    /// Returns the kind and the field of every index.
+    pub fn definitions(&self) -> impl Iterator<Item = (IndexKind, &Path)> {
         let fields = self.search.iter().flat_map(|search| search.fields());
         self.eq
             .iter()
