@@ -134,12 +134,12 @@ class NEDB {
 
   /** Answers the indexes as [collection, field, kind]. */
   async indexes() {
-    return parse(this.#core.indexes());
+    return parse(await task(this.#tasks.indexes()));
   }
 
   /** Answers the collections that hold a document. */
   async collections() {
-    return this.#core.collections();
+    return task(this.#tasks.collections());
   }
 
   // Relations

@@ -16,11 +16,11 @@ use nedb_core::{Database, ReadOptions};
 use crate::convert::{Seconds, Seq, Text, documents, open_options, read_options, write_options};
 use crate::error::throwing;
 
-/// Room that a `get` leaves for the next one: a text beyond it is given back.
+/// Room that a call leaves for the next one: a text beyond it is given back.
 const SCRATCH_BYTES_MAX: usize = 1 << 20;
 
 thread_local! {
-    /// The text of the last `get`, so that a read allocates nothing of its own.
+    /// The text of the last document answered, so that a call allocates none of its own.
     static SCRATCH: RefCell<String> = const { RefCell::new(String::new()) };
 }
 
@@ -51,16 +51,20 @@ impl NedbCore {
 
     /// Stores a document under (collection, id); answers the stored text.
     #[napi]
-    pub fn put(
+    pub fn put<'env>(
         &self,
-        env: &Env,
+        env: &'env Env,
         collection: Text,
         id: Text,
         document: Text,
         options: Option<Text>,
-    ) -> napi::Result<String> {
-        throwing(env, || {
-            self.database.put(&collection, &id, &document, &write_options(options.as_deref())?)
+    ) -> napi::Result<JsString<'env>> {
+        with_scratch(|text| {
+            throwing(env, || {
+                let options = write_options(options.as_deref())?;
+                self.database.put_into(&collection, &id, &document, &options, text)
+            })?;
+            env.create_string(&*text)
         })
     }
 
@@ -225,14 +229,21 @@ impl NedbCore {
         id: &str,
         options: &ReadOptions,
     ) -> MaybeString<'env> {
-        SCRATCH.with_borrow_mut(|text| {
-            text.clear();
+        with_scratch(|text| {
             let found = throwing(env, || self.database.get_into(collection, id, options, text))?;
-            let answer = if found { Some(env.create_string(&*text)?) } else { None };
-            if text.capacity() > SCRATCH_BYTES_MAX {
-                *text = String::new();
-            }
-            Ok(answer)
+            if found { env.create_string(&*text).map(Some) } else { Ok(None) }
         })
     }
+}
+
+/// Lends the scratch text, empty.
+fn with_scratch<T>(work: impl FnOnce(&mut String) -> T) -> T {
+    SCRATCH.with_borrow_mut(|text| {
+        text.clear();
+        let answer = work(text);
+        if text.capacity() > SCRATCH_BYTES_MAX {
+            *text = String::new();
+        }
+        answer
+    })
 }

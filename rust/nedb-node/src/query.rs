@@ -39,7 +39,7 @@ impl NedbCore {
     /// Answers the names of the collections that hold a document, in order of creation.
     #[napi]
     pub fn collections(&self, env: &Env) -> napi::Result<Vec<String>> {
-        throwing(env, || Ok(self.database.collections()))
+        throwing(env, || self.database.collections())
     }
 }
 
@@ -52,7 +52,7 @@ pub fn rows(database: &Database, nql: &str, params: Option<&str>) -> Result<Vec<
 /// Writes the indexes as JSON text.
 pub fn index_list(database: &Database) -> Result<String> {
     let found: Vec<_> = database
-        .indexes()
+        .indexes()?
         .into_iter()
         .map(|(collection, field, kind)| (collection, field, kind.as_str()))
         .collect();

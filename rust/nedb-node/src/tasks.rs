@@ -12,7 +12,7 @@ use nedb_core::{Database, IndexKind, Result};
 use crate::convert::{Seconds, Seq, Text, open_options, read_options, write_options};
 use crate::database::NedbCore;
 use crate::error::{Failure, guarded, to_js};
-use crate::query::rows;
+use crate::query::{index_list, rows};
 use crate::upkeep::ops;
 
 /// What a task answers.
@@ -218,6 +218,20 @@ impl NedbTasks {
         promise(move || {
             db.create_index(&collection, &field, IndexKind::parse(&kind)?).map(|()| Answer::Nothing)
         })
+    }
+
+    /// Answers the indexes as JSON text.
+    #[napi]
+    pub fn indexes(&self) -> Promised {
+        let db = self.database.clone();
+        promise(move || index_list(&db).map(Answer::Text))
+    }
+
+    /// Answers the collections that hold a document.
+    #[napi]
+    pub fn collections(&self) -> Promised {
+        let db = self.database.clone();
+        promise(move || db.collections().map(Answer::Texts))
     }
 
     /// Lets a document expire.
