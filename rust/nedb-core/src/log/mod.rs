@@ -20,4 +20,5 @@ pub(crate) use decode::{Fault, Fields, member, normalize, seqs};
 pub(crate) use line::{Body, EncodedLine, encode_line};
 pub(crate) use reader::{LogReader, TextRef, WantedText};
 pub(crate) use recovery::{Replay, ReplayEnd, ReplayStart, replay};
-pub(crate) use verify::{Damage, Verification, verify};
+pub use verify::Damage;
+pub(crate) use verify::verify;

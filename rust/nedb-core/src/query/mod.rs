@@ -19,7 +19,7 @@
 mod access;
 mod accumulate;
 mod aggregate;
-pub(crate) mod algebra;
+pub mod algebra;
 mod compare;
 mod describe;
 mod execute;
