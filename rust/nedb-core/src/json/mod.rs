@@ -5,25 +5,39 @@
 //!
 //! | file | what it owns |
 //! |---|---|
-//! | `value` | `Value`: a parsed value, for literals, group rows and the few places that need a tree |
-//! | `parse` | text → `Value`, strict or as lenient as NEDB 1.x |
-//! | `canonical` | any strict text → canonical text; is a text canonical? |
+//! | `lex` | the bytes of a token: where it ends, and whether it may be |
+//! | `string` | what a string token stands for, and how a string is spelt |
 //! | `number` | how a number is spelt |
+//! | `parse` | the walk over any text, strict or as lenient as NEDB 1.x |
+//! | `value` | `Value`: a parsed value, for literals, group rows and the few places that need a tree |
+//! | `check` | is a text canonical? |
+//! | `rewrite` | any text → canonical text, or what 1.x hashed |
+//! | `canonical` | the doors to the last two |
 //! | `scan` | the members of canonical text, without parsing it |
 //! | `path` | a dotted path, and the value at it |
 //! | `key` | a byte key whose order is the total order of values |
 
 mod canonical;
+mod check;
 mod key;
+mod lex;
 mod number;
 mod parse;
 mod path;
+mod rewrite;
 mod scan;
+mod string;
 mod value;
 
-pub(crate) use canonical::{canonicalize, canonicalize_legacy, is_canonical};
-pub(crate) use key::{Key, TypeClass, encode_text, encode_value, type_class};
+#[cfg(test)]
+mod properties;
+#[cfg(test)]
+mod vectors;
+
+pub(crate) use canonical::{canonicalize, canonicalize_legacy, is_canonical, legacy_document};
+pub(crate) use key::{Key, TypeClass, class_range, encode_text, encode_value, type_class};
 pub(crate) use number::{respell, write_double};
-pub(crate) use scan::{Members, elements, members, string_text, write_string};
 pub use path::Path;
+pub(crate) use scan::{Elements, Members, elements, members};
+pub(crate) use string::{string_text, write_ascii, write_string};
 pub use value::Value;

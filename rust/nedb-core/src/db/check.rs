@@ -1,0 +1,167 @@
+//! Every check of an argument: what is wrong, and what would be right.
+
+use super::options::WriteOptions;
+use crate::error::{Error, Result};
+use crate::instant::{self, Bound, Instant};
+use crate::limits::{CAUSES_COUNT_MAX, EVIDENCE_BYTES_MAX, NAME_BYTES_MAX, TTL_SECONDS_MAX};
+
+/// A write's options, checked.
+#[derive(Clone, Debug)]
+pub(super) struct CheckedOptions<'a> {
+    pub given: &'a WriteOptions,
+    pub client: &'a str,
+    pub valid_from: Option<Instant>,
+    pub valid_to: Option<Instant>,
+}
+
+/// Checks what can be checked without looking at the database.
+///
+/// Errors: `InvalidArgument`, `LimitExceeded`.
+pub(super) fn options(given: &WriteOptions) -> Result<CheckedOptions<'_>> {
+    let client = given.client.as_deref().unwrap_or("local");
+    name("client", client)?;
+    if let Some(idem) = &given.idem {
+        name("idem", idem)?;
+    }
+    if given.nonce.is_some_and(|nonce| nonce < 1) {
+        return Err(Error::invalid("a nonce is an integer from 1 to 9223372036854775807"));
+    }
+    if let Some(confidence) = given.confidence {
+        if !(0.0..=1.0).contains(&confidence) {
+            return Err(Error::invalid(format!(
+                "confidence is a number from 0 to 1, not {confidence}"
+            )));
+        }
+    }
+    if let Some(ttl_seconds) = given.ttl_seconds {
+        ttl(ttl_seconds)?;
+    }
+    if given.evidence.as_ref().is_some_and(|evidence| evidence.len() > EVIDENCE_BYTES_MAX) {
+        return Err(Error::limit(format!("evidence is longer than {EVIDENCE_BYTES_MAX} bytes")));
+    }
+    if given.caused_by.len() > CAUSES_COUNT_MAX {
+        return Err(Error::limit(format!("caused_by names more than {CAUSES_COUNT_MAX} ops")));
+    }
+    let (valid_from, valid_to) = valid_time(given)?;
+    Ok(CheckedOptions { given, client, valid_from, valid_to })
+}
+
+/// Checks that what a kind of write does not take was not given to it.
+///
+/// Errors: `InvalidArgument`.
+pub(super) fn takes_no(given: &WriteOptions, verb: &str, takes_if_seq: bool) -> Result<()> {
+    let refused = [
+        ("ttl_s", given.ttl_seconds.is_some()),
+        ("valid_from", given.valid_from.is_some()),
+        ("valid_to", given.valid_to.is_some()),
+        ("if_seq", given.if_seq.is_some() && !takes_if_seq),
+    ];
+    match refused.iter().find(|(_, is_given)| *is_given) {
+        Some((option, _)) => Err(Error::invalid(format!("{verb} takes no {option}"))),
+        None => Ok(()),
+    }
+}
+
+/// Checks a time to live.
+///
+/// Errors: `InvalidArgument`.
+pub(super) fn ttl(ttl_seconds: f64) -> Result<()> {
+    if ttl_seconds > 0.0 && ttl_seconds <= TTL_SECONDS_MAX {
+        return Ok(());
+    }
+    Err(Error::invalid(format!(
+        "ttl_s is a number of seconds above 0 and up to {TTL_SECONDS_MAX}, not {ttl_seconds}"
+    )))
+}
+
+fn valid_time(given: &WriteOptions) -> Result<(Option<Instant>, Option<Instant>)> {
+    let valid_from = date("valid_from", given.valid_from.as_deref(), Bound::From)?;
+    let valid_to = date("valid_to", given.valid_to.as_deref(), Bound::To)?;
+    if let (Some(from), Some(to)) = (valid_from, valid_to) {
+        if to < from {
+            return Err(Error::invalid(format!(
+                "valid_to {:?} is before valid_from {:?}",
+                given.valid_to.as_deref().unwrap_or_default(),
+                given.valid_from.as_deref().unwrap_or_default()
+            )));
+        }
+    }
+    Ok((valid_from, valid_to))
+}
+
+/// Reads a date that may be left out.
+///
+/// Errors: `InvalidArgument`.
+pub(super) fn date(option: &str, text: Option<&str>, bound: Bound) -> Result<Option<Instant>> {
+    let Some(text) = text else { return Ok(None) };
+    instant::parse(text, bound).map(Some).ok_or_else(|| {
+        Error::invalid(format!(
+            "{option} is an ISO 8601 date or instant such as \"2024-06-15\" or \"2024-06-15T12:00:00Z\", not {text:?}"
+        ))
+    })
+}
+
+/// Checks a collection's name.
+///
+/// Errors: `InvalidArgument`, `LimitExceeded`.
+pub(super) fn collection(collection: &str) -> Result<()> {
+    name("a collection's name", collection)?;
+    if collection.contains(':') {
+        return Err(Error::invalid(format!(
+            "a collection's name holds no \":\", which separates it from the id in a node: {collection:?}"
+        )));
+    }
+    Ok(())
+}
+
+/// Checks a document's id.
+///
+/// Errors: `InvalidArgument`, `LimitExceeded`.
+pub(super) fn id(id: &str) -> Result<()> {
+    name("an id", id)
+}
+
+/// Checks a node, `collection:id`, split at the first `:`.
+///
+/// Errors: `InvalidArgument`, `LimitExceeded`.
+pub(super) fn node(node: &str) -> Result<()> {
+    match node.split_once(':') {
+        Some((in_collection, document)) => {
+            collection(in_collection)?;
+            id(document)
+        }
+        None => Err(Error::invalid(format!(
+            "a node is written collection:id, as in \"users:alice\", not {node:?}"
+        ))),
+    }
+}
+
+/// Checks a relation's name.
+///
+/// Errors: `InvalidArgument`, `LimitExceeded`.
+pub(super) fn relation(relation: &str) -> Result<()> {
+    name("a relation", relation)
+}
+
+fn name(what: &str, text: &str) -> Result<()> {
+    if text.is_empty() {
+        return Err(Error::invalid(format!("{what} must be a string that is not empty")));
+    }
+    if text.len() > NAME_BYTES_MAX {
+        return Err(Error::limit(format!(
+            "{what} is at most {NAME_BYTES_MAX} bytes long, not {}",
+            text.len()
+        )));
+    }
+    Ok(())
+}
+
+/// Checks an edge: two nodes and a relation.
+///
+/// Errors: `InvalidArgument`, `LimitExceeded`.
+pub(super) fn edge(edge: (&str, &str, &str)) -> Result<()> {
+    let (from, relation_name, to) = edge;
+    node(from)?;
+    relation(relation_name)?;
+    node(to)
+}

@@ -1,0 +1,316 @@
+//! Indexes, checkpoints, verification, sweeping, closing.
+
+use super::check;
+use super::commit::{Draft, Group};
+use super::open::{replay_into, write_damage, write_texts};
+use super::options::WriteOptions;
+use super::write::{Target, delete_draft};
+use super::{Database, Inner};
+use crate::error::{Error, ErrorCode, Result};
+use crate::fold::{backfill, fold};
+use crate::json::{Path as FieldPath, write_string};
+use crate::log::{Damage, Fields, LogReader, normalize, verify};
+use crate::op::{Item, Items, OpKind, Seq, kind};
+use crate::snapshot::IndexKind;
+use crate::store::Directory;
+use crate::views::State;
+use crate::views::index::CollectionIndexes;
+use std::borrow::Cow;
+use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+
+/// Who a sweep writes as, so that its nonces are nobody else's.
+const SWEEP_CLIENT: &str = "__ttl__";
+
+/// What checking a log found.
+#[derive(Clone, Debug)]
+pub struct VerifyReport {
+    /// Whether every hash and every link holds, and the log is the one that was read.
+    pub ok: bool,
+    /// How many ops from the start hold.
+    pub op_count: u64,
+    /// The hash after the last of them.
+    pub head: String,
+    /// The first op that does not hold.
+    pub damage: Option<Damage>,
+    /// What else a person should know.
+    pub warnings: Vec<String>,
+}
+
+impl VerifyReport {
+    /// Returns the report as JSON text.
+    pub fn to_json(&self) -> String {
+        let mut out = String::from("{\"damage\":");
+        write_damage(self.damage.as_ref(), &mut out);
+        out.push_str(",\"head\":");
+        write_string(&self.head, &mut out);
+        out.push_str(&format!(",\"ok\":{},\"op_count\":{},\"warnings\":", self.ok, self.op_count));
+        write_texts(&self.warnings, &mut out);
+        out.push('}');
+        out
+    }
+}
+
+impl Database {
+    /// Adds an index on a field, a dotted path, and folds the documents that are there into it.
+    ///
+    /// An index that exists stays as it is. On a disk the definition survives reopening.
+    ///
+    /// Cost: one text read for every version ever written; readers go on meanwhile, writers wait.
+    /// Errors: `InvalidArgument`, `ReadOnly`, `DatabaseClosed`, `StorageError`, `IntegrityError`.
+    pub fn create_index(&self, collection: &str, field: &str, kind: IndexKind) -> Result<()> {
+        check::collection(collection)?;
+        if field.is_empty() {
+            return Err(Error::invalid("an index needs a field: a name or a dotted path"));
+        }
+        let path = FieldPath::parse(field);
+        // No op is appended, but the writer is held: what is folded in must not change meanwhile.
+        let group = self.inner.begin_group()?;
+        let built = {
+            let state = self.inner.state.read();
+            let number = state.views.documents.collection(collection);
+            let mut indexes = CollectionIndexes::default();
+            let existing = number.and_then(|number| state.views.indexes.of(number));
+            for (kind, path) in existing.iter().flat_map(|existing| existing.definitions()) {
+                indexes.add(kind, path.clone());
+            }
+            if !indexes.add(kind, path) {
+                return Ok(());
+            }
+            if let Some(number) = number {
+                backfill(&state, number, &mut indexes)?;
+            }
+            indexes
+        };
+        if let Some(directory) = &self.inner.directory {
+            directory.write_meta(&self.inner.meta_text(collection, &built))?;
+        }
+        let mut state = self.inner.state.write();
+        let number = state.views.documents.add_collection(collection);
+        state.views.indexes.replace(number, built);
+        drop(state);
+        drop(group);
+        Ok(())
+    }
+
+    /// Returns every index: collection, field, kind.
+    ///
+    /// Errors: `DatabaseClosed`.
+    pub fn indexes(&self) -> Result<Vec<(String, String, IndexKind)>> {
+        let state = self.inner.read_state()?;
+        let named = |(collection, kind, path): (u32, IndexKind, FieldPath)| {
+            let name = state.views.documents.collection_name(collection).to_owned();
+            (name, path.to_string(), kind)
+        };
+        Ok(state.views.indexes.definitions().into_iter().map(named).collect())
+    }
+
+    /// Deletes every document whose end has come, one op each, and returns how many.
+    ///
+    /// Errors: `ReadOnly`, `DatabaseClosed`, `CommitUnknown`.
+    pub fn sweep(&self) -> Result<u64> {
+        let options =
+            WriteOptions { client: Some(SWEEP_CLIENT.to_owned()), ..WriteOptions::default() };
+        let checked = check::options(&options)?;
+        // Names are declared before the group, which borrows them.
+        let due: Vec<(String, String)>;
+        let mut group: Group<'_, '_> = self.inner.begin_group()?;
+        let now = group.now_seconds();
+        due = group.with_state(|state| {
+            let documents = &state.views.documents;
+            let named = |(collection, document)| {
+                let name = documents.collection_name(collection).to_owned();
+                (name, documents.id(collection, document).to_owned())
+            };
+            state.views.expiry.due(now).map(named).collect()
+        });
+        for (collection, id) in &due {
+            let draft = delete_draft(&mut group, &Target { collection, id }, &checked);
+            group.stage(draft)?;
+            group.note_staged();
+        }
+        group.finish()?;
+        Ok(due.len() as u64)
+    }
+
+    /// Appends a checkpoint op, a mark in the log, and returns its seq.
+    ///
+    /// Errors: `ReadOnly`, `DatabaseClosed`, `CommitUnknown`, `LimitExceeded`.
+    pub fn checkpoint(&self, note: Option<&str>) -> Result<Seq> {
+        let options = WriteOptions::default();
+        let checked = check::options(&options)?;
+        let mut group = self.inner.begin_group()?;
+        let mut payload = group.payload_buffer();
+        payload.push_str("{\"note\":");
+        write_string(note.unwrap_or("checkpoint"), &mut payload);
+        payload.push('}');
+        let item = Item { kind: OpKind::Checkpoint, caused_by: Cow::Borrowed(&[]) };
+        let draft = Draft {
+            options: &checked,
+            op: kind::CHECKPOINT,
+            items: Items::One(item),
+            payload,
+            if_seqs: Vec::new(),
+            has_provenance: false,
+        };
+        self.finish_one(group, draft)
+    }
+
+    /// Reads the log again and tells whether every hash and every link holds.
+    ///
+    /// Cost: one hash an op, on all cores. Errors: `DatabaseClosed`, `StorageError`.
+    pub fn verify(&self) -> Result<bool> {
+        Ok(self.verify_report()?.ok)
+    }
+
+    /// Reads the log again and says where and why the chain does not hold, if it does not.
+    ///
+    /// Errors: `DatabaseClosed`, `StorageError`.
+    pub fn verify_report(&self) -> Result<VerifyReport> {
+        let state = self.inner.read_state()?;
+        let open_damage = self.inner.report.lock().damage.clone();
+        // Beside damage the end is that of the file: what is wrong is still there to be named.
+        let end_bytes = match (&open_damage, state.log.disk_bytes()) {
+            (Some(_), Some(bytes)) => {
+                bytes.len_bytes().map_err(|error| Error::storage("read the log", error))?
+            }
+            _ => state.log.len_bytes(),
+        };
+        let found = verify(&state.log, end_bytes)?;
+        let mut damage = found.damage;
+        if damage.is_none() && (found.head != state.head || found.op_count as i64 != state.views.seq + 1)
+        {
+            damage = Some(Damage {
+                seq: found.op_count as Seq,
+                offset_bytes: state.log.offset(found.op_count as Seq).unwrap_or(end_bytes),
+                reason: "the log is no longer the one that was opened: it holds other ops".to_owned(),
+            });
+        }
+        let mut warnings = self.inner.report.lock().warnings.clone();
+        if let Some((seq, key)) = found.uncovered {
+            warnings.push(format!("op {seq} has a member {key:?} that no hash covers"));
+        }
+        warnings.sort();
+        warnings.dedup();
+        Ok(VerifyReport {
+            ok: damage.is_none(),
+            op_count: found.op_count,
+            head: found.head,
+            damage,
+            warnings,
+        })
+    }
+
+    /// Folds the log anew and tells whether the state is what it says.
+    ///
+    /// Cost: as opening, and the memory of a second set of views.
+    /// Errors: `DatabaseClosed`, `StorageError`, `IntegrityError`.
+    pub fn verify_determinism(&self) -> Result<bool> {
+        let state = self.inner.read_state()?;
+        let mut fresh = State::new(match state.log.disk_bytes() {
+            Some(bytes) => LogReader::disk(Arc::clone(bytes), 0),
+            None => LogReader::memory(),
+        });
+        prepare_like(&mut fresh, &state);
+        match state.log.disk_bytes() {
+            Some(bytes) => {
+                replay_into(&mut fresh, bytes.as_ref(), state.log.len_bytes())?;
+            }
+            None => refold(&mut fresh, &state)?,
+        }
+        Ok(fresh.views.difference(&state.views).is_none() && fresh.head == state.head)
+    }
+
+    /// Returns once everything acknowledged is on the disk.
+    ///
+    /// Errors: `DatabaseClosed`, `StorageError`.
+    pub fn flush(&self) -> Result<()> {
+        let mut writer = self.inner.writer.lock();
+        self.inner.check_open()?;
+        writer.sync()
+    }
+
+    /// Closes the database for every handle and lets another process write. Closing twice is harmless.
+    ///
+    /// Errors: `StorageError`; it is closed all the same.
+    pub fn close(&self) -> Result<()> {
+        let mut writer = self.inner.writer.lock();
+        if self.inner.is_closed.swap(true, Ordering::AcqRel) {
+            return Ok(());
+        }
+        let synced = writer.sync();
+        writer.close();
+        synced
+    }
+
+    /// Tells whether the handle was closed.
+    pub fn is_closed(&self) -> bool {
+        self.inner.is_closed.load(Ordering::Acquire)
+    }
+
+    /// Tells whether writes are refused: opened read-only, or damaged.
+    pub fn is_read_only(&self) -> bool {
+        self.inner.options.read_only || self.inner.report.lock().damage.is_some()
+    }
+
+    /// Returns the directory, or None in memory.
+    pub fn path(&self) -> Option<&Path> {
+        self.inner.directory.as_ref().map(Directory::path)
+    }
+}
+
+impl Inner {
+    /// Returns `meta.json` with the indexes of one collection as they will be.
+    fn meta_text(&self, collection: &str, indexes: &CollectionIndexes) -> String {
+        let state = self.state.read();
+        let others = state.views.indexes.definitions().into_iter().map(|(number, kind, path)| {
+            (state.views.documents.collection_name(number).to_owned(), path.to_string(), kind)
+        });
+        let mine = indexes
+            .definitions()
+            .map(|(kind, path)| (collection.to_owned(), path.to_string(), kind));
+        let all = others.filter(|(name, _, _)| name != collection).chain(mine);
+        let mut out = String::from("{\"indexes\":[");
+        for (place, (name, field, kind)) in all.enumerate() {
+            if place > 0 {
+                out.push(',');
+            }
+            out.push('[');
+            write_string(&name, &mut out);
+            out.push(',');
+            write_string(&field, &mut out);
+            out.push_str(&format!(",\"{}\"]", kind.as_str()));
+        }
+        out.push_str("]}\n");
+        out
+    }
+}
+
+/// Gives a fresh state the collections and the empty indexes of another.
+fn prepare_like(fresh: &mut State, state: &State) {
+    let documents = &state.views.documents;
+    for collection in 0..documents.collection_count() {
+        let number = fresh.views.documents.add_collection(documents.collection_name(collection));
+        let Some(indexes) = state.views.indexes.of(collection) else { continue };
+        let mut empty = CollectionIndexes::default();
+        for (kind, path) in indexes.definitions() {
+            empty.add(kind, path.clone());
+        }
+        fresh.views.indexes.replace(number, empty);
+    }
+}
+
+/// Folds the lines of a log in memory into a fresh state.
+fn refold(fresh: &mut State, state: &State) -> Result<()> {
+    for seq in 0..=state.views.seq {
+        let line = state.log.line(seq)?;
+        let damaged =
+            |_| Error::new(ErrorCode::IntegrityError, format!("op {seq} of the log is damaged"));
+        let normalized = normalize(&line).map_err(damaged)?;
+        let fields = Fields::split(&normalized).map_err(damaged)?;
+        fold(&mut fresh.views, &fields.to_op().map_err(damaged)?);
+        fresh.head = fields.hash.to_owned();
+    }
+    Ok(())
+}

@@ -1,0 +1,327 @@
+//! A directory, or memory, as a database.
+//!
+//! In: a path. Out: a database whose views are folded from its log.
+//!
+//! Invariants:
+//! * Only a crash tail is ever cut, and what is cut is kept beside the log.
+//! * A line that no crash leaves is damage: the database opens for reading, up to that line.
+
+use super::commit::Writer;
+use super::options::Options;
+use super::{Database, Inner};
+use crate::error::{Error, ErrorCode, Result};
+use crate::fold::fold;
+use crate::hash::ZERO_HASH;
+use crate::json::{Path as FieldPath, elements, members, string_text, write_string};
+use crate::log::{Damage, Fault, LogReader, ReplayEnd, ReplayStart, replay};
+use crate::op::Seq;
+use crate::snapshot::IndexKind;
+use crate::store::{CutFile, Directory, DiskFile, LogBytes, LogStore, durable_bytes};
+use crate::views::State;
+use crate::views::index::CollectionIndexes;
+use parking_lot::{Mutex, RwLock};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
+
+/// What opening a database found.
+#[derive(Clone, Debug, Default)]
+pub struct OpenReport {
+    /// How many ops the log holds.
+    pub op_count: u64,
+    /// How many bytes of a crash tail were cut; 0 after a clean stop.
+    pub cut_bytes: u64,
+    /// Where they are kept.
+    pub cut_file: Option<PathBuf>,
+    /// Why the database opened for reading only, if it did.
+    pub damage: Option<Damage>,
+    /// What else a person should know.
+    pub warnings: Vec<String>,
+}
+
+impl OpenReport {
+    /// Returns the report as JSON text.
+    pub fn to_json(&self) -> String {
+        let mut out = format!("{{\"cut_bytes\":{},\"cut_file\":", self.cut_bytes);
+        match &self.cut_file {
+            Some(path) => write_string(&path.to_string_lossy(), &mut out),
+            None => out.push_str("null"),
+        }
+        out.push_str(",\"damage\":");
+        write_damage(self.damage.as_ref(), &mut out);
+        out.push_str(&format!(",\"op_count\":{},\"warnings\":", self.op_count));
+        write_texts(&self.warnings, &mut out);
+        out.push('}');
+        out
+    }
+}
+
+/// Appends a damage as JSON, or null.
+pub(super) fn write_damage(damage: Option<&Damage>, out: &mut String) {
+    match damage {
+        None => out.push_str("null"),
+        Some(damage) => {
+            out.push_str(&format!("{{\"offset_bytes\":{},\"reason\":", damage.offset_bytes));
+            write_string(&damage.reason, out);
+            out.push_str(&format!(",\"seq\":{}}}", damage.seq));
+        }
+    }
+}
+
+/// Appends a list of texts as JSON.
+pub(super) fn write_texts(texts: &[String], out: &mut String) {
+    out.push('[');
+    for (place, text) in texts.iter().enumerate() {
+        if place > 0 {
+            out.push(',');
+        }
+        write_string(text, out);
+    }
+    out.push(']');
+}
+
+impl Database {
+    /// Makes an empty database in memory, which is gone when the last handle is.
+    ///
+    /// Errors: `InvalidArgument` when the options ask for reading only.
+    pub fn in_memory(options: Options) -> Result<Database> {
+        if options.read_only {
+            return Err(Error::invalid("a database in memory cannot be opened read-only"));
+        }
+        let state = State::new(LogReader::memory());
+        Ok(Database::assemble(state, Writer::memory(), options, None, OpenReport::default()))
+    }
+
+    /// Opens the database in a directory; a writer creates it if need be.
+    ///
+    /// After a crash what had not been acknowledged may be cut from the end of the log; it is kept in
+    /// `log.aof.cut-<seq>`, and `open_report` says so. A damaged log opens for reading, up to the
+    /// damage. A directory of NEDB 1.x opens as it is.
+    ///
+    /// Cost: one pass over the log. Errors: `DatabaseLocked`, `KeyRequired`, `StorageError`,
+    /// `IntegrityError` when `meta.json` is no index definition.
+    pub fn open(path: impl AsRef<Path>, options: Options) -> Result<Database> {
+        let for_writing = !options.read_only;
+        let directory = Directory::open(path.as_ref(), for_writing)?;
+        if directory.has_key_file() {
+            return Err(key_required(&directory));
+        }
+        let durable_bytes = durable_bytes(directory.path());
+        let lock = if for_writing { Some(directory.lock()?) } else { None };
+        let file = directory.open_log(for_writing)?;
+        let reader = LogReader::disk(Arc::clone(&file) as Arc<dyn LogBytes>, options.cache_bytes);
+        let mut state = State::new(reader);
+        let mut report = OpenReport::default();
+        read_index_definitions(&directory, &mut state, &mut report)?;
+        let len_bytes = file.len_bytes().map_err(|error| Error::storage("read the log", error))?;
+        let end_bytes = match durable_bytes {
+            Some(durable_bytes) if options.read_only => durable_bytes.min(len_bytes),
+            _ => len_bytes,
+        };
+        let end = replay_into(&mut state, file.as_ref(), end_bytes)?;
+        if matches!(end.fault, Some(Fault::Encrypted)) {
+            return Err(key_required(&directory));
+        }
+        let mut opening = Opening { directory, file, report, durable_bytes, len_bytes };
+        opening.settle_tail(&end, for_writing)?;
+        let Opening { directory, file, mut report, .. } = opening;
+        report.op_count = state.log.op_count() as u64;
+        let writer = match (lock, &report.damage) {
+            (None, _) => Writer::refusing(
+                ErrorCode::ReadOnly,
+                "the database was opened read-only; open it for writing to write".to_owned(),
+            ),
+            (Some(_), Some(damage)) => Writer::refusing(
+                ErrorCode::ReadOnly,
+                format!(
+                    "the log is damaged at op {}: {}; the database can be read up to there, and is \
+                     not written to until it is repaired",
+                    damage.seq, damage.reason
+                ),
+            ),
+            (Some(lock), None) => {
+                let mut store = file.into_store(lock, state.log.len_bytes());
+                store.sync().map_err(|error| Error::storage("sync the log", error))?;
+                Writer::disk(Box::new(store))
+            }
+        };
+        Ok(Database::assemble(state, writer, options, Some(directory), report))
+    }
+
+    /// Returns what opening found: how many ops, what was cut, what is damaged.
+    pub fn open_report(&self) -> OpenReport {
+        self.inner.report.lock().clone()
+    }
+
+    /// Reads on in a database that was opened read-only: what a writer has synced since. Returns seq.
+    ///
+    /// Errors: `DatabaseClosed`, `StorageError`, `IntegrityError` when the log is damaged after what
+    /// was read before.
+    pub fn refresh(&self) -> Result<Seq> {
+        let writer = self.inner.writer.lock();
+        let mut state = self.inner.state.write();
+        self.inner.check_open()?;
+        let (Some(directory), true) = (&self.inner.directory, self.inner.options.read_only) else {
+            return Ok(state.views.seq);
+        };
+        let Some(bytes) = state.log.disk_bytes().map(Arc::clone) else { return Ok(state.views.seq) };
+        let len_bytes = bytes.len_bytes().map_err(|error| Error::storage("read the log", error))?;
+        let end_bytes =
+            durable_bytes(directory.path()).map_or(len_bytes, |durable| durable.min(len_bytes));
+        let end = replay_into(&mut state, bytes.as_ref(), end_bytes)?;
+        drop(writer);
+        match end.fault {
+            Some(fault @ (Fault::WrongHash | Fault::WrongLink(_))) => Err(Error::integrity(format!(
+                "the log is damaged at op {}: {}",
+                end.next_seq,
+                fault.reason()
+            ))),
+            _ => Ok(state.views.seq),
+        }
+    }
+
+    fn assemble(
+        state: State,
+        writer: Writer,
+        options: Options,
+        directory: Option<Directory>,
+        report: OpenReport,
+    ) -> Database {
+        Database {
+            inner: Arc::new(Inner {
+                state: RwLock::new(state),
+                writer: Mutex::new(writer),
+                options,
+                directory,
+                is_closed: AtomicBool::new(false),
+                report: Mutex::new(report),
+            }),
+        }
+    }
+}
+
+/// What is known while a directory is being opened.
+struct Opening {
+    directory: Directory,
+    file: Arc<DiskFile>,
+    report: OpenReport,
+    durable_bytes: Option<u64>,
+    len_bytes: u64,
+}
+
+impl Opening {
+    /// Decides what the end of the replay was: the end of the log, a crash tail, or damage.
+    fn settle_tail(&mut self, end: &ReplayEnd, for_writing: bool) -> Result<()> {
+        if let Some((seq, key)) = &end.uncovered {
+            self.report.warnings.push(format!("op {seq} has a member {key:?} that no hash covers"));
+        }
+        if let Some(durable_bytes) = self.durable_bytes.filter(|it| *it > self.len_bytes) {
+            self.report.warnings.push(format!(
+                "the log is {} bytes shorter than what was once synced: was a file replaced?",
+                durable_bytes - self.len_bytes
+            ));
+        }
+        let Some(fault) = &end.fault else {
+            if end.lacks_newline && for_writing {
+                self.file
+                    .append_and_sync(b"\n")
+                    .map_err(|error| Error::storage("end the log's last line", error))?;
+            }
+            return Ok(());
+        };
+        if !self.is_crash_tail(end, fault) {
+            self.report.damage = Some(Damage {
+                seq: end.next_seq,
+                offset_bytes: end.offset_bytes,
+                reason: fault.reason(),
+            });
+        } else if for_writing {
+            let CutFile { path, bytes } =
+                self.directory.cut_log(&self.file, end.offset_bytes, end.next_seq)?;
+            self.report.warnings.push(format!(
+                "{bytes} bytes after op {} were left by a crash; they are kept in {}",
+                end.next_seq - 1,
+                path.display()
+            ));
+            (self.report.cut_bytes, self.report.cut_file) = (bytes, Some(path));
+        }
+        Ok(())
+    }
+
+    /// A crash leaves lines that are not well-formed, and only where nothing was acknowledged.
+    fn is_crash_tail(&self, end: &ReplayEnd, fault: &Fault) -> bool {
+        let Fault::NotWellFormed(_) = fault else { return false };
+        match self.durable_bytes {
+            Some(durable_bytes) => end.offset_bytes >= durable_bytes,
+            None => end.is_last_line,
+        }
+    }
+}
+
+/// Folds the rest of a log into a state.
+pub(super) fn replay_into(
+    state: &mut State,
+    bytes: &dyn LogBytes,
+    end_bytes: u64,
+) -> Result<ReplayEnd> {
+    let start = ReplayStart {
+        offset_bytes: state.log.len_bytes(),
+        next_seq: state.views.seq + 1,
+        head: if state.views.seq < 0 { ZERO_HASH.to_owned() } else { state.head.clone() },
+    };
+    let State { views, log, head } = state;
+    let end = replay(bytes, start, end_bytes, &mut |step| {
+        log.push_line_bytes(step.line_bytes);
+        fold(views, &step.op);
+        Ok(())
+    })?;
+    *head = end.head.clone();
+    Ok(end)
+}
+
+/// Reads `meta.json`: `{"indexes": [[collection, field, kind], ...]}`.
+fn read_index_definitions(
+    directory: &Directory,
+    state: &mut State,
+    report: &mut OpenReport,
+) -> Result<()> {
+    let Some(text) = directory.read_meta()? else { return Ok(()) };
+    let canonical = crate::json::canonicalize(&text)
+        .map_err(|error| Error::integrity(format!("meta.json is damaged: {}", error.message())))?;
+    let list = members(&canonical).find(|(key, _)| *key == "indexes").map_or("[]", |(_, it)| it);
+    for definition in elements(list) {
+        let parts: Vec<_> = elements(definition).filter_map(string_text).collect();
+        let kind = parts.get(2).map(|kind| IndexKind::parse(kind));
+        match (parts.as_slice(), kind) {
+            ([collection, field, _], Some(Ok(kind))) => {
+                add_index(state, collection, FieldPath::parse(field), kind);
+            }
+            _ => report
+                .warnings
+                .push(format!("meta.json names an index that is none, {definition}; it is ignored")),
+        }
+    }
+    Ok(())
+}
+
+/// Adds an empty index to a state that nothing was folded into.
+fn add_index(state: &mut State, collection: &str, path: FieldPath, kind: IndexKind) {
+    let collection = state.views.documents.add_collection(collection);
+    match state.views.indexes.of_mut(collection) {
+        Some(indexes) => {
+            indexes.add(kind, path);
+        }
+        None => {
+            let mut indexes = CollectionIndexes::default();
+            indexes.add(kind, path);
+            state.views.indexes.replace(collection, indexes);
+        }
+    }
+}
+
+fn key_required(directory: &Directory) -> Error {
+    Error::new(
+        ErrorCode::KeyRequired,
+        format!("{} is encrypted; this version opens plain databases", directory.path().display()),
+    )
+}

@@ -1,0 +1,67 @@
+//! What a database, a write and a read are told.
+
+use crate::clock::{Clock, SystemClock};
+use crate::op::Seq;
+use std::fmt;
+use std::sync::Arc;
+
+/// How a database is opened.
+#[derive(Clone)]
+pub struct Options {
+    /// Where the time comes from.
+    pub clock: Arc<dyn Clock>,
+    /// Reads only, beside a writer if there is one; writes get `ReadOnly`.
+    pub read_only: bool,
+    /// Memory for document texts of a database on disk, in bytes.
+    pub cache_bytes: usize,
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        Options { clock: Arc::new(SystemClock), read_only: false, cache_bytes: 64 << 20 }
+    }
+}
+
+impl fmt::Debug for Options {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter
+            .debug_struct("Options")
+            .field("read_only", &self.read_only)
+            .field("cache_bytes", &self.cache_bytes)
+            .finish_non_exhaustive()
+    }
+}
+
+/// What a write says about itself. All of it may be left out.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct WriteOptions {
+    /// Who writes; None is `"local"`.
+    pub client: Option<String>,
+    /// A number above the client's last, from 1 to 2^63 - 1; None takes the next.
+    pub nonce: Option<i64>,
+    /// A key that makes a retry of this write return its result.
+    pub idem: Option<String>,
+    /// Seconds from now after which HEAD no longer shows the document.
+    pub ttl_seconds: Option<f64>,
+    /// The seqs of the ops that caused this one; each below its own.
+    pub caused_by: Vec<Seq>,
+    /// What the write rests on.
+    pub evidence: Option<String>,
+    /// How sure the writer is, from 0 to 1.
+    pub confidence: Option<f64>,
+    /// From when on it is true: an ISO 8601 date or instant.
+    pub valid_from: Option<String>,
+    /// Until when it is true, that day or instant included.
+    pub valid_to: Option<String>,
+    /// The seq of the version that this write replaces; -1: there must be none.
+    pub if_seq: Option<Seq>,
+}
+
+/// Where in time a read looks.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct ReadOptions {
+    /// The last seq that counts; None is the head. -1 is before the first op.
+    pub as_of: Option<Seq>,
+    /// The valid time: an ISO 8601 date or instant; None is any.
+    pub valid_as_of: Option<String>,
+}

@@ -1,0 +1,350 @@
+//! Several things as one op: all of them or none.
+//!
+//! In: a JSON array of items, as every language can make it. Out: what each item wrote.
+//!
+//! Invariants:
+//! * A document occurs at most once, so that the order of items is no puzzle.
+//! * Preconditions look at the state before the transaction.
+
+use super::check::{self, CheckedOptions};
+use super::commit::{Admitted, Draft};
+use super::options::WriteOptions;
+use super::write::{
+    Target, edge_kind, write_delete_payload, write_edge_payload, write_item_provenance, write_put,
+    written_text,
+};
+use super::Database;
+use crate::document::write_with_seq;
+use crate::error::{Error, Result};
+use crate::json::{canonicalize, elements, members, string_text, write_string};
+use crate::limits::BATCH_ITEMS_COUNT_MAX;
+use crate::op::{Item, Items, OpKind, Seq, kind};
+use std::borrow::Cow;
+use std::collections::HashSet;
+
+/// One thing that a transaction is to do.
+#[derive(Debug)]
+enum Step<'a> {
+    Put { target: (Cow<'a, str>, Cow<'a, str>), document: &'a str },
+    Delete { target: (Cow<'a, str>, Cow<'a, str>) },
+    Edge { op: &'static str, from: Cow<'a, str>, relation: Cow<'a, str>, to: Cow<'a, str> },
+}
+
+impl Database {
+    /// Does several things as one op: all of them, or none.
+    ///
+    /// `items` is a JSON array of objects: `{"op":"put","coll","id","doc"}` with any of `if_seq`,
+    /// `ttl_s`, `caused_by`, `evidence`, `confidence`, `valid_from`, `valid_to`;
+    /// `{"op":"delete","coll","id"}` with any of `if_seq`, `caused_by`, `evidence`, `confidence`;
+    /// `{"op":"link"|"unlink","frm","rel","to"}` with any of the last three. Options of the whole:
+    /// `client`, `nonce`, `idem`. Returns a JSON text for each item: the document as stored for a put,
+    /// `null` for the rest.
+    ///
+    /// Errors: as `put`; `InvalidArgument` when a document occurs twice or an item is malformed.
+    pub fn batch(&self, items: &str, options: &WriteOptions) -> Result<Vec<String>> {
+        let canonical = canonicalize(items)?;
+        let (steps, item_options) = parse_items(&canonical)?;
+        check_batch(options, &steps)?;
+        let checked = check::options(options)?;
+        let checked_items: Vec<CheckedOptions<'_>> =
+            item_options.iter().map(check::options).collect::<Result<_>>()?;
+        let mut group = self.inner.begin_group()?;
+        let mut payload = group.payload_buffer();
+        let now = group.now_seconds();
+        let built = build_items(&steps, &checked_items, now, &mut payload)?;
+        let texts: Vec<Option<String>> = built.iter().map(text_of).collect();
+        let draft = Draft {
+            options: &checked,
+            op: kind::TRANSACTION,
+            items: Items::Many(built),
+            payload,
+            if_seqs: preconditions(&steps, &item_options),
+            has_provenance: false,
+        };
+        match group.stage(draft)? {
+            Admitted::Replayed(seq) => {
+                let puts = texts.iter().map(Option::is_some).enumerate();
+                puts.map(|(at, is_put)| {
+                    group.with_state(|state| match is_put {
+                        true => Ok(result(Some(written_text(state, seq, at as u32)?), seq)),
+                        false => Ok(result(None, seq)),
+                    })
+                })
+                .collect()
+            }
+            Admitted::New(seq) => {
+                group.finish()?;
+                Ok(texts.into_iter().map(|text| result(text, seq)).collect())
+            }
+        }
+    }
+}
+
+fn result(stored: Option<String>, seq: Seq) -> String {
+    match stored {
+        None => "null".to_owned(),
+        Some(stored) => {
+            let mut out = String::new();
+            write_with_seq(&stored, seq, &mut out);
+            out
+        }
+    }
+}
+
+fn text_of(item: &Item<'_>) -> Option<String> {
+    match &item.kind {
+        OpKind::Put(put) => Some(put.text.clone().into_owned()),
+        _ => None,
+    }
+}
+
+/// Writes the payload of a transaction and the items that point into it.
+fn build_items<'a>(
+    steps: &'a [Step<'a>],
+    options: &'a [CheckedOptions<'a>],
+    now_seconds: f64,
+    payload: &mut String,
+) -> Result<Vec<Item<'a>>> {
+    let mut items = Vec::with_capacity(steps.len());
+    payload.push_str("{\"items\":[");
+    for (step, options) in steps.iter().zip(options) {
+        if !items.is_empty() {
+            payload.push(',');
+        }
+        payload.push('{');
+        write_item_provenance(options.given, payload);
+        payload.push_str("\"op\":\"");
+        payload.push_str(step.op());
+        payload.push_str("\",\"payload\":");
+        let kind = step.write(options, now_seconds, payload)?;
+        for (key, date) in
+            [("valid_from", &options.given.valid_from), ("valid_to", &options.given.valid_to)]
+        {
+            if let Some(date) = date {
+                payload.push_str(",\"");
+                payload.push_str(key);
+                payload.push_str("\":");
+                write_string(date, payload);
+            }
+        }
+        payload.push('}');
+        items.push(Item { kind, caused_by: Cow::Borrowed(&options.given.caused_by) });
+    }
+    payload.push_str("]}");
+    Ok(items)
+}
+
+impl<'a> Step<'a> {
+    fn op(&self) -> &'static str {
+        match self {
+            Step::Put { .. } => kind::PUT,
+            Step::Delete { .. } => kind::DELETE,
+            Step::Edge { op, .. } => op,
+        }
+    }
+
+    fn document(&self) -> Option<(&str, &str)> {
+        match self {
+            Step::Put { target, .. } | Step::Delete { target } => Some((&target.0, &target.1)),
+            Step::Edge { .. } => None,
+        }
+    }
+
+    fn write(
+        &'a self,
+        options: &CheckedOptions<'_>,
+        now_seconds: f64,
+        payload: &mut String,
+    ) -> Result<OpKind<'a>> {
+        Ok(match self {
+            Step::Put { target, document } => {
+                let target = Target::checked(&target.0, &target.1)?;
+                OpKind::Put(write_put(&target, document, options, now_seconds, payload)?)
+            }
+            Step::Delete { target } => {
+                let target = Target::checked(&target.0, &target.1)?;
+                write_delete_payload(&target, payload);
+                OpKind::Delete {
+                    collection: Cow::Borrowed(target.collection),
+                    id: Cow::Borrowed(target.id),
+                }
+            }
+            Step::Edge { op, from, relation, to } => {
+                let edge = (&**from, &**relation, &**to);
+                check::edge(edge)?;
+                write_edge_payload(edge, payload);
+                edge_kind(op, edge)
+            }
+        })
+    }
+}
+
+fn preconditions<'s>(
+    steps: &'s [Step<'_>],
+    options: &[WriteOptions],
+) -> Vec<(&'s str, &'s str, Seq)> {
+    let with_options = steps.iter().zip(options);
+    with_options
+        .filter_map(|(step, options)| {
+            let (collection, id) = step.document()?;
+            options.if_seq.map(|seq| (collection, id, seq))
+        })
+        .collect()
+}
+
+fn check_batch(options: &WriteOptions, steps: &[Step<'_>]) -> Result<()> {
+    let whole = WriteOptions {
+        client: options.client.clone(),
+        nonce: options.nonce,
+        idem: options.idem.clone(),
+        ..WriteOptions::default()
+    };
+    if *options != whole {
+        return Err(Error::invalid(
+            "a transaction as a whole takes client, nonce and idem; the rest stands in its items",
+        ));
+    }
+    if steps.is_empty() {
+        return Err(Error::invalid("a transaction needs at least one item"));
+    }
+    if steps.len() > BATCH_ITEMS_COUNT_MAX {
+        return Err(Error::limit(format!(
+            "a transaction has at most {BATCH_ITEMS_COUNT_MAX} items"
+        )));
+    }
+    let mut seen = HashSet::new();
+    match steps.iter().filter_map(Step::document).find(|document| !seen.insert(*document)) {
+        Some((collection, id)) => Err(Error::invalid(format!(
+            "{collection}:{id} occurs twice in one transaction; give its last state once"
+        ))),
+        None => Ok(()),
+    }
+}
+
+fn parse_items(canonical: &str) -> Result<(Vec<Step<'_>>, Vec<WriteOptions>)> {
+    if !canonical.starts_with('[') {
+        return Err(Error::invalid("a transaction's items are a JSON array"));
+    }
+    let mut steps = Vec::new();
+    let mut options = Vec::new();
+    for (number, item) in elements(canonical).enumerate() {
+        let (step, given) = parse_item(item).map_err(|error| {
+            Error::new(error.code(), format!("item {number} of the transaction: {}", error.message()))
+        })?;
+        steps.push(step);
+        options.push(given);
+    }
+    Ok((steps, options))
+}
+
+fn parse_item(item: &str) -> Result<(Step<'_>, WriteOptions)> {
+    if !item.starts_with('{') {
+        return Err(Error::invalid("an item is a JSON object"));
+    }
+    let mut reader = ItemReader::default();
+    for (key, value) in members(item) {
+        reader.read(key, value)?;
+    }
+    let step = reader.step()?;
+    match &step {
+        Step::Put { .. } => {}
+        Step::Delete { .. } => check::takes_no(&reader.options, kind::DELETE, true)?,
+        Step::Edge { op, .. } => check::takes_no(&reader.options, op, false)?,
+    }
+    Ok((step, reader.options))
+}
+
+/// Collects the members of an item.
+#[derive(Default)]
+struct ItemReader<'t> {
+    op: Option<Cow<'t, str>>,
+    texts: [Option<Cow<'t, str>>; 5],
+    document: Option<&'t str>,
+    options: WriteOptions,
+}
+
+const TEXT_KEYS: [&str; 5] = ["coll", "id", "frm", "rel", "to"];
+
+impl<'t> ItemReader<'t> {
+    fn read(&mut self, key: &str, value: &'t str) -> Result<()> {
+        if let Some(place) =
+            TEXT_KEYS.iter().position(|text| *text == key).and_then(|at| self.texts.get_mut(at))
+        {
+            *place = Some(text_value(key, value)?);
+            return Ok(());
+        }
+        if key == "op" {
+            self.op = Some(text_value(key, value)?);
+        } else if key == "doc" {
+            self.document = Some(value);
+        } else if value != "null" {
+            read_option(key, value, &mut self.options)?;
+        }
+        Ok(())
+    }
+
+    fn step(&mut self) -> Result<Step<'t>> {
+        let op = self.op.take().ok_or_else(|| Error::invalid("an item needs an op"))?;
+        let [collection, id, from, relation, to] = std::mem::take(&mut self.texts);
+        let needed = |text: Option<Cow<'t, str>>, key: &str| {
+            text.ok_or_else(|| Error::invalid(format!("{op} needs {key}")))
+        };
+        let edge = match op.as_ref() {
+            kind::PUT | kind::DELETE => None,
+            kind::LINK => Some(kind::LINK),
+            kind::UNLINK => Some(kind::UNLINK),
+            _ => {
+                return Err(Error::invalid(format!(
+                    "there is no op {op:?} in a transaction; there are put, delete, link and unlink"
+                )));
+            }
+        };
+        if let Some(edge) = edge {
+            let (from, relation, to) =
+                (needed(from, "frm")?, needed(relation, "rel")?, needed(to, "to")?);
+            return Ok(Step::Edge { op: edge, from, relation, to });
+        }
+        let target = (needed(collection, "coll")?, needed(id, "id")?);
+        if op == kind::DELETE {
+            return Ok(Step::Delete { target });
+        }
+        let document = self.document.ok_or_else(|| Error::invalid("put needs doc"))?;
+        Ok(Step::Put { target, document })
+    }
+}
+
+/// Reads one of a write's options from canonical JSON.
+///
+/// Errors: `InvalidArgument` for another type or an unknown name.
+pub(super) fn read_option(key: &str, value: &str, options: &mut WriteOptions) -> Result<()> {
+    let number = || {
+        value.parse::<f64>().map_err(|_| Error::invalid(format!("{key} is a number, not {value}")))
+    };
+    let text = || text_value(key, value).map(Cow::into_owned);
+    match key {
+        "client" => options.client = Some(text()?),
+        "nonce" => options.nonce = Some(integer(key, value)?),
+        "idem" => options.idem = Some(text()?),
+        "if_seq" => options.if_seq = Some(integer(key, value)?),
+        "ttl_s" => options.ttl_seconds = Some(number()?),
+        "confidence" => options.confidence = Some(number()?),
+        "evidence" => options.evidence = Some(text()?),
+        "valid_from" => options.valid_from = Some(text()?),
+        "valid_to" => options.valid_to = Some(text()?),
+        "caused_by" if value.starts_with('[') => {
+            options.caused_by =
+                elements(value).map(|seq| integer("caused_by", seq)).collect::<Result<_>>()?;
+        }
+        "caused_by" => return Err(Error::invalid("caused_by is a list of seqs")),
+        _ => return Err(Error::invalid(format!("there is no option {key:?}"))),
+    }
+    Ok(())
+}
+
+fn integer(key: &str, value: &str) -> Result<i64> {
+    value.parse().map_err(|_| Error::invalid(format!("{key} is an integer, not {value}")))
+}
+
+fn text_value<'t>(key: &str, value: &'t str) -> Result<Cow<'t, str>> {
+    string_text(value).ok_or_else(|| Error::invalid(format!("{key} is a string, not {value}")))
+}

@@ -1,0 +1,502 @@
+//! Put, delete, link and their kin: one op each.
+
+use super::check::{self, CheckedOptions};
+use super::commit::{Admitted, Draft, Group};
+use super::options::WriteOptions;
+use super::{Database, admit};
+use crate::document::{Provenance, write_seqs, write_stored, write_with_seq};
+use crate::error::{Error, Result};
+use crate::json::{elements, members, string_text, write_string};
+use crate::limits::{BATCH_ITEMS_COUNT_MAX, DOCUMENT_BYTES_MAX};
+use crate::op::{Item, Items, OpKind, Put, Seq, TextPlace, kind};
+use crate::views::State;
+use std::borrow::Cow;
+
+/// What a read-modify-write does with what it read.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Update {
+    /// Writes this document, a JSON object's text.
+    Put(String),
+    /// Deletes the document.
+    Delete,
+    /// Leaves everything as it is; no op is appended.
+    Keep,
+}
+
+impl Database {
+    /// Writes a document, in place of the one that was there, and returns it as stored.
+    ///
+    /// `document` is the text of a JSON object; the text returned has `_id` and `_seq` too. With an
+    /// `idem` that was used for this document before, the version written then is returned and
+    /// nothing is appended.
+    ///
+    /// Cost: one line of the log; on a disk one sync. Errors: `InvalidArgument`, `LimitExceeded`,
+    /// `ReplayError`, `IdempotencyConflict`, `PreconditionFailed`, `ReadOnly`, `DatabaseClosed`,
+    /// `CommitUnknown`.
+    pub fn put(
+        &self,
+        collection: &str,
+        id: &str,
+        document: &str,
+        options: &WriteOptions,
+    ) -> Result<String> {
+        let mut out = String::new();
+        self.put_into(collection, id, document, options, &mut out)?;
+        Ok(out)
+    }
+
+    /// Writes a document as `put` does, and appends it as stored to `out`.
+    ///
+    /// Errors: as `put`; `out` is unchanged then.
+    pub fn put_into(
+        &self,
+        collection: &str,
+        id: &str,
+        document: &str,
+        options: &WriteOptions,
+        out: &mut String,
+    ) -> Result<()> {
+        let checked = check::options(options)?;
+        let target = Target::checked(collection, id)?;
+        let mut group = self.inner.begin_group()?;
+        let draft = put_draft(&mut group, &target, document, &checked)?;
+        let given_back = out.len();
+        let stored = stored_text(&draft.items).map(str::to_owned).unwrap_or_default();
+        match group.stage(draft)? {
+            Admitted::New(seq) => write_with_seq(&stored, seq, out),
+            Admitted::Replayed(seq) => return self.original(&group, seq, 0, out),
+        }
+        group.finish().inspect_err(|_| out.truncate(given_back))
+    }
+
+    /// Writes many documents of one collection in order, one op each, with one sync.
+    ///
+    /// `documents` are ids and JSON texts. All are checked before the first is appended; after a crash
+    /// a prefix of them may stand. Options: all but `nonce`, `idem` and `if_seq`.
+    ///
+    /// Errors: as `put`; then none is written.
+    pub fn put_many(
+        &self,
+        collection: &str,
+        documents: &[(String, String)],
+        options: &WriteOptions,
+    ) -> Result<Vec<String>> {
+        let refused = [options.nonce.is_some(), options.idem.is_some(), options.if_seq.is_some()];
+        if refused.contains(&true) {
+            return Err(Error::invalid(
+                "put_many takes no nonce, idem or if_seq, which are for one op; use put or batch",
+            ));
+        }
+        if documents.len() > BATCH_ITEMS_COUNT_MAX {
+            return Err(Error::limit(format!(
+                "put_many takes at most {BATCH_ITEMS_COUNT_MAX} documents at once"
+            )));
+        }
+        let checked = check::options(options)?;
+        let mut group = self.inner.begin_group()?;
+        let mut results = Vec::with_capacity(documents.len());
+        for (id, document) in documents {
+            let target = Target::checked(collection, id)?;
+            let draft = put_draft(&mut group, &target, document, &checked)?;
+            let mut result = String::new();
+            let stored = stored_text(&draft.items).map(str::to_owned).unwrap_or_default();
+            if let Admitted::New(seq) = group.stage(draft)? {
+                write_with_seq(&stored, seq, &mut result);
+            }
+            group.note_staged();
+            results.push(result);
+        }
+        group.finish()?;
+        Ok(results)
+    }
+
+    /// Deletes a document, or says that it is absent, and returns the op's seq.
+    ///
+    /// Errors: as `put`; `InvalidArgument` for a time to live or a valid time.
+    pub fn delete(&self, collection: &str, id: &str, options: &WriteOptions) -> Result<Seq> {
+        check::takes_no(options, "delete", true)?;
+        let checked = check::options(options)?;
+        let target = Target::checked(collection, id)?;
+        let mut group = self.inner.begin_group()?;
+        let draft = delete_draft(&mut group, &target, &checked);
+        self.finish_one(group, draft)
+    }
+
+    /// Adds an edge from one node to another, and returns the op's seq. Nodes are `collection:id`.
+    ///
+    /// Errors: as `put`; `InvalidArgument` for a time to live, a valid time or an `if_seq`.
+    pub fn link(&self, from: &str, relation: &str, to: &str, options: &WriteOptions) -> Result<Seq> {
+        self.write_edge(kind::LINK, (from, relation, to), options)
+    }
+
+    /// Ends an edge, or says that it is absent, and returns the op's seq.
+    ///
+    /// Errors: as `link`.
+    pub fn unlink(
+        &self,
+        from: &str,
+        relation: &str,
+        to: &str,
+        options: &WriteOptions,
+    ) -> Result<Seq> {
+        self.write_edge(kind::UNLINK, (from, relation, to), options)
+    }
+
+    /// Lets a document expire in `ttl_seconds` from now, and returns whether it is there.
+    ///
+    /// The same document is put again, with the valid time and the provenance it has.
+    ///
+    /// Errors: as `put`; nothing is appended for an absent document.
+    pub fn expire(
+        &self,
+        collection: &str,
+        id: &str,
+        ttl_seconds: f64,
+        options: &WriteOptions,
+    ) -> Result<bool> {
+        check::ttl(ttl_seconds)?;
+        let target = Target::checked(collection, id)?;
+        let mut group = self.inner.begin_group()?;
+        let now = group.now_seconds();
+        let Some(text) = group.with_state(|state| current_text(state, now, &target))? else {
+            return Ok(false);
+        };
+        let kept = WriteOptions { ttl_seconds: Some(ttl_seconds), ..with_provenance(options, &text) };
+        let kept: WriteOptions = kept;
+        let checked = check::options(&kept)?;
+        let draft = put_draft(&mut group, &target, &text, &checked)?;
+        group.stage(draft)?;
+        group.finish()?;
+        Ok(true)
+    }
+
+    /// Reads a document, hands its text to `change`, and writes what that says, as one step.
+    ///
+    /// `change` is handed None for an absent document; it runs while no one else writes, so it must be
+    /// quick and must not call the database. Returns the document afterwards.
+    ///
+    /// Errors: as `put`, and whatever `change` returns.
+    pub fn update(
+        &self,
+        collection: &str,
+        id: &str,
+        options: &WriteOptions,
+        change: impl FnOnce(Option<&str>) -> Result<Update>,
+    ) -> Result<Option<String>> {
+        let checked = check::options(options)?;
+        let target = Target::checked(collection, id)?;
+        let mut group = self.inner.begin_group()?;
+        let now = group.now_seconds();
+        let current = group.with_state(|state| current_with_seq(state, now, &target))?;
+        let (draft, stored) = match change(current.as_deref())? {
+            Update::Keep => return Ok(current),
+            Update::Delete => {
+                check::takes_no(options, "a deletion", true)?;
+                (delete_draft(&mut group, &target, &checked), None)
+            }
+            Update::Put(document) => {
+                let draft = put_draft(&mut group, &target, &document, &checked)?;
+                let stored = stored_text(&draft.items).map(str::to_owned);
+                (draft, stored)
+            }
+        };
+        let mut out = String::new();
+        match (group.stage(draft)?, stored) {
+            (Admitted::New(seq), Some(stored)) => write_with_seq(&stored, seq, &mut out),
+            (Admitted::Replayed(seq), Some(_)) => {
+                self.original(&group, seq, 0, &mut out)?;
+                return Ok(Some(out));
+            }
+            (_, None) => {
+                group.finish()?;
+                return Ok(None);
+            }
+        }
+        group.finish()?;
+        Ok(Some(out))
+    }
+
+    fn write_edge(
+        &self,
+        op: &'static str,
+        edge: (&str, &str, &str),
+        options: &WriteOptions,
+    ) -> Result<Seq> {
+        check::takes_no(options, op, false)?;
+        let checked = check::options(options)?;
+        check::edge(edge)?;
+        let mut group = self.inner.begin_group()?;
+        let mut payload = group.payload_buffer();
+        write_edge_payload(edge, &mut payload);
+        let kind = edge_kind(op, edge);
+        let caused_by = Cow::Borrowed(options.caused_by.as_slice());
+        let draft = Draft {
+            options: &checked,
+            op,
+            items: Items::One(Item { kind, caused_by }),
+            payload,
+            if_seqs: Vec::new(),
+            has_provenance: true,
+        };
+        self.finish_one(group, draft)
+    }
+
+    pub(super) fn finish_one<'a>(&self, mut group: Group<'_, 'a>, draft: Draft<'a>) -> Result<Seq> {
+        match group.stage(draft)? {
+            Admitted::Replayed(seq) => Ok(seq),
+            Admitted::New(seq) => group.finish().map(|()| seq),
+        }
+    }
+
+    /// Appends the version that an item of an op wrote, as it was handed out then.
+    pub(super) fn original(
+        &self,
+        group: &Group<'_, '_>,
+        seq: Seq,
+        item: u32,
+        out: &mut String,
+    ) -> Result<()> {
+        group.with_state(|state| {
+            let text = written_text(state, seq, item)?;
+            write_with_seq(&text, seq, out);
+            Ok(())
+        })
+    }
+}
+
+/// A document that is written to, with a name that was checked.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Target<'a> {
+    pub collection: &'a str,
+    pub id: &'a str,
+}
+
+impl<'a> Target<'a> {
+    pub fn checked(collection: &'a str, id: &'a str) -> Result<Target<'a>> {
+        check::collection(collection)?;
+        check::id(id)?;
+        Ok(Target { collection, id })
+    }
+}
+
+/// Drafts a put: builds the stored text inside the payload.
+pub(super) fn put_draft<'a>(
+    group: &mut Group<'_, 'a>,
+    target: &Target<'a>,
+    document: &str,
+    options: &'a CheckedOptions<'a>,
+) -> Result<Draft<'a>> {
+    let mut payload = group.payload_buffer();
+    let put = write_put(target, document, options, group.now_seconds(), &mut payload)?;
+    let given = options.given;
+    Ok(Draft {
+        options,
+        op: kind::PUT,
+        items: Items::One(Item {
+            kind: OpKind::Put(put),
+            caused_by: Cow::Borrowed(&given.caused_by),
+        }),
+        payload,
+        if_seqs: given.if_seq.map(|seq| (target.collection, target.id, seq)).into_iter().collect(),
+        has_provenance: true,
+    })
+}
+
+/// Appends a put's payload, and returns the put with its place in it.
+pub(super) fn write_put<'a>(
+    target: &Target<'a>,
+    document: &str,
+    options: &CheckedOptions<'_>,
+    now_seconds: f64,
+    payload: &mut String,
+) -> Result<Put<'a>> {
+    if document.len() > DOCUMENT_BYTES_MAX {
+        return Err(Error::limit(format!(
+            "a document is at most {DOCUMENT_BYTES_MAX} bytes long, not {}",
+            document.len()
+        )));
+    }
+    let given = options.given;
+    let expires_at = given.ttl_seconds.map(|ttl_seconds| now_seconds + ttl_seconds);
+    let provenance = Provenance {
+        caused_by: &given.caused_by,
+        confidence: given.confidence,
+        evidence: given.evidence.as_deref(),
+        expires_at,
+        valid_from: given.valid_from.as_deref(),
+        valid_to: given.valid_to.as_deref(),
+    };
+    payload.push_str("{\"coll\":");
+    write_string(target.collection, payload);
+    payload.push_str(",\"doc\":");
+    let start = payload.len();
+    write_stored(document, target.id, &provenance, payload)?;
+    let text = payload.get(start..).unwrap_or_default().to_owned();
+    write_id_and_key(target, payload);
+    Ok(Put {
+        collection: Cow::Borrowed(target.collection),
+        id: Cow::Borrowed(target.id),
+        place: TextPlace { start: start as u32, bytes: text.len() as u32 },
+        text: Cow::Owned(text),
+        valid_from: options.valid_from,
+        valid_to: options.valid_to,
+        expires_at,
+    })
+}
+
+pub(super) fn delete_draft<'a>(
+    group: &mut Group<'_, 'a>,
+    target: &Target<'a>,
+    options: &'a CheckedOptions<'a>,
+) -> Draft<'a> {
+    let mut payload = group.payload_buffer();
+    write_delete_payload(target, &mut payload);
+    let given = options.given;
+    let kind = OpKind::Delete {
+        collection: Cow::Borrowed(target.collection),
+        id: Cow::Borrowed(target.id),
+    };
+    Draft {
+        options,
+        op: kind::DELETE,
+        items: Items::One(Item { kind, caused_by: Cow::Borrowed(&given.caused_by) }),
+        payload,
+        if_seqs: given.if_seq.map(|seq| (target.collection, target.id, seq)).into_iter().collect(),
+        has_provenance: true,
+    }
+}
+
+pub(super) fn write_delete_payload(target: &Target<'_>, payload: &mut String) {
+    payload.push_str("{\"coll\":");
+    write_string(target.collection, payload);
+    write_id_and_key(target, payload);
+}
+
+pub(super) fn write_edge_payload(edge: (&str, &str, &str), payload: &mut String) {
+    let (from, relation, to) = edge;
+    for (label, text) in [("{\"frm\":", from), (",\"rel\":", relation), (",\"to\":", to)] {
+        payload.push_str(label);
+        write_string(text, payload);
+    }
+    payload.push('}');
+}
+
+pub(super) fn edge_kind<'a>(op: &str, edge: (&'a str, &'a str, &'a str)) -> OpKind<'a> {
+    let (from, relation, to) =
+        (Cow::Borrowed(edge.0), Cow::Borrowed(edge.1), Cow::Borrowed(edge.2));
+    if op == kind::LINK {
+        OpKind::Link { from, relation, to }
+    } else {
+        OpKind::Unlink { from, relation, to }
+    }
+}
+
+fn write_id_and_key(target: &Target<'_>, payload: &mut String) {
+    payload.push_str(",\"id\":");
+    write_string(target.id, payload);
+    payload.push_str(",\"key\":");
+    let start = payload.len();
+    write_string(target.collection, payload);
+    // The key is the joined text: the collection's closing quote gives way to a colon and the id.
+    payload.pop();
+    payload.push(':');
+    let id_start = payload.len();
+    write_string(target.id, payload);
+    payload.remove(id_start);
+    debug_assert!(payload.get(start..).is_some_and(|key| key.starts_with('"')));
+    payload.push('}');
+}
+
+pub(super) fn stored_text<'d>(items: &'d Items<'_>) -> Option<&'d str> {
+    match &items.as_slice().first()?.kind {
+        OpKind::Put(put) => Some(&put.text),
+        _ => None,
+    }
+}
+
+/// Returns the stored text that an item of an op wrote.
+pub(super) fn written_text(state: &State, seq: Seq, item: u32) -> Result<String> {
+    let line = state.log.line(seq)?;
+    let damaged = |_| Error::integrity(format!("op {seq} of the log is damaged"));
+    let normalized = crate::log::normalize(&line).map_err(damaged)?;
+    let op = crate::log::Fields::split(&normalized)
+        .and_then(|fields| fields.to_op())
+        .map_err(damaged)?;
+    match op.items.as_slice().get(item as usize).map(|item| &item.kind) {
+        Some(OpKind::Put(put)) => Ok(put.text.clone().into_owned()),
+        _ => Err(Error::integrity(format!("op {seq} of the log is no put"))),
+    }
+}
+
+/// Returns the stored text of a document at HEAD, or None where it is absent or expired.
+fn current_text(state: &State, now_seconds: f64, target: &Target<'_>) -> Result<Option<String>> {
+    if admit::last_seq(state, now_seconds, target.collection, target.id) < 0 {
+        return Ok(None);
+    }
+    let documents = &state.views.documents;
+    let version = documents
+        .collection(target.collection)
+        .and_then(|collection| {
+            let document = documents.document(collection, target.id)?;
+            documents.versions(collection, document).last()
+        })
+        .ok_or_else(|| Error::integrity("a document with a seq has no version"))?;
+    let text = state.version_text(target.collection, target.id, version)?;
+    Ok(Some(text.to_string()))
+}
+
+fn current_with_seq(
+    state: &State,
+    now_seconds: f64,
+    target: &Target<'_>,
+) -> Result<Option<String>> {
+    let seq = admit::last_seq(state, now_seconds, target.collection, target.id);
+    Ok(current_text(state, now_seconds, target)?.map(|stored| {
+        let mut text = String::new();
+        write_with_seq(&stored, seq, &mut text);
+        text
+    }))
+}
+
+/// Returns the options of a write that keeps what a stored text says about itself.
+fn with_provenance(options: &WriteOptions, stored: &str) -> WriteOptions {
+    let mut kept = options.clone();
+    for (key, value) in members(stored) {
+        let text = || string_text(value).map(Cow::into_owned);
+        match key {
+            "_caused_by" => {
+                kept.caused_by = elements(value).filter_map(|seq| seq.parse().ok()).collect();
+            }
+            "_confidence" => kept.confidence = value.parse().ok(),
+            "_evidence" => kept.evidence = text(),
+            // A bound of NEDB 1.x that is no date counts as absent.
+            "_valid_from" => kept.valid_from = text().filter(|date| is_date(date)),
+            "_valid_to" => kept.valid_to = text().filter(|date| is_date(date)),
+            _ => {}
+        }
+    }
+    kept
+}
+
+fn is_date(text: &str) -> bool {
+    crate::instant::parse(text, crate::instant::Bound::At).is_some()
+}
+
+/// Appends the provenance members of a transaction's item that come before its `op`, each with a comma.
+pub(super) fn write_item_provenance(given: &WriteOptions, out: &mut String) {
+    if !given.caused_by.is_empty() {
+        out.push_str("\"caused_by\":");
+        write_seqs(&given.caused_by, out);
+        out.push(',');
+    }
+    if let Some(confidence) = given.confidence {
+        out.push_str("\"confidence\":");
+        crate::json::write_double(confidence, out);
+        out.push(',');
+    }
+    if let Some(evidence) = &given.evidence {
+        out.push_str("\"evidence\":");
+        write_string(evidence, out);
+        out.push(',');
+    }
+}

@@ -1,0 +1,122 @@
+//! BLAKE2b-256, and the chain that it makes of the ops.
+//!
+//! In: the hash before an op, and the op's body as canonical text, in pieces. Out: 64 lower-case
+//! hexadecimal digits (log-format.md, "The hash chain").
+//!
+//! Invariants:
+//! * The hash depends on the text alone, not on where it was cut into pieces.
+//! * What is hashed is ASCII: other characters are escaped on their way into the hash.
+
+use blake2::{Blake2b256, Digest};
+
+use crate::json::write_ascii;
+
+/// Digits of a hash in hexadecimal.
+pub(crate) const HASH_HEX_BYTES: usize = 64;
+
+/// The hash before the first op.
+pub const ZERO_HASH: &str = "0000000000000000000000000000000000000000000000000000000000000000";
+
+/// The hash of one op, while its text is passed in.
+pub(crate) struct ChainHasher {
+    state: Blake2b256,
+}
+
+impl ChainHasher {
+    /// Begins the hash of the op that follows `prev_hash`, which is given in hexadecimal.
+    pub(crate) fn new(prev_hash: &str) -> Self {
+        let mut state = Blake2b256::new();
+        state.update(prev_hash.as_bytes());
+        ChainHasher { state }
+    }
+
+    /// Goes on with a piece of canonical text, cut anywhere between two characters.
+    pub(crate) fn update_canonical(&mut self, text: &str) {
+        write_ascii(text, &mut |piece| self.state.update(piece));
+    }
+
+    /// Returns the hash in hexadecimal.
+    pub(crate) fn finish(self) -> String {
+        to_hex(&self.state.finalize())
+    }
+}
+
+/// Returns BLAKE2b-256 of bytes.
+pub(crate) fn blake2b_256(bytes: &[u8]) -> [u8; 32] {
+    Blake2b256::digest(bytes).into()
+}
+
+/// Writes bytes as lower-case hexadecimal digits.
+pub(crate) fn to_hex(bytes: &[u8]) -> String {
+    let digit =
+        |nibble: u8| char::from(if nibble < 10 { b'0' + nibble } else { b'a' - 10 + nibble });
+    bytes.iter().flat_map(|byte| [digit(byte >> 4), digit(byte & 0xf)]).collect()
+}
+
+/// Reads lower-case hexadecimal digits, or returns None when that is not what the text is.
+pub(crate) fn from_hex(text: &str) -> Option<Vec<u8>> {
+    let nibble = |digit: u8| match digit {
+        b'0'..=b'9' => Some(digit - b'0'),
+        b'a'..=b'f' => Some(digit - b'a' + 10),
+        _ => None,
+    };
+    let (pairs, []) = text.as_bytes().as_chunks::<2>() else { return None };
+    pairs.iter().map(|[high, low]| Some(nibble(*high)? << 4 | nibble(*low)?)).collect()
+}
+
+/// Tells whether a text is a hash as the log holds it: 64 lower-case hexadecimal digits.
+pub(crate) fn is_hash(text: &str) -> bool {
+    text.len() == HASH_HEX_BYTES && text.bytes().all(|b| matches!(b, b'0'..=b'9' | b'a'..=b'f'))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A line that NEDB 1.2.2 wrote (log-format.md), its body as Python hashed it.
+    const BODY: &str = r#"{"caused_by":[0],"client":"app","confidence":0.95,"evidence":"user_message","idem":"k1","nonce":7,"op":"put","payload":{"coll":"users","doc":{"_caused_by":[0],"_confidence":0.95,"_evidence":"user_message","_id":"alice","_valid_from":"2024-01-01","age":31,"name":"Álice"},"id":"alice","key":"users:alice"},"seq":0,"ts":1795224990.0474474,"valid_from":"2024-01-01"}"#;
+    const HASH: &str = "5691c55d4eaf8845f5c49392c1ad3ca98cbfa44b232066bffb68f35e0ecbead3";
+
+    #[test]
+    fn a_line_of_1x_has_the_hash_that_1x_gave_it() {
+        let mut hasher = ChainHasher::new(ZERO_HASH);
+        hasher.update_canonical(BODY);
+        assert_eq!(hasher.finish(), HASH);
+    }
+
+    #[test]
+    fn the_hash_does_not_depend_on_the_pieces() {
+        for (at, _) in BODY.char_indices() {
+            let (first, second) = BODY.split_at(at);
+            let mut hasher = ChainHasher::new(ZERO_HASH);
+            hasher.update_canonical(first);
+            hasher.update_canonical(second);
+            assert_eq!(hasher.finish(), HASH, "cut at {at}");
+        }
+    }
+
+    #[test]
+    fn characters_above_ffff_are_hashed_as_surrogate_pairs() {
+        let mut raw = ChainHasher::new(ZERO_HASH);
+        raw.update_canonical("ab😀é c");
+        let mut escaped = ChainHasher::new(ZERO_HASH);
+        escaped.update_canonical("ab\\ud83d\\ude00\\u00e9 c");
+        assert_eq!(raw.finish(), escaped.finish());
+    }
+
+    #[test]
+    fn blake2b_256_is_that_of_rfc_7693_with_32_bytes() {
+        let digest = to_hex(&blake2b_256(b"abc"));
+        assert_eq!(digest, "bddd813c634239723171ef3fee98579b94964e3bb1cb3e427262c8c068d52319");
+    }
+
+    #[test]
+    fn hexadecimal_goes_both_ways_in_lower_case_only() {
+        let bytes: Vec<u8> = (0..=255).collect();
+        assert_eq!(from_hex(&to_hex(&bytes)), Some(bytes));
+        assert_eq!(from_hex(""), Some(Vec::new()));
+        assert!(["0", "0g", "AB", "é", " 0"].iter().all(|text| from_hex(text).is_none()));
+        assert!(is_hash(ZERO_HASH) && is_hash(HASH));
+        assert!(!is_hash(&HASH[1..]) && !is_hash(&HASH.to_uppercase()));
+    }
+}

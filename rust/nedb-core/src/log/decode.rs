@@ -1,0 +1,396 @@
+//! One line of text as one op.
+//!
+//! In: a line without its newline, ours or one of NEDB 1.x. Out: its members, its hash checked, its op.
+//!
+//! Invariants:
+//! * A line of ours is canonical text to the last byte, so that hashing slices of it is hashing what
+//!   anybody else would serialise.
+//! * A line of NEDB 1.x begins with `{"seq": ` and is serialised anew, numbers kept verbatim.
+//! * Nothing here panics, whatever the bytes are.
+
+use crate::document::legacy_stored;
+use crate::hash::ChainHasher;
+use crate::instant::{self, Bound, Instant};
+use crate::json::{
+    canonicalize_legacy, elements, is_canonical, legacy_document, members, string_text,
+};
+use crate::limits::LINE_BYTES_MAX;
+use crate::op::{Item, Items, Nonce, Op, OpKind, Put, Seq, TextPlace, kind};
+use std::borrow::Cow;
+
+
+/// Why a line is not an op of the chain.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Fault {
+    /// Not a whole line of either layout: what a crash leaves, or damage.
+    NotWellFormed(String),
+    /// A line of an encrypted database.
+    Encrypted,
+    /// Whole, but its hash is not that of its members.
+    WrongHash,
+    /// Whole, but not the successor of the line before.
+    WrongLink(String),
+}
+
+impl Fault {
+    /// Says it in a sentence.
+    pub fn reason(&self) -> String {
+        match self {
+            Fault::NotWellFormed(reason) => format!("the line is not well-formed: {reason}"),
+            Fault::Encrypted => "the line is encrypted".to_owned(),
+            Fault::WrongHash => "the hash is not that of the op".to_owned(),
+            Fault::WrongLink(reason) => format!("the line is not the next of the chain: {reason}"),
+        }
+    }
+
+    fn form(reason: impl Into<String>) -> Fault {
+        Fault::NotWellFormed(reason.into())
+    }
+}
+
+/// A line as canonical text, and whether NEDB 1.x wrote it.
+#[derive(Debug)]
+pub(crate) struct Normalized<'a> {
+    pub text: Cow<'a, str>,
+    pub is_legacy: bool,
+}
+
+/// Makes canonical text of a line; one of ours is checked and borrowed.
+///
+/// Errors: `Fault::NotWellFormed`, `Fault::Encrypted`.
+pub(crate) fn normalize(line: &[u8]) -> Result<Normalized<'_>, Fault> {
+    if line.len() > LINE_BYTES_MAX {
+        return Err(Fault::form(format!("it is longer than {LINE_BYTES_MAX} bytes")));
+    }
+    let text = std::str::from_utf8(line).map_err(|_| Fault::form("it is not UTF-8"))?;
+    if text.starts_with("{\"seq\": ") {
+        let mut hashed = String::with_capacity(text.len());
+        canonicalize_legacy(text, &mut hashed)
+            .map_err(|error| Fault::form(error.message().to_owned()))?;
+        return Ok(Normalized { text: Cow::Owned(hashed), is_legacy: true });
+    }
+    if text.starts_with("{\"enc\":") || text.starts_with("{\"ct\":") {
+        return Err(Fault::Encrypted);
+    }
+    if !text.starts_with('{') || !is_canonical(text) {
+        return Err(Fault::form("it is no canonical JSON object"));
+    }
+    Ok(Normalized { text: Cow::Borrowed(text), is_legacy: false })
+}
+
+/// The members of a line, as they stand in it.
+#[derive(Debug)]
+pub(crate) struct Fields<'t> {
+    text: &'t str,
+    is_legacy: bool,
+    pub seq: Seq,
+    pub prev_hash: &'t str,
+    pub hash: &'t str,
+    client: &'t str,
+    nonce: &'t str,
+    op: &'t str,
+    payload: &'t str,
+    idem: &'t str,
+    caused_by: Option<&'t str>,
+    /// The first member that no hash covers.
+    pub uncovered: Option<&'t str>,
+}
+
+impl<'t> Fields<'t> {
+    /// Finds the members of a line.
+    ///
+    /// Errors: `Fault::NotWellFormed` when a required one is missing or of another type.
+    pub fn split(normalized: &'t Normalized<'_>) -> Result<Fields<'t>, Fault> {
+        let mut raw = RawMembers::default();
+        for (key, value) in members(&normalized.text) {
+            raw.set(key, value);
+        }
+        let seq = required(raw.seq, "seq")?;
+        Ok(Fields {
+            text: &normalized.text,
+            is_legacy: normalized.is_legacy,
+            seq: seq.parse().map_err(|_| Fault::form("seq is no integer"))?,
+            prev_hash: hash_text(raw.prev_hash, "prev_hash")?,
+            hash: hash_text(raw.hash, "hash")?,
+            client: required(raw.client, "client")?,
+            nonce: required(raw.nonce, "nonce")?,
+            op: required(raw.op, "op")?,
+            payload: required(raw.payload, "payload")?,
+            idem: required(raw.idem, "idem").and_then(|idem| {
+                required(raw.ts, "ts").map(|_| idem)
+            })?,
+            caused_by: raw.caused_by,
+            uncovered: raw.uncovered,
+        })
+    }
+
+    /// Computes the hash that the line should have.
+    ///
+    /// Cost: one BLAKE2b over the line, with as few pieces as the members left out allow.
+    pub fn computed_hash(&self) -> String {
+        let mut hasher = ChainHasher::new(self.prev_hash);
+        let mut pieces = Pieces::new(self.text);
+        hasher.update_canonical("{");
+        for (key, value) in members(self.text) {
+            if is_hashed(key, value) {
+                pieces.include(key, value, &mut hasher);
+            }
+        }
+        pieces.flush(&mut hasher);
+        hasher.update_canonical("}");
+        hasher.finish()
+    }
+
+    /// Tells whether the line's hash is that of its members.
+    pub fn has_right_hash(&self) -> bool {
+        self.computed_hash() == self.hash
+    }
+
+    /// Returns the name of the op's kind.
+    pub fn kind(&self) -> Cow<'t, str> {
+        text_of(self.op)
+    }
+
+    /// Returns the idempotency key.
+    pub fn idem(&self) -> Option<Cow<'t, str>> {
+        string_text(self.idem)
+    }
+
+    /// Returns the payload as canonical text.
+    pub fn payload(&self) -> &'t str {
+        self.payload
+    }
+
+    /// Returns what the op itself says caused it.
+    pub fn caused_by(&self) -> Vec<Seq> {
+        self.caused_by.map(seqs).unwrap_or_default()
+    }
+
+    /// Builds the op.
+    ///
+    /// Errors: `Fault::NotWellFormed` when the payload of a known kind lacks what it needs.
+    pub fn to_op(&self) -> Result<Op<'t>, Fault> {
+        let kind = self.kind();
+        let items = if kind == kind::TRANSACTION {
+            let list = member(self.payload, "items").ok_or_else(|| Fault::form("tx without items"))?;
+            Items::Many(elements(list).map(|item| self.transaction_item(item)).collect::<Result<_, _>>()?)
+        } else {
+            let kind = self.op_kind(&kind, self.payload)?;
+            let caused_by = Cow::Owned(self.caused_by_or_of(&kind));
+            Items::One(Item { kind, caused_by })
+        };
+        Ok(Op {
+            seq: self.seq,
+            client: text_of(self.client),
+            nonce: Nonce::parse(self.nonce),
+            idem: self.idem(),
+            items,
+        })
+    }
+
+    /// NEDB 1.x re-put a document to let it expire, and kept its causes in the document alone.
+    fn caused_by_or_of(&self, kind: &OpKind<'_>) -> Vec<Seq> {
+        match kind {
+            OpKind::Put(put) if self.is_legacy && self.caused_by.is_none() => {
+                member(&put.text, "_caused_by").map(seqs).unwrap_or_default()
+            }
+            _ => self.caused_by(),
+        }
+    }
+
+    fn transaction_item(&self, item: &'t str) -> Result<Item<'t>, Fault> {
+        let kind = member(item, "op").map(text_of).unwrap_or_default();
+        let payload = member(item, "payload").ok_or_else(|| Fault::form("tx item without payload"))?;
+        Ok(Item {
+            kind: self.op_kind(&kind, payload)?,
+            caused_by: Cow::Owned(member(item, "caused_by").map(seqs).unwrap_or_default()),
+        })
+    }
+
+    fn op_kind(&self, kind: &str, payload: &'t str) -> Result<OpKind<'t>, Fault> {
+        let text = |key: &str| {
+            member(payload, key)
+                .and_then(string_text)
+                .ok_or_else(|| Fault::form(format!("{kind} without {key}")))
+        };
+        Ok(match kind {
+            kind::PUT => OpKind::Put(self.put(payload, text("coll")?, text("id")?)?),
+            kind::DELETE => OpKind::Delete { collection: text("coll")?, id: text("id")? },
+            kind::LINK => OpKind::Link { from: text("frm")?, relation: text("rel")?, to: text("to")? },
+            kind::UNLINK => {
+                OpKind::Unlink { from: text("frm")?, relation: text("rel")?, to: text("to")? }
+            }
+            kind::PUT_FILE => OpKind::PutFile,
+            kind::CHECKPOINT => OpKind::Checkpoint,
+            _ => OpKind::Unknown,
+        })
+    }
+
+    fn put(
+        &self,
+        payload: &'t str,
+        collection: Cow<'t, str>,
+        id: Cow<'t, str>,
+    ) -> Result<Put<'t>, Fault> {
+        let doc = member(payload, "doc").ok_or_else(|| Fault::form("put without doc"))?;
+        let (text, place) = if self.is_legacy {
+            let served = legacy_document(doc).map_err(|error| Fault::form(error.message()))?;
+            (Cow::Owned(legacy_stored(&served, &id)), TextPlace::LEGACY)
+        } else {
+            (Cow::Borrowed(doc), self.place_of(doc))
+        };
+        let times = Times::of(&text);
+        Ok(Put {
+            collection,
+            id,
+            place,
+            valid_from: times.valid_from,
+            valid_to: times.valid_to,
+            expires_at: times.expires_at,
+            text,
+        })
+    }
+
+    fn place_of(&self, part: &str) -> TextPlace {
+        let start = part.as_ptr() as usize - self.text.as_ptr() as usize;
+        // LINE_BYTES_MAX is far below 4 GiB.
+        TextPlace { start: start as u32, bytes: part.len() as u32 }
+    }
+}
+
+/// When a version is true, and until when it is kept, as its text says.
+#[derive(Debug, Default)]
+struct Times {
+    valid_from: Option<Instant>,
+    valid_to: Option<Instant>,
+    expires_at: Option<f64>,
+}
+
+impl Times {
+    fn of(text: &str) -> Times {
+        let mut times = Times::default();
+        for (key, value) in members(text) {
+            match key {
+                // A 1.x bound that is no date counts as absent.
+                "_valid_from" => {
+                    times.valid_from = string_text(value).and_then(|date| instant::parse(&date, Bound::From));
+                }
+                "_valid_to" => {
+                    times.valid_to = string_text(value).and_then(|date| instant::parse(&date, Bound::To));
+                }
+                "_expires_at" => times.expires_at = value.parse().ok(),
+                _ if key.starts_with(|first: char| first > '_') => break,
+                _ => {}
+            }
+        }
+        times
+    }
+}
+
+#[derive(Default)]
+struct RawMembers<'t> {
+    seq: Option<&'t str>,
+    client: Option<&'t str>,
+    nonce: Option<&'t str>,
+    op: Option<&'t str>,
+    payload: Option<&'t str>,
+    ts: Option<&'t str>,
+    idem: Option<&'t str>,
+    prev_hash: Option<&'t str>,
+    hash: Option<&'t str>,
+    caused_by: Option<&'t str>,
+    uncovered: Option<&'t str>,
+}
+
+impl<'t> RawMembers<'t> {
+    fn set(&mut self, key: &'t str, value: &'t str) {
+        let place = match key {
+            "seq" => &mut self.seq,
+            "client" => &mut self.client,
+            "nonce" => &mut self.nonce,
+            "op" => &mut self.op,
+            "payload" => &mut self.payload,
+            "ts" => &mut self.ts,
+            "idem" => &mut self.idem,
+            "prev_hash" => &mut self.prev_hash,
+            "hash" => &mut self.hash,
+            "caused_by" => &mut self.caused_by,
+            "confidence" | "evidence" | "valid_from" | "valid_to" => return,
+            _ => {
+                self.uncovered.get_or_insert(key);
+                return;
+            }
+        };
+        *place = Some(value);
+    }
+}
+
+/// Tells whether the hash covers a member of a line.
+fn is_hashed(key: &str, value: &str) -> bool {
+    match key {
+        "seq" | "client" | "nonce" | "op" | "payload" | "ts" | "idem" => true,
+        "caused_by" | "confidence" | "evidence" | "valid_from" | "valid_to" => value != "null",
+        _ => false,
+    }
+}
+
+/// Joins neighbouring members of a text into as few slices as there are gaps.
+struct Pieces<'t> {
+    text: &'t str,
+    start: usize,
+    end: usize,
+}
+
+impl<'t> Pieces<'t> {
+    fn new(text: &'t str) -> Self {
+        Pieces { text, start: 0, end: 0 }
+    }
+
+    fn include(&mut self, key: &str, value: &str, hasher: &mut ChainHasher) {
+        let base = self.text.as_ptr() as usize;
+        // One quote stands before the key; a comma stands before all but the first member.
+        let start = (key.as_ptr() as usize - base).saturating_sub(1);
+        let end = value.as_ptr() as usize - base + value.len();
+        if self.end != 0 && start == self.end + 1 {
+            self.end = end;
+            return;
+        }
+        let is_first = self.end == 0;
+        self.flush(hasher);
+        if !is_first {
+            hasher.update_canonical(",");
+        }
+        (self.start, self.end) = (start, end);
+    }
+
+    fn flush(&mut self, hasher: &mut ChainHasher) {
+        hasher.update_canonical(self.text.get(self.start..self.end).unwrap_or_default());
+    }
+}
+
+/// Returns one member of canonical text.
+pub(crate) fn member<'t>(object: &'t str, key: &str) -> Option<&'t str> {
+    members(object).find(|(name, _)| *name == key).map(|(_, value)| value)
+}
+
+/// Reads a list of seqs; what is no integer is left out.
+pub(crate) fn seqs(list: &str) -> Vec<Seq> {
+    elements(list).filter_map(|seq| seq.parse().ok()).collect()
+}
+
+fn required<'t>(value: Option<&'t str>, key: &str) -> Result<&'t str, Fault> {
+    value.ok_or_else(|| Fault::form(format!("it has no {key}")))
+}
+
+fn hash_text<'t>(value: Option<&'t str>, key: &str) -> Result<&'t str, Fault> {
+    let raw = required(value, key)?;
+    raw.strip_prefix('"')
+        .and_then(|rest| rest.strip_suffix('"'))
+        .filter(|hash| hash.len() == 64 && hash.bytes().all(|byte| byte.is_ascii_hexdigit()))
+        .ok_or_else(|| Fault::form(format!("{key} is no hash")))
+}
+
+/// Returns the text of a string, or the token itself: NEDB 1.x checked no types.
+fn text_of(raw: &str) -> Cow<'_, str> {
+    string_text(raw).unwrap_or(Cow::Borrowed(raw))
+}

@@ -1,0 +1,24 @@
+//! The truth: one line of text for each op, each chained to the one before.
+//!
+//! | file | what it owns |
+//! |---|---|
+//! | `line` | one line: op → text and hash |
+//! | `decode` | one line: text → op, ours and NEDB 1.x's |
+//! | `reader` | where each line stands, and its text |
+//! | `cache` | hot document texts of a log on disk, within a byte budget |
+//! | `recovery` | a log from the start: every op in order, and where and why it ends |
+//! | `verify` | every hash and every link, on all cores |
+
+mod cache;
+mod decode;
+mod line;
+mod reader;
+mod recovery;
+mod verify;
+
+pub(crate) use decode::{Fault, Fields, member, normalize, seqs};
+pub(crate) use line::{Body, EncodedLine, encode_line};
+pub(crate) use reader::{LogReader, TextRef, WantedText};
+pub(crate) use recovery::{Replay, ReplayEnd, ReplayStart, replay};
+pub use verify::Damage;
+pub(crate) use verify::verify;

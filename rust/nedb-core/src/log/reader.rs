@@ -1,0 +1,217 @@
+//! Where each line stands, and its text.
+//!
+//! In: lines that are in the log, in order. Out: a line, or a document's text, by seq.
+//!
+//! Invariants:
+//! * Line n stands between offset n and offset n + 1; nothing stands between lines.
+//! * Every text read from a disk is checked: the line's hash, and that the text is of the collection,
+//!   id and seq that were asked for.
+
+use super::cache::Cache;
+use super::decode::{Fields, normalize};
+use crate::error::{Error, Result};
+use crate::op::{OpKind, Seq, TextPlace};
+use crate::store::{LogBytes, MemoryText};
+use std::borrow::Cow;
+use std::ops::Deref;
+use std::sync::Arc;
+
+/// A document's text: borrowed from memory, or shared with the cache.
+#[derive(Debug)]
+pub(crate) enum TextRef<'a> {
+    Borrowed(&'a str),
+    Shared(Arc<str>),
+}
+
+impl Deref for TextRef<'_> {
+    type Target = str;
+
+    fn deref(&self) -> &str {
+        match self {
+            TextRef::Borrowed(text) => text,
+            TextRef::Shared(text) => text,
+        }
+    }
+}
+
+/// The readable side of a log.
+pub(crate) struct LogReader {
+    source: Source,
+    /// The offset of each line, by seq.
+    offsets: Vec<u64>,
+    end: u64,
+}
+
+enum Source {
+    Memory(MemoryText),
+    Disk { bytes: Arc<dyn LogBytes>, cache: Cache },
+}
+
+impl LogReader {
+    /// Makes the reader of an empty log in memory.
+    pub fn memory() -> Self {
+        LogReader { source: Source::Memory(MemoryText::default()), offsets: Vec::new(), end: 0 }
+    }
+
+    /// Makes the reader of a log on a disk, of which no line is known yet.
+    pub fn disk(bytes: Arc<dyn LogBytes>, cache_bytes: usize) -> Self {
+        let source = Source::Disk { bytes, cache: Cache::new(cache_bytes) };
+        LogReader { source, offsets: Vec::new(), end: 0 }
+    }
+
+    /// Takes in the next line, newline included: kept in memory, or known to be on the disk.
+    pub fn push_line(&mut self, line: &str) {
+        if let Source::Memory(text) = &mut self.source {
+            text.append(line);
+        }
+        self.push_line_bytes(line.len() as u64);
+    }
+
+    /// Takes in the length of the next line of a log on a disk.
+    pub fn push_line_bytes(&mut self, line_bytes: u64) {
+        self.offsets.push(self.end);
+        self.end += line_bytes;
+    }
+
+    /// Keeps a text that was just written where reads will look first.
+    pub fn remember(&self, seq: Seq, item: u32, text: &str) {
+        if let Source::Disk { cache, .. } = &self.source {
+            cache.insert(seq, item, Arc::from(text));
+        }
+    }
+
+    /// Returns how many lines are known.
+    pub fn op_count(&self) -> usize {
+        self.offsets.len()
+    }
+
+    /// Returns the length of all known lines.
+    pub fn len_bytes(&self) -> u64 {
+        self.end
+    }
+
+    /// Returns where a line starts.
+    pub fn offset(&self, seq: Seq) -> Option<u64> {
+        self.bounds(seq).map(|(offset, _)| offset)
+    }
+
+    /// Returns the bytes of a log on a disk, and None for one in memory.
+    pub fn disk_bytes(&self) -> Option<&Arc<dyn LogBytes>> {
+        match &self.source {
+            Source::Memory(_) => None,
+            Source::Disk { bytes, .. } => Some(bytes),
+        }
+    }
+
+    /// Returns the text of a log in memory as segments of whole lines, and None for one on a disk.
+    pub fn memory_text(&self) -> Option<&MemoryText> {
+        match &self.source {
+            Source::Memory(text) => Some(text),
+            Source::Disk { .. } => None,
+        }
+    }
+
+    /// Returns a line without its newline.
+    ///
+    /// Errors: `StorageError`, `IntegrityError` when the file no longer holds it; `InvalidArgument`
+    /// for a seq that is not in the log.
+    pub fn line(&self, seq: Seq) -> Result<Cow<'_, [u8]>> {
+        let (offset, len) = self
+            .bounds(seq)
+            .ok_or_else(|| Error::invalid(format!("there is no op with seq {seq}")))?;
+        match &self.source {
+            Source::Memory(text) => text
+                .slice(offset, len)
+                .map(|line| Cow::Borrowed(line.trim_end_matches('\n').as_bytes()))
+                .ok_or_else(|| gone(seq)),
+            Source::Disk { bytes, .. } => {
+                let mut line = vec![0; len];
+                let count = bytes
+                    .read_at(offset, &mut line)
+                    .map_err(|error| Error::storage(format!("read op {seq} of the log"), error))?;
+                if count != len || line.pop() != Some(b'\n') {
+                    return Err(gone(seq));
+                }
+                Ok(Cow::Owned(line))
+            }
+        }
+    }
+
+    /// Returns a document's text.
+    ///
+    /// Cost: a slice in memory; on a disk a look into the cache, else one read and one hash.
+    /// Errors: `StorageError`, `IntegrityError`.
+    pub fn text(&self, wanted: &WantedText<'_>) -> Result<TextRef<'_>> {
+        match &self.source {
+            Source::Memory(text) if wanted.place != TextPlace::LEGACY => self
+                .bounds(wanted.seq)
+                .and_then(|(offset, _)| {
+                    text.slice(offset + u64::from(wanted.place.start), wanted.place.bytes as usize)
+                })
+                .map(TextRef::Borrowed)
+                .ok_or_else(|| gone(wanted.seq)),
+            Source::Memory(_) => self.text_of_line(wanted).map(TextRef::Shared),
+            Source::Disk { cache, .. } => {
+                if let Some(text) = cache.get(wanted.seq, wanted.item) {
+                    return Ok(TextRef::Shared(text));
+                }
+                let text = self.text_of_line(wanted)?;
+                cache.insert(wanted.seq, wanted.item, Arc::clone(&text));
+                Ok(TextRef::Shared(text))
+            }
+        }
+    }
+
+    /// Forgets the cached texts, so that what is read next comes from the disk.
+    pub fn forget_cached(&self) {
+        if let Source::Disk { cache, .. } = &self.source {
+            cache.clear();
+        }
+    }
+
+    fn text_of_line(&self, wanted: &WantedText<'_>) -> Result<Arc<str>> {
+        let line = self.line(wanted.seq)?;
+        let damaged = |reason: String| {
+            Error::integrity(format!(
+                "op {} of the log is damaged, so {}:{} cannot be read from it: {reason}; run verify_report()",
+                wanted.seq, wanted.collection, wanted.id
+            ))
+        };
+        let normalized = normalize(&line).map_err(|fault| damaged(fault.reason()))?;
+        let fields = Fields::split(&normalized).map_err(|fault| damaged(fault.reason()))?;
+        if fields.seq != wanted.seq {
+            return Err(damaged(format!("it says that it is op {}", fields.seq)));
+        }
+        if !fields.has_right_hash() {
+            return Err(damaged("its hash is wrong".to_owned()));
+        }
+        let op = fields.to_op().map_err(|fault| damaged(fault.reason()))?;
+        match op.items.as_slice().get(wanted.item as usize).map(|item| &item.kind) {
+            Some(OpKind::Put(put)) if put.collection == wanted.collection && put.id == wanted.id => {
+                Ok(Arc::from(&*put.text))
+            }
+            _ => Err(damaged("it does not write this document".to_owned())),
+        }
+    }
+
+    fn bounds(&self, seq: Seq) -> Option<(u64, usize)> {
+        let at = usize::try_from(seq).ok()?;
+        let start = *self.offsets.get(at)?;
+        let end = self.offsets.get(at + 1).copied().unwrap_or(self.end);
+        Some((start, usize::try_from(end - start).ok()?))
+    }
+}
+
+/// A document's text that is looked for.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct WantedText<'a> {
+    pub seq: Seq,
+    pub item: u32,
+    pub place: TextPlace,
+    pub collection: &'a str,
+    pub id: &'a str,
+}
+
+fn gone(seq: Seq) -> Error {
+    Error::integrity(format!("op {seq} is no longer in the log where it was; run verify_report()"))
+}

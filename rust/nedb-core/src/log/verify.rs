@@ -1,0 +1,276 @@
+//! Every hash and every link of a log, on all cores.
+//!
+//! In: the bytes as they are now, on the disk or in memory. Out: how far the chain holds, and the
+//! first line that breaks it.
+//!
+//! Invariants:
+//! * Hashes are checked apart from links: each run of lines is hashed on its own, and the runs are
+//!   joined afterwards.
+//! * What is reported is the first bad line, wherever the work was done.
+
+use super::decode::{Fault, Fields, normalize};
+use super::reader::LogReader;
+use crate::error::{Error, Result};
+use crate::hash::ZERO_HASH;
+use crate::limits::LINE_BYTES_MAX;
+use crate::op::Seq;
+use memchr::{memchr_iter, memrchr};
+
+/// The first line that breaks the chain.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Damage {
+    /// The seq that the line has or should have.
+    pub seq: Seq,
+    /// Where the line starts in the log.
+    pub offset_bytes: u64,
+    /// What is wrong with it, in a sentence.
+    pub reason: String,
+}
+
+/// How far a chain holds.
+#[derive(Clone, Debug)]
+pub(crate) struct Verification {
+    /// How many ops from the start are linked to each other, with right hashes.
+    pub op_count: u64,
+    /// The hash of the last of them.
+    pub head: String,
+    pub damage: Option<Damage>,
+    /// The first member that no hash covers, and its op.
+    pub uncovered: Option<(Seq, String)>,
+}
+
+/// Bytes read and hashed at a time, over all cores.
+const CHUNK_BYTES: usize = 8 << 20;
+/// A run shorter than this is not worth a thread.
+const RUN_BYTES_MIN: usize = 64 << 10;
+
+/// Checks a log from its first byte to `end_bytes`.
+///
+/// Cost: one hash an op, over as many threads as there are cores; memory of one chunk.
+/// Errors: `StorageError`. A broken chain is no error but a `damage`.
+pub(crate) fn verify(reader: &LogReader, end_bytes: u64) -> Result<Verification> {
+    let mut chain = Chain::new();
+    if let Some(text) = reader.memory_text() {
+        for (_, segment) in text.segments() {
+            chain.check(segment.as_bytes());
+        }
+        return Ok(chain.verification);
+    }
+    let Some(bytes) = reader.disk_bytes() else { return Ok(chain.verification) };
+    let mut buffer = Vec::new();
+    let mut offset = 0;
+    while offset < end_bytes && chain.verification.damage.is_none() {
+        let held = buffer.len();
+        let wanted = (end_bytes - offset).min(CHUNK_BYTES as u64) as usize;
+        buffer.resize(held + wanted, 0);
+        let count = bytes
+            .read_at(offset, buffer.get_mut(held..).unwrap_or_default())
+            .map_err(|error| Error::storage(format!("read the log at byte {offset}"), error))?;
+        buffer.truncate(held + count);
+        offset += count as u64;
+        let is_end = count < wanted || offset >= end_bytes;
+        let whole = if is_end { buffer.len() } else { memrchr(b'\n', &buffer).map_or(0, |at| at + 1) };
+        if whole == 0 && buffer.len() <= LINE_BYTES_MAX && !is_end {
+            continue;
+        }
+        let whole = if whole == 0 { buffer.len() } else { whole };
+        chain.check(buffer.get(..whole).unwrap_or_default());
+        buffer.drain(..whole);
+        if count == 0 {
+            break;
+        }
+    }
+    Ok(chain.verification)
+}
+
+/// What is known of the chain so far.
+struct Chain {
+    verification: Verification,
+    offset_bytes: u64,
+    thread_count: usize,
+}
+
+impl Chain {
+    fn new() -> Self {
+        Chain {
+            verification: Verification {
+                op_count: 0,
+                head: ZERO_HASH.to_owned(),
+                damage: None,
+                uncovered: None,
+            },
+            offset_bytes: 0,
+            thread_count: std::thread::available_parallelism().map_or(1, |count| count.get()),
+        }
+    }
+
+    /// Checks whole lines that follow what was checked.
+    fn check(&mut self, lines: &[u8]) {
+        if self.verification.damage.is_some() {
+            return;
+        }
+        let runs = split_in_runs(lines, self.thread_count);
+        let checked: Vec<Run> = std::thread::scope(|scope| {
+            let mut rest = runs.iter();
+            let first = rest.next();
+            let others: Vec<_> = rest.map(|run| scope.spawn(|| check_run(run))).collect();
+            let mine = first.map(|run| check_run(run));
+            let theirs = others.into_iter().map(|handle| {
+                handle.join().unwrap_or_else(|_| Run::broken("checking it failed".to_owned()))
+            });
+            mine.into_iter().chain(theirs).collect()
+        });
+        for run in checked {
+            self.join(run);
+            if self.verification.damage.is_some() {
+                return;
+            }
+        }
+    }
+
+    fn join(&mut self, run: Run) {
+        let known = &mut self.verification;
+        let next_seq = known.op_count as Seq;
+        if let Some((first_seq, prev_hash)) = &run.first {
+            let fault = if *first_seq != next_seq {
+                Some(wrong_seq(*first_seq, next_seq))
+            } else if *prev_hash != known.head {
+                Some(wrong_link())
+            } else {
+                None
+            };
+            if let Some(fault) = fault {
+                known.damage = Some(Damage {
+                    seq: next_seq,
+                    offset_bytes: self.offset_bytes,
+                    reason: fault.reason(),
+                });
+                return;
+            }
+        }
+        known.op_count += run.op_count;
+        if let Some(head) = run.head {
+            known.head = head;
+        }
+        known.uncovered = known.uncovered.take().or(run.uncovered);
+        if let Some(fault) = run.fault {
+            known.damage = Some(Damage {
+                seq: known.op_count as Seq,
+                offset_bytes: self.offset_bytes + run.good_bytes,
+                reason: fault.reason(),
+            });
+        }
+        self.offset_bytes += run.good_bytes;
+    }
+}
+
+/// What one thread found in the lines it was given.
+struct Run {
+    /// The seq and `prev_hash` of the first op.
+    first: Option<(Seq, String)>,
+    head: Option<String>,
+    op_count: u64,
+    good_bytes: u64,
+    fault: Option<Fault>,
+    uncovered: Option<(Seq, String)>,
+}
+
+impl Run {
+    fn broken(reason: String) -> Run {
+        Run { fault: Some(Fault::NotWellFormed(reason)), ..Run::empty() }
+    }
+
+    fn empty() -> Run {
+        Run { first: None, head: None, op_count: 0, good_bytes: 0, fault: None, uncovered: None }
+    }
+}
+
+fn split_in_runs(lines: &[u8], count_max: usize) -> Vec<&[u8]> {
+    let count = count_max.min(lines.len() / RUN_BYTES_MIN).max(1);
+    let mut runs = Vec::with_capacity(count);
+    let mut rest = lines;
+    for left in (1..=count).rev() {
+        let near = rest.len() / left;
+        let end = if left == 1 {
+            rest.len()
+        } else {
+            let tail = rest.get(near..).unwrap_or_default();
+            memchr::memchr(b'\n', tail).map_or(rest.len(), |at| near + at + 1)
+        };
+        let (run, tail) = rest.split_at(end.min(rest.len()));
+        runs.push(run);
+        rest = tail;
+    }
+    runs
+}
+
+fn check_run(lines: &[u8]) -> Run {
+    let mut run = Run::empty();
+    let mut start = 0;
+    let mut ends: Vec<usize> = memchr_iter(b'\n', lines).collect();
+    if ends.last().map_or(0, |last| last + 1) < lines.len() {
+        ends.push(lines.len());
+    }
+    for end in ends {
+        let line = lines.get(start..end).unwrap_or_default();
+        match check_line(line, &run) {
+            Ok(checked) => run.take(checked, end - start + 1),
+            Err(fault) => {
+                run.fault = Some(fault);
+                return run;
+            }
+        }
+        start = end + 1;
+    }
+    run
+}
+
+struct CheckedLine {
+    seq: Seq,
+    prev_hash: String,
+    hash: String,
+    uncovered: Option<String>,
+}
+
+impl Run {
+    fn take(&mut self, line: CheckedLine, line_bytes: usize) {
+        self.first.get_or_insert((line.seq, line.prev_hash));
+        self.head = Some(line.hash);
+        self.op_count += 1;
+        self.good_bytes += line_bytes as u64;
+        if let (None, Some(key)) = (&self.uncovered, line.uncovered) {
+            self.uncovered = Some((line.seq, key));
+        }
+    }
+}
+
+fn check_line(line: &[u8], run: &Run) -> std::result::Result<CheckedLine, Fault> {
+    let normalized = normalize(line)?;
+    let fields = Fields::split(&normalized)?;
+    if !fields.has_right_hash() {
+        return Err(Fault::WrongHash);
+    }
+    if let (Some((first_seq, _)), Some(head)) = (&run.first, &run.head) {
+        let expected = first_seq.saturating_add(run.op_count as Seq);
+        if fields.seq != expected {
+            return Err(wrong_seq(fields.seq, expected));
+        }
+        if fields.prev_hash != head {
+            return Err(wrong_link());
+        }
+    }
+    Ok(CheckedLine {
+        seq: fields.seq,
+        prev_hash: fields.prev_hash.to_owned(),
+        hash: fields.hash.to_owned(),
+        uncovered: fields.uncovered.map(str::to_owned),
+    })
+}
+
+fn wrong_seq(found: Seq, expected: Seq) -> Fault {
+    Fault::WrongLink(format!("it is op {found}, and op {expected} was expected"))
+}
+
+fn wrong_link() -> Fault {
+    Fault::WrongLink("its prev_hash is not the hash of the op before".to_owned())
+}

@@ -1,0 +1,146 @@
+//! One op: the closed list of everything that can happen to a database.
+//!
+//! In: a request that was admitted, or a decoded line of the log. Out: what `fold` turns into views.
+//! Both build the same [`Op`], so that replaying a log and writing it cannot differ.
+//!
+//! Invariants:
+//! * An op is immutable; it borrows its texts from the request or from the line.
+//! * Every op but a transaction has exactly one item, with item number 0.
+
+use crate::instant::Instant;
+use std::borrow::Cow;
+
+/// A position in the log: 0 for the first op, -1 where there is none.
+pub type Seq = i64;
+
+/// One accepted mutation.
+#[derive(Debug)]
+pub(crate) struct Op<'a> {
+    pub seq: Seq,
+    pub client: Cow<'a, str>,
+    pub nonce: Nonce,
+    pub idem: Option<Cow<'a, str>>,
+    pub items: Items<'a>,
+}
+
+/// What an op does: one thing, or, in a transaction, several.
+#[derive(Debug)]
+pub(crate) enum Items<'a> {
+    One(Item<'a>),
+    Many(Vec<Item<'a>>),
+}
+
+impl<'a> Items<'a> {
+    /// Returns the items in order; their numbers are their places in it.
+    pub fn as_slice(&self) -> &[Item<'a>] {
+        match self {
+            Items::One(item) => std::slice::from_ref(item),
+            Items::Many(items) => items,
+        }
+    }
+}
+
+/// One thing that an op does, and what caused it.
+#[derive(Debug)]
+pub(crate) struct Item<'a> {
+    pub kind: OpKind<'a>,
+    pub caused_by: Cow<'a, [Seq]>,
+}
+
+/// The closed list of what can happen.
+#[derive(Debug)]
+pub(crate) enum OpKind<'a> {
+    /// A document gets a new version.
+    Put(Put<'a>),
+    /// A document ends, or an absent one is said to be absent.
+    Delete { collection: Cow<'a, str>, id: Cow<'a, str> },
+    /// An edge begins.
+    Link { from: Cow<'a, str>, relation: Cow<'a, str>, to: Cow<'a, str> },
+    /// An edge ends.
+    Unlink { from: Cow<'a, str>, relation: Cow<'a, str>, to: Cow<'a, str> },
+    /// A version of a file; its bytes are elsewhere.
+    PutFile,
+    /// A mark in the log.
+    Checkpoint,
+    /// A kind that this version does not know: kept, chained and verified, without effect.
+    Unknown,
+}
+
+/// A new version of a document.
+#[derive(Debug)]
+pub(crate) struct Put<'a> {
+    pub collection: Cow<'a, str>,
+    pub id: Cow<'a, str>,
+    /// The stored text: canonical, with `_id`, without `_seq`.
+    pub text: Cow<'a, str>,
+    /// Where the text stands in its line.
+    pub place: TextPlace,
+    pub valid_from: Option<Instant>,
+    pub valid_to: Option<Instant>,
+    /// Seconds since 1970 from which HEAD reads no longer see it.
+    pub expires_at: Option<f64>,
+}
+
+/// Where a document's text stands in its line.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct TextPlace {
+    /// First byte, counted from the start of the line.
+    pub start: u32,
+    /// Length in bytes; 0 means that the line is of NEDB 1.x and the text must be made from it.
+    pub bytes: u32,
+}
+
+impl TextPlace {
+    /// The text is not a slice of its line.
+    pub const LEGACY: TextPlace = TextPlace { start: 0, bytes: 0 };
+}
+
+/// A nonce as it stands in a log. Ours are integers up to 2^63 - 1; NEDB 1.x wrote any number.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(crate) enum Nonce {
+    Integer(i128),
+    Fraction(f64),
+}
+
+impl Nonce {
+    /// Reads a number token; a token that is no number counts as 0.
+    pub fn parse(token: &str) -> Nonce {
+        match token.parse::<i128>() {
+            Ok(integer) => Nonce::Integer(integer),
+            Err(_) => match token.parse::<f64>() {
+                Ok(value) if value.is_finite() => Nonce::Fraction(value),
+                _ => Nonce::Integer(0),
+            },
+        }
+    }
+
+    /// Returns the smallest integer above this nonce.
+    pub fn next(self) -> i128 {
+        match self {
+            Nonce::Integer(integer) => integer.saturating_add(1),
+            // The cast saturates, so a huge double leaves no nonce below the limit.
+            Nonce::Fraction(value) => (value.floor() as i128).saturating_add(1),
+        }
+    }
+
+    /// Tells whether `other` is above this nonce.
+    pub fn is_below(self, other: Nonce) -> bool {
+        match (self, other) {
+            (Nonce::Integer(left), Nonce::Integer(right)) => left < right,
+            (Nonce::Integer(left), Nonce::Fraction(right)) => (left as f64) < right,
+            (Nonce::Fraction(left), Nonce::Integer(right)) => left < right as f64,
+            (Nonce::Fraction(left), Nonce::Fraction(right)) => left < right,
+        }
+    }
+}
+
+/// What kind of op a name in the log is, where it has no document or edge.
+pub(crate) mod kind {
+    pub const PUT: &str = "put";
+    pub const DELETE: &str = "delete";
+    pub const LINK: &str = "link";
+    pub const UNLINK: &str = "unlink";
+    pub const PUT_FILE: &str = "put_file";
+    pub const CHECKPOINT: &str = "checkpoint";
+    pub const TRANSACTION: &str = "tx";
+}

@@ -1,0 +1,147 @@
+//! One directory is one database: the names of its files, and how they are replaced.
+
+use super::{DirectoryLock, DiskFile, LogBytes};
+use crate::error::{Error, ErrorCode, Result};
+use std::fs::{self, File};
+use std::io::{self, Write};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+const LOG_FILE_NAME: &str = "log.aof";
+const META_FILE_NAME: &str = "meta.json";
+const KEY_FILE_NAME: &str = "key.enc";
+
+/// The directory of a database.
+#[derive(Clone, Debug)]
+pub(crate) struct Directory {
+    path: PathBuf,
+}
+
+/// A crash tail that was taken off the log and kept beside it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct CutFile {
+    pub path: PathBuf,
+    pub bytes: u64,
+}
+
+impl Directory {
+    /// Opens a directory; creates it, with its parents, for a writer.
+    ///
+    /// Errors: `StorageError`.
+    pub fn open(path: &Path, for_writing: bool) -> Result<Directory> {
+        if for_writing {
+            fs::create_dir_all(path)
+                .map_err(|error| Error::storage(format!("create {}", path.display()), error))?;
+        } else if !path.is_dir() {
+            let missing = io::Error::new(io::ErrorKind::NotFound, "no such directory");
+            return Err(Error::storage(
+                format!("open {} for reading", path.display()),
+                missing,
+            ));
+        }
+        Ok(Directory { path: path.to_path_buf() })
+    }
+
+    /// Returns the path.
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// Tells whether the database has a wrapped data key, and so is encrypted.
+    pub fn has_key_file(&self) -> bool {
+        self.path.join(KEY_FILE_NAME).exists()
+    }
+
+    /// Takes the writer's lock.
+    ///
+    /// Errors: `DatabaseLocked` with the holder's pid, `StorageError`.
+    pub fn lock(&self) -> Result<DirectoryLock> {
+        let taken = DirectoryLock::take(&self.path)
+            .map_err(|error| Error::storage(format!("lock {}", self.path.display()), error))?;
+        taken.map_err(|pid| {
+            let holder = pid.map_or("another process".into(), |pid| format!("process {pid}"));
+            Error::new(
+                ErrorCode::DatabaseLocked,
+                format!(
+                    "{} is open for writing in {holder}; close it there, or open it read-only",
+                    self.path.display()
+                ),
+            )
+        })
+    }
+
+    /// Opens the log; for a writer a missing one is created and its directory synced.
+    ///
+    /// Errors: `StorageError`.
+    pub fn open_log(&self, for_writing: bool) -> Result<Arc<DiskFile>> {
+        let path = self.path.join(LOG_FILE_NAME);
+        let is_new = !path.exists();
+        let opened = DiskFile::open(&path, for_writing)
+            .and_then(|file| if is_new { self.sync().map(|()| file) } else { Ok(file) });
+        Ok(Arc::new(
+            opened.map_err(|error| Error::storage(format!("open {}", path.display()), error))?,
+        ))
+    }
+
+    /// Copies the log from an offset on into `log.aof.cut-<seq>`, then cuts it there.
+    ///
+    /// Errors: `StorageError`; the log is whole then.
+    pub fn cut_log(&self, log: &DiskFile, at_bytes: u64, seq: i64) -> Result<CutFile> {
+        let doing = || format!("keep the tail of {} aside", self.path.display());
+        let storage = |error| Error::storage(doing(), error);
+        let len = log.len_bytes().map_err(storage)?;
+        let mut tail = vec![0; usize::try_from(len.saturating_sub(at_bytes)).unwrap_or(usize::MAX)];
+        let count = log.read_at(at_bytes, &mut tail).map_err(storage)?;
+        tail.truncate(count);
+        let path = self.free_cut_name(seq);
+        write_synced(&path, &tail).and_then(|()| self.sync()).map_err(storage)?;
+        log.cut(at_bytes).map_err(storage)?;
+        Ok(CutFile { path, bytes: tail.len() as u64 })
+    }
+
+    /// Reads `meta.json`, or None when there is none.
+    ///
+    /// Errors: `StorageError`.
+    pub fn read_meta(&self) -> Result<Option<String>> {
+        let path = self.path.join(META_FILE_NAME);
+        match fs::read_to_string(&path) {
+            Ok(text) => Ok(Some(text)),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+            Err(error) => Err(Error::storage(format!("read {}", path.display()), error)),
+        }
+    }
+
+    /// Replaces `meta.json`: written aside, synced, renamed, directory synced.
+    ///
+    /// Errors: `StorageError`; the old one is whole then.
+    pub fn write_meta(&self, text: &str) -> Result<()> {
+        let aside = self.path.join(format!("{META_FILE_NAME}.new"));
+        write_synced(&aside, text.as_bytes())
+            .and_then(|()| fs::rename(&aside, self.path.join(META_FILE_NAME)))
+            .and_then(|()| self.sync())
+            .map_err(|error| Error::storage(format!("write {}", aside.display()), error))
+    }
+
+    fn free_cut_name(&self, seq: i64) -> PathBuf {
+        let first = self.path.join(format!("{LOG_FILE_NAME}.cut-{seq}"));
+        let others = (1..).map(|n| self.path.join(format!("{LOG_FILE_NAME}.cut-{seq}.{n}")));
+        // A crash may come twice at one seq: what was kept is never overwritten.
+        std::iter::once(first.clone()).chain(others).find(|path| !path.exists()).unwrap_or(first)
+    }
+
+    #[cfg(unix)]
+    fn sync(&self) -> io::Result<()> {
+        File::open(&self.path)?.sync_all()
+    }
+
+    #[cfg(not(unix))]
+    fn sync(&self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+fn write_synced(path: &Path, bytes: &[u8]) -> io::Result<()> {
+    let mut file = File::create(path)?;
+    file.write_all(bytes)?;
+    file.sync_all()
+}

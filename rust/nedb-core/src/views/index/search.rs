@@ -1,0 +1,228 @@
+//! The full-text index of a collection: which lives have a word, how often, in how long a text.
+//!
+//! In: changes. Out: the lives that have all of some words at a seq, with what a score needs.
+//!
+//! Invariants:
+//! * One index covers all search fields of a collection: a word counts wherever among them it stands.
+//! * The number of documents and of words is known for every seq, so that a score at a seq is the
+//!   score that was.
+
+use super::postings::{Ended, EndedPosting, Live, Posting, lives_at};
+use super::{At, Change, for_each_string, tokenize};
+use crate::json::Path;
+use crate::op::Seq;
+use crate::views::LifeId;
+use crate::views::names::Names;
+
+/// How often a word stands in a text, and how many words the text has.
+#[derive(Clone, Copy, Debug, PartialEq)]
+struct Occurrence {
+    count: u32,
+    length: u32,
+}
+
+#[derive(Debug)]
+struct Slot {
+    live: Live<Occurrence>,
+    ended: Ended<Occurrence>,
+}
+
+/// The size of the collection from a seq on.
+#[derive(Clone, Copy, Debug, PartialEq)]
+struct Size {
+    seq: Seq,
+    document_count: u64,
+    token_count: u64,
+}
+
+/// The full-text index of one collection.
+#[derive(Debug)]
+pub(crate) struct SearchIndex {
+    fields: Vec<Path>,
+    terms: Names,
+    slots: Vec<Slot>,
+    /// The words and the length of each life's current text.
+    current: Vec<Option<CurrentText>>,
+    sizes: Vec<Size>,
+}
+
+#[derive(Debug)]
+struct CurrentText {
+    terms: Box<[u32]>,
+    length: u32,
+}
+
+/// What a search found.
+#[derive(Debug)]
+pub(crate) struct SearchHits {
+    pub document_count: u64,
+    pub token_count: u64,
+    /// How many documents have each term.
+    pub document_frequencies: Vec<u64>,
+    /// Lives that have every term, in order of creation: counts of each term, length.
+    pub hits: Vec<(LifeId, Vec<u32>, u32)>,
+}
+
+impl SearchIndex {
+    /// Makes an empty index over some fields.
+    pub fn new(fields: Vec<Path>) -> Self {
+        SearchIndex {
+            fields,
+            terms: Names::default(),
+            slots: Vec::new(),
+            current: Vec::new(),
+            sizes: Vec::new(),
+        }
+    }
+
+    /// Returns the fields.
+    pub fn fields(&self) -> &[Path] {
+        &self.fields
+    }
+
+    /// Takes a change in.
+    pub fn apply(&mut self, change: &Change<'_>) {
+        let at = change.life as usize;
+        if self.current.len() <= at {
+            self.current.resize_with(at + 1, || None);
+        }
+        let old = self.current.get_mut(at).and_then(Option::take);
+        let new = change.text.map(|text| self.count_terms(text));
+        let (counts, length) = new.unwrap_or_default();
+        for term in old.iter().flat_map(|old| old.terms.iter()) {
+            if counts.binary_search_by_key(term, |(term, _)| *term).is_err() {
+                self.end_posting(*term, change);
+            }
+        }
+        for (term, count) in &counts {
+            self.set_posting(*term, Occurrence { count: *count, length }, change);
+        }
+        let is_alive = change.text.is_some();
+        self.note_size(change.seq, old.as_ref().map(|old| old.length), is_alive.then_some(length));
+        if let Some(place) = self.current.get_mut(at).filter(|_| is_alive) {
+            let terms = counts.iter().map(|(term, _)| *term).collect();
+            *place = Some(CurrentText { terms, length });
+        }
+    }
+
+    /// Returns the lives that have every term at a seq, and the sizes that a score needs.
+    pub fn search(&self, terms: &[String], at: At) -> SearchHits {
+        let lists: Vec<Vec<(LifeId, Occurrence)>> =
+            terms.iter().map(|term| self.lives_with(term, at)).collect();
+        let size = self.size_at(at.seq);
+        SearchHits {
+            document_count: size.document_count,
+            token_count: size.token_count,
+            document_frequencies: lists.iter().map(|list| list.len() as u64).collect(),
+            hits: intersect(&lists),
+        }
+    }
+
+    /// Tells whether another index came to the same postings.
+    pub fn holds_the_same_as(&self, other: &SearchIndex) -> bool {
+        let same_term = |term: u32| {
+            let theirs = other.terms.find(self.terms.text(term));
+            let theirs = theirs.and_then(|theirs| other.slots.get(theirs as usize));
+            match (self.slots.get(term as usize), theirs) {
+                (Some(mine), Some(theirs)) => mine.live == theirs.live && mine.ended == theirs.ended,
+                _ => false,
+            }
+        };
+        self.sizes == other.sizes
+            && self.slots.len() == other.slots.len()
+            && (0..self.slots.len() as u32).all(same_term)
+    }
+
+    fn lives_with(&self, term: &str, at: At) -> Vec<(LifeId, Occurrence)> {
+        let slot = self.terms.find(term).and_then(|term| self.slots.get(term as usize));
+        let Some(slot) = slot else { return Vec::new() };
+        if at.is_head {
+            return slot.live.iter().map(|(life, posting)| (life, posting.payload)).collect();
+        }
+        lives_at(&slot.live, &slot.ended, at.seq)
+    }
+
+    fn size_at(&self, seq: Seq) -> Size {
+        let count = self.sizes.partition_point(|size| size.seq <= seq);
+        let size = count.checked_sub(1).and_then(|at| self.sizes.get(at)).copied();
+        size.unwrap_or(Size { seq, document_count: 0, token_count: 0 })
+    }
+
+    /// Returns each term of a text with its count, in order of term, and how many words there are.
+    fn count_terms(&mut self, text: &str) -> (Vec<(u32, u32)>, u32) {
+        let SearchIndex { fields, terms, slots, .. } = self;
+        let mut found: Vec<u32> = Vec::new();
+        for value in fields.iter().filter_map(|field| field.pick(text)) {
+            for_each_string(value, &mut |string| {
+                tokenize(string, &mut |word| found.push(terms.add(word)));
+            });
+        }
+        slots.resize_with(terms.count() as usize, || Slot {
+            live: Live::None,
+            ended: Ended::default(),
+        });
+        let length = found.len() as u32;
+        found.sort_unstable();
+        let runs = found.chunk_by(|left, right| left == right);
+        let counts =
+            runs.filter_map(|run| run.first().map(|term| (*term, run.len() as u32))).collect();
+        (counts, length)
+    }
+
+    fn set_posting(&mut self, term: u32, occurrence: Occurrence, change: &Change<'_>) {
+        let Some(slot) = self.slots.get(term as usize) else { return };
+        match slot.live.get(change.life) {
+            Some(posting) if posting.payload == occurrence => return,
+            Some(_) => self.end_posting(term, change),
+            None => {}
+        }
+        if let Some(slot) = self.slots.get_mut(term as usize) {
+            let posting = Posting { first_seq: change.seq, payload: occurrence };
+            slot.live.insert(change.life, posting);
+        }
+    }
+
+    fn end_posting(&mut self, term: u32, change: &Change<'_>) {
+        let Some(slot) = self.slots.get_mut(term as usize) else { return };
+        if let Some(posting) = slot.live.remove(change.life) {
+            slot.ended.push(EndedPosting {
+                life: change.life,
+                first_seq: posting.first_seq,
+                last_seq: change.seq - 1,
+                payload: posting.payload,
+            });
+        }
+    }
+
+    fn note_size(&mut self, seq: Seq, old_length: Option<u32>, new_length: Option<u32>) {
+        let last = self.size_at(Seq::MAX);
+        let size = Size {
+            seq,
+            document_count: last.document_count + u64::from(new_length.is_some())
+                - u64::from(old_length.is_some()),
+            token_count: last.token_count + u64::from(new_length.unwrap_or(0))
+                - u64::from(old_length.unwrap_or(0)),
+        };
+        match self.sizes.last_mut() {
+            Some(last) if last.seq == seq => *last = size,
+            Some(last)
+                if (last.document_count, last.token_count)
+                    == (size.document_count, size.token_count) => {}
+            _ => self.sizes.push(size),
+        }
+    }
+}
+
+/// Returns the lives that all lists have, with their counts and length.
+fn intersect(lists: &[Vec<(LifeId, Occurrence)>]) -> Vec<(LifeId, Vec<u32>, u32)> {
+    let Some(shortest) = lists.iter().min_by_key(|list| list.len()) else { return Vec::new() };
+    let find = |list: &[(LifeId, Occurrence)], life: LifeId| {
+        let at = list.binary_search_by_key(&life, |(life, _)| *life).ok()?;
+        list.get(at).map(|(_, occurrence)| occurrence.count)
+    };
+    let hit = |(life, occurrence): &(LifeId, Occurrence)| {
+        let counts: Option<Vec<u32>> = lists.iter().map(|list| find(list, *life)).collect();
+        counts.map(|counts| (*life, counts, occurrence.length))
+    };
+    shortest.iter().filter_map(hit).collect()
+}

@@ -1,0 +1,80 @@
+//! What the log means, folded: derived structures that may be thrown away at any time.
+//!
+//! Only `fold` changes them, and only `snapshot` reads them. One view never looks into another.
+//!
+//! | file | what it owns |
+//! |---|---|
+//! | `documents` | every version of every document, and the lives between put and delete |
+//! | `relations` | edges, with the ops that began and ended them |
+//! | `causes` | which ops name an op as their cause |
+//! | `clients` | the last nonce of each client; every idempotency key |
+//! | `expiry` | which documents go when |
+//! | `index/` | eq, ordered and full-text indexes, at HEAD and at every seq before |
+//! | `state` | the views beside the log that they were folded from |
+//! | `live_list` | an ordered list whose dead entries are dropped in bulk |
+//! | `names` | strings as small numbers |
+
+mod causes;
+mod clients;
+mod documents;
+mod expiry;
+pub(crate) mod index;
+mod live_list;
+mod names;
+mod relations;
+mod state;
+
+use crate::op::Seq;
+
+pub(crate) use causes::Causes;
+pub(crate) use clients::Clients;
+pub(crate) use documents::{
+    CollectionId, DocumentId, Documents, Life, LifeId, NO_END, Put as DocumentPut, Version, VersionId,
+};
+pub(crate) use expiry::Expiry;
+pub(crate) use index::Indexes;
+pub(crate) use relations::Relations;
+pub(crate) use state::State;
+
+/// All views, at one seq.
+#[derive(Debug)]
+pub(crate) struct Views {
+    /// The last op that was folded in; -1 for none.
+    pub seq: Seq,
+    pub documents: Documents,
+    pub relations: Relations,
+    pub causes: Causes,
+    pub clients: Clients,
+    pub expiry: Expiry,
+    pub indexes: Indexes,
+}
+
+impl Default for Views {
+    fn default() -> Self {
+        Views {
+            seq: -1,
+            documents: Documents::default(),
+            relations: Relations::default(),
+            causes: Causes::default(),
+            clients: Clients::default(),
+            expiry: Expiry::default(),
+            indexes: Indexes::default(),
+        }
+    }
+}
+
+impl Views {
+    /// Names the first view that differs from another fold of the same ops, or None.
+    pub fn difference(&self, other: &Views) -> Option<&'static str> {
+        let checks = [
+            ("seq", self.seq == other.seq),
+            ("documents", self.documents == other.documents),
+            ("relations", self.relations == other.relations),
+            ("causes", self.causes == other.causes),
+            ("clients", self.clients == other.clients),
+            ("expiry", self.expiry == other.expiry),
+            ("indexes", self.indexes.holds_the_same_as(&other.indexes)),
+        ];
+        checks.into_iter().find(|(_, is_same)| !is_same).map(|(name, _)| name)
+    }
+}

@@ -1,0 +1,141 @@
+//! Edges between nodes, with the ops that began and ended them.
+//!
+//! In: links and unlinks, in order. Out: the neighbours of a node at a seq, in the order linked.
+//!
+//! Invariants:
+//! * At any seq there is at most one live edge from one node to another along one relation.
+//! * An edge is live at n when added ≤ n < removed.
+
+use super::live_list::LiveList;
+use super::names::Names;
+use crate::op::Seq;
+use rustc_hash::FxHashMap;
+
+const NO_END: Seq = Seq::MAX;
+
+#[derive(Clone, Copy, Debug, PartialEq)]
+struct Edge {
+    from: u32,
+    to: u32,
+    added_seq: Seq,
+    removed_seq: Seq,
+}
+
+/// The edges of one node along one relation in one direction.
+#[derive(Debug, Default, PartialEq)]
+struct Bundle {
+    all: Vec<u32>,
+    live: LiveList,
+}
+
+/// All edges.
+#[derive(Debug, Default, PartialEq)]
+pub(crate) struct Relations {
+    nodes: Names,
+    names: Names,
+    edges: Vec<Edge>,
+    outgoing: FxHashMap<(u32, u32), Bundle>,
+    incoming: FxHashMap<(u32, u32), Bundle>,
+    /// The live edge of (from, relation, to).
+    current: FxHashMap<(u32, u32, u32), u32>,
+}
+
+impl Relations {
+    /// Adds an edge; one that is there keeps its place.
+    pub fn link(&mut self, from: &str, relation: &str, to: &str, seq: Seq) {
+        let (from, to) = (self.nodes.add(from), self.nodes.add(to));
+        let relation = self.names.add(relation);
+        if self.current.contains_key(&(from, relation, to)) {
+            return;
+        }
+        let edge = self.edges.len() as u32;
+        self.edges.push(Edge { from, to, added_seq: seq, removed_seq: NO_END });
+        self.current.insert((from, relation, to), edge);
+        for bundle in [
+            self.outgoing.entry((from, relation)).or_default(),
+            self.incoming.entry((to, relation)).or_default(),
+        ] {
+            bundle.all.push(edge);
+            bundle.live.push(edge);
+        }
+    }
+
+    /// Ends an edge; one that is not there stays so.
+    pub fn unlink(&mut self, from: &str, relation: &str, to: &str, seq: Seq) {
+        let (Some(from), Some(relation), Some(to)) =
+            (self.nodes.find(from), self.names.find(relation), self.nodes.find(to))
+        else {
+            return;
+        };
+        let Some(edge) = self.current.remove(&(from, relation, to)) else { return };
+        if let Some(edge) = self.edges.get_mut(edge as usize) {
+            edge.removed_seq = seq;
+        }
+        let edges = &self.edges;
+        let is_live = |edge: u32| {
+            edges.get(edge as usize).is_some_and(|edge| edge.removed_seq == NO_END)
+        };
+        for bundle in
+            [self.outgoing.get_mut(&(from, relation)), self.incoming.get_mut(&(to, relation))]
+        {
+            if let Some(bundle) = bundle {
+                bundle.live.bury_one(is_live);
+            }
+        }
+    }
+
+    /// Returns the nodes that edges lead to from a node; `is_head` says that nothing came after `seq`.
+    pub fn neighbors(&self, node: &str, relation: &str, seq: Seq, is_head: bool) -> Vec<&str> {
+        self.ends(&self.outgoing, node, relation, seq, is_head, |edge| edge.to)
+    }
+
+    /// Returns the nodes from which edges lead to a node.
+    pub fn inbound(&self, node: &str, relation: &str, seq: Seq, is_head: bool) -> Vec<&str> {
+        self.ends(&self.incoming, node, relation, seq, is_head, |edge| edge.from)
+    }
+
+    fn ends(
+        &self,
+        bundles: &FxHashMap<(u32, u32), Bundle>,
+        node: &str,
+        relation: &str,
+        seq: Seq,
+        is_head: bool,
+        end: impl Fn(&Edge) -> u32,
+    ) -> Vec<&str> {
+        let bundle = self
+            .nodes
+            .find(node)
+            .zip(self.names.find(relation))
+            .and_then(|(node, relation)| bundles.get(&(node, relation)));
+        let Some(bundle) = bundle else { return Vec::new() };
+        let edges = if is_head { bundle.live.from(0) } else { bundle.all.as_slice() };
+        edges
+            .iter()
+            .filter_map(|edge| self.edges.get(*edge as usize))
+            .filter(|edge| edge.added_seq <= seq && seq < edge.removed_seq)
+            .map(|edge| self.nodes.text(end(edge)))
+            .collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_repeated_link_keeps_its_place_and_a_new_one_moves_to_the_end() {
+        let mut relations = Relations::default();
+        relations.link("u:a", "f", "u:b", 0);
+        relations.link("u:a", "f", "u:c", 1);
+        relations.link("u:a", "f", "u:b", 2);
+        assert_eq!(relations.neighbors("u:a", "f", 2, true), ["u:b", "u:c"]);
+        relations.unlink("u:a", "f", "u:b", 3);
+        relations.link("u:a", "f", "u:b", 4);
+        assert_eq!(relations.neighbors("u:a", "f", 4, true), ["u:c", "u:b"]);
+        assert_eq!(relations.neighbors("u:a", "f", 3, false), ["u:c"]);
+        assert_eq!(relations.neighbors("u:a", "f", 2, false), ["u:b", "u:c"]);
+        assert_eq!(relations.inbound("u:b", "f", 4, true), ["u:a"]);
+        assert!(relations.inbound("u:b", "f", 3, false).is_empty());
+    }
+}

@@ -1,0 +1,34 @@
+//! The views beside the log that they were folded from.
+
+use super::{Version, Views};
+use crate::error::Result;
+use crate::hash::ZERO_HASH;
+use crate::log::{LogReader, TextRef, WantedText};
+
+/// What a read looks at: views that say where, a log that says what.
+pub(crate) struct State {
+    pub views: Views,
+    pub log: LogReader,
+    /// The hash after the last op that was folded in.
+    pub head: String,
+}
+
+impl State {
+    /// Makes the state of an empty log.
+    pub fn new(log: LogReader) -> Self {
+        State { views: Views::default(), log, head: ZERO_HASH.to_owned() }
+    }
+
+    /// Returns the stored text of a version.
+    ///
+    /// Errors: `StorageError`, `IntegrityError`.
+    pub fn version_text(&self, collection: &str, id: &str, version: &Version) -> Result<TextRef<'_>> {
+        self.log.text(&WantedText {
+            seq: version.seq,
+            item: version.item,
+            place: version.place,
+            collection,
+            id,
+        })
+    }
+}
