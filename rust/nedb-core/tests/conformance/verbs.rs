@@ -103,14 +103,12 @@ fn call_rest(database: &Database, verb: &str, args: &Arguments) -> Outcome {
                 .and_then(|kind| database.create_index(&coll, &field, kind))
                 .map(|()| Answer::nothing())
         }
-        "indexes" => Ok(Answer::of(
-            database
-                .indexes()
-                .into_iter()
-                .map(|(coll, field, kind)| json!([coll, field, kind.as_str()]))
-                .collect::<Vec<Value>>(),
-        )),
-        "collections" => Ok(Answer::of(database.collections())),
+        "indexes" => database.indexes().map(|indexes| {
+            let listed =
+                indexes.iter().map(|(coll, field, kind)| json!([coll, field, kind.as_str()]));
+            Answer::of(listed.collect::<Vec<Value>>())
+        }),
+        "collections" => database.collections().map(Answer::of),
         "verify" => database.verify().map(Answer::of),
         "verify_determinism" => database.verify_determinism().map(Answer::of),
         "verify_report" => database.verify_report().map(|report| Answer::One(report.to_json())),
