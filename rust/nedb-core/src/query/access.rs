@@ -14,7 +14,7 @@ use super::algebra::{CompareOperator, Expression, SortKey};
 use super::compare::Constant;
 use super::field::is_computed;
 use super::filter::flipped;
-use crate::json::{Key, Path, Value, class_range};
+use crate::json::{Key, Path, TypeClass, Value, class_range};
 use crate::snapshot::{CollectionId, IndexKind, Snapshot};
 
 /// How documents are reached.
@@ -77,6 +77,13 @@ impl KeyRange {
 
     /// Returns the keys that stand in a relation to a constant; None for `=` and `!=`.
     fn of(operator: CompareOperator, constant: &Constant) -> Option<KeyRange> {
+        if constant.class() == TypeClass::Null {
+            // Nothing is less or greater than null, so the walk need not look.
+            return Some(KeyRange {
+                low: Bound::Excluded([].into()),
+                high: Bound::Excluded([].into()),
+            });
+        }
         let (lowest, highest) = class_range(constant.class());
         let from = Bound::Included(lowest.into_boxed_slice());
         let to = Bound::Excluded(highest.into_boxed_slice());
