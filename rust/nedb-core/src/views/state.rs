@@ -1,9 +1,12 @@
 //! The views beside the log that they were folded from.
 
 use super::{Version, Views};
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::hash::ZERO_HASH;
-use crate::log::{LogReader, TextRef, WantedText};
+use crate::log::{Fault, Fields, LogReader, WantedText, normalize};
+use crate::op::{Op, Seq};
+
+pub(crate) use crate::log::TextRef;
 
 /// What a read looks at: views that say where, a log that says what.
 pub(crate) struct State {
@@ -35,5 +38,17 @@ impl State {
             collection,
             id,
         })
+    }
+
+    /// Hands an op of the log to `look`.
+    ///
+    /// Errors: `StorageError`, `IntegrityError`.
+    pub fn with_op<T>(&self, seq: Seq, look: impl FnOnce(&Op<'_>) -> T) -> Result<T> {
+        let line = self.log.line(seq)?;
+        let damaged =
+            |fault: Fault| Error::integrity(format!("op {seq} is damaged: {}", fault.reason()));
+        let normalized = normalize(&line).map_err(damaged)?;
+        let fields = Fields::split(&normalized).map_err(damaged)?;
+        Ok(look(&fields.to_op().map_err(damaged)?))
     }
 }
