@@ -182,7 +182,9 @@ impl LogReader {
         let line = self.line(seq)?;
         let damaged = |fault: Fault| {
             let reason = fault.reason();
-            Error::integrity(format!("op {seq} of the log is damaged: {reason}; run verify_report()"))
+            Error::integrity(format!(
+                "op {seq} of the log is damaged: {reason}; run verify_report()"
+            ))
         };
         let normalized = normalize(&line).map_err(damaged)?;
         let fields = Fields::split(&normalized).map_err(damaged)?;
