@@ -17,10 +17,9 @@ use crate::views::{DocumentId, LifeId, State, VersionId};
 use parking_lot::RwLockReadGuard;
 use std::ops::{Bound, ControlFlow};
 
-pub(crate) use crate::log::TextRef;
-pub(crate) use crate::views::CollectionId;
 pub use crate::views::index::IndexKind;
 pub(crate) use crate::views::index::{for_each_string, tokenize};
+pub(crate) use crate::views::{CollectionId, TextRef};
 
 /// One version of one document.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -411,7 +410,7 @@ impl<'a> Snapshot<'a> {
         if seq < 0 || seq > self.seq {
             return Ok(look(&[]));
         }
-        self.state.log.with_fields(seq, |fields| Ok(look(fields.to_op()?.items.as_slice())))
+        self.state.with_op(seq, |op| look(op.items.as_slice()))
     }
 
     fn version_written(&self, seq: Seq, kind: &OpKind<'_>) -> Option<DocRef> {

@@ -249,7 +249,14 @@ fn an_op_that_cannot_be_understood_is_damage_even_behind_what_was_synced() {
 
 #[test]
 fn a_damaged_index_definition_is_a_typed_error() {
-    for meta in ["", "{", "\u{0}", "{\"indexes\":1}", "[]", "{\"indexes\":[[1,2,3],[\"a\"],[\"u\",\"f\",\"x\"]]}"] {
+    for meta in [
+        "",
+        "{",
+        "\u{0}",
+        "{\"indexes\":1}",
+        "[]",
+        "{\"indexes\":[[1,2,3],[\"a\"],[\"u\",\"f\",\"x\"]]}",
+    ] {
         let folder = copy_of("2.0", "all_kinds");
         std::fs::write(folder.path().join("meta.json"), meta).unwrap();
         match Database::open(folder.path(), support::options(support::NOW)) {
@@ -337,7 +344,8 @@ fn a_log_that_is_cut_or_gone_under_an_open_database_is_an_error() {
     for keep in [0, 100] {
         let folder = copy_of("2.0", "all_kinds");
         let db = open(folder.path());
-        let file = std::fs::OpenOptions::new().write(true).open(folder.path().join("log.aof")).unwrap();
+        let file =
+            std::fs::OpenOptions::new().write(true).open(folder.path().join("log.aof")).unwrap();
         file.set_len(keep).unwrap();
         assert_eq!(code(db.get("many", "m2", &ReadOptions::default())).as_str(), "INTEGRITY_ERROR");
         assert_eq!(code(db.op(3)).as_str(), "INTEGRITY_ERROR");

@@ -195,7 +195,8 @@ fn a_trace_over_ops_of_1_2_2_finds_the_versions_that_were_causes() {
     let rows = db
         .query(r#"FROM facts WHERE _id = "c" TRACE caused_by"#, &nedb_core::Params::none())
         .unwrap();
-    let seqs: Vec<_> = rows.iter().map(|row| Value::parse(row).unwrap().get("_seq").cloned()).collect();
+    let seqs: Vec<_> =
+        rows.iter().map(|row| Value::parse(row).unwrap().get("_seq").cloned()).collect();
     assert_eq!(seqs, [Some(Value::Int(1)), Some(Value::Int(0))]);
 }
 
@@ -203,7 +204,8 @@ fn a_trace_over_ops_of_1_2_2_finds_the_versions_that_were_causes() {
 fn write_on_top(db: &Database) {
     let none = WriteOptions::default();
     db.put("new", "a", r#"{"v":"é😀"}"#, &none).unwrap();
-    db.put("new", "b", "{}", &WriteOptions { idem: Some("on-top".to_owned()), ..none.clone() }).unwrap();
+    db.put("new", "b", "{}", &WriteOptions { idem: Some("on-top".to_owned()), ..none.clone() })
+        .unwrap();
     db.delete("new", "b", &none).unwrap();
     db.link("new:a", "over", "users:alice", &none).unwrap();
     let batch = r#"[{"op":"put","coll":"new","id":"c","doc":{"n":1.5}},{"op":"delete","coll":"new","id":"a"}]"#;

@@ -187,8 +187,8 @@ impl<'t> Fields<'t> {
     pub fn to_op(&self) -> Result<Op<'t>, Fault> {
         let kind = self.kind();
         let items = if kind == kind::TRANSACTION {
-            let list =
-                member(self.payload, "items").ok_or_else(|| Fault::unreadable("tx without items"))?;
+            let list = member(self.payload, "items")
+                .ok_or_else(|| Fault::unreadable("tx without items"))?;
             Items::Many(
                 elements(list).map(|item| self.transaction_item(item)).collect::<Result<_, _>>()?,
             )
@@ -255,7 +255,8 @@ impl<'t> Fields<'t> {
     ) -> Result<Put<'t>, Fault> {
         let doc = member(payload, "doc").ok_or_else(|| Fault::unreadable("put without doc"))?;
         let (text, place) = if self.is_legacy {
-            let served = legacy_document(doc).map_err(|error| Fault::unreadable(error.message()))?;
+            let served =
+                legacy_document(doc).map_err(|error| Fault::unreadable(error.message()))?;
             (Cow::Owned(legacy_stored(&served, &id)), TextPlace::LEGACY)
         } else {
             (Cow::Borrowed(doc), self.place_of(doc))

@@ -255,6 +255,9 @@ pub(super) fn choose(
     }) {
         return Choice { access: Access::Find(ids.clone()), estimate: ids.len() };
     }
+    if let Some(choice) = chooser.straight_in_order(&facts) {
+        return choice;
+    }
     let narrow = chooser.narrowest(&facts);
     chooser
         .in_order(narrow.as_ref())
@@ -285,6 +288,24 @@ struct Chooser<'s, 'a, 'q> {
 }
 
 impl Chooser<'_, '_, '_> {
+    /// Returns a walk along the index of the wanted order where nothing can leave fewer documents: no
+    /// condition but on that order's own field, and so every document met is wanted.
+    fn straight_in_order(&self, facts: &[Fact]) -> Option<Choice> {
+        let (key, keep) = (self.wanted.order?, self.wanted.keep?);
+        let is_on_key = |fact: &Fact| matches!(fact, Fact::Range(path, _) if *path == key.path);
+        let is_straight = facts.len() == self.wanted.conditions.len()
+            && facts.iter().all(is_on_key)
+            && !is_computed(&key.path)
+            && self.has_ordered_index(&key.path);
+        is_straight.then(|| {
+            let bounded = self.ranges.iter().find(|(path, _)| *path == key.path);
+            let range = bounded.map_or(KeyRange::ALL, |(_, range)| range.clone());
+            let descending = Some(key.descending);
+            let access = Access::Range { path: key.path.clone(), range, descending };
+            Choice { access, estimate: keep.min(self.document_count) }
+        })
+    }
+
     /// Returns the equality or range that leaves the fewest documents, if it beats a scan.
     fn narrowest(&self, facts: &[Fact]) -> Option<Choice> {
         let mut best: Option<Choice> = None;

@@ -35,11 +35,7 @@ pub fn copy_of(version: &str, name: &str) -> TempDir {
 
 /// Returns options with a clock that stands still and, so that reads are reads, no cache.
 pub fn options(now_seconds: f64) -> Options {
-    Options {
-        clock: Arc::new(ManualClock::new(now_seconds)),
-        cache_bytes: 0,
-        ..Options::default()
-    }
+    Options { clock: Arc::new(ManualClock::new(now_seconds)), cache_bytes: 0, ..Options::default() }
 }
 
 /// Opens a directory for writing.
@@ -60,9 +56,8 @@ pub fn code<T: std::fmt::Debug>(result: nedb_core::Result<T>) -> ErrorCode {
 /// Returns the files of a directory, without `LOCK`, which says when it was last written to.
 pub fn files(directory: &Path) -> BTreeMap<String, Vec<u8>> {
     let entries = fs::read_dir(directory).unwrap().map(Result::unwrap);
-    let named = entries.map(|entry| {
-        (entry.file_name().into_string().unwrap(), fs::read(entry.path()).unwrap())
-    });
+    let named = entries
+        .map(|entry| (entry.file_name().into_string().unwrap(), fs::read(entry.path()).unwrap()));
     named.filter(|(name, _)| name != "LOCK").collect()
 }
 

@@ -19,7 +19,11 @@ pub fn of_byte(log: &[u8], at: usize) -> Vec<Mutation> {
     replaced
         .chain([deleted, doubled])
         .map(|(what, log)| Mutation {
-            name: format!("{what} byte {at} {:?} -> {:?}", byte as char, log.get(at).map(|it| *it as char)),
+            name: format!(
+                "{what} byte {at} {:?} -> {:?}",
+                byte as char,
+                log.get(at).map(|it| *it as char)
+            ),
             log,
         })
         .collect()
@@ -39,7 +43,10 @@ pub fn of_lines(log: &[u8]) -> Vec<Mutation> {
         if at > 0 {
             let mut swapped = lines.clone();
             swapped.swap(at - 1, at);
-            all.push(Mutation { name: format!("swap lines {} and {at}", at - 1), log: swapped.concat() });
+            all.push(Mutation {
+                name: format!("swap lines {} and {at}", at - 1),
+                log: swapped.concat(),
+            });
         }
     }
     all

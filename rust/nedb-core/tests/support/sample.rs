@@ -136,16 +136,28 @@ pub fn texts_and_numbers(writer: &Writer) {
     writer.put("ключ", "ид:😀", r#"{"名":"前"}"#);
     writer.put("keys", "\u{7f}\t\"\\/", r#"{"id":"odd"}"#);
     writer.link("ключ:ид:😀", "связь", "keys:\u{7f}\t\"\\/");
-    writer.put("numbers", "ints", r#"{"v":[0,-0,1,-1,9007199254740993,9223372036854775807,
-        -9223372036854775808,9223372036854775808,18446744073709551615]}"#);
-    writer.put("numbers", "doubles", r#"{"v":[1.0,-0.0,0.1,1e-7,0.0001,1e15,1e16,1E22,5e-324,
-        1.7976931348623157e308,123456789012345680.0,0.30000000000000004,2.5E+3]}"#);
+    writer.put(
+        "numbers",
+        "ints",
+        r#"{"v":[0,-0,1,-1,9007199254740993,9223372036854775807,
+        -9223372036854775808,9223372036854775808,18446744073709551615]}"#,
+    );
+    writer.put(
+        "numbers",
+        "doubles",
+        r#"{"v":[1.0,-0.0,0.1,1e-7,0.0001,1e15,1e16,1E22,5e-324,
+        1.7976931348623157e308,123456789012345680.0,0.30000000000000004,2.5E+3]}"#,
+    );
     let deep = format!("{}{}", "[".repeat(100), "]".repeat(100));
     writer.put("deep", "100", &format!("{{\"v\":{deep}}}"));
 }
 
 /// What each fixture of our format is, and what fills it.
 pub const FIXTURES: [(&str, &str, fn(&Writer)); 2] = [
-    ("all_kinds", "Every op kind, every option, indexes, an expiry swept, a transaction.", all_kinds),
+    (
+        "all_kinds",
+        "Every op kind, every option, indexes, an expiry swept, a transaction.",
+        all_kinds,
+    ),
     ("texts_and_numbers", "Text, member names and numbers of every kind.", texts_and_numbers),
 ];
