@@ -244,7 +244,10 @@ fn a_directory_that_may_not_be_written_is_a_storage_error() {
         return;
     }
     assert_eq!(code(Database::open(&closed, Options::default())), ErrorCode::StorageError);
-    assert_eq!(code(Database::open(closed.join("new"), Options::default())), ErrorCode::StorageError);
+    assert_eq!(
+        code(Database::open(closed.join("new"), Options::default())),
+        ErrorCode::StorageError
+    );
 }
 
 #[test]

@@ -62,9 +62,10 @@ impl LogStore for FaultStore {
 /// Opens a directory whose store fails after `calls` calls that do not.
 fn open_failing(path: &Path, failure: Failure, calls: u32) -> Database {
     let db = Database::open(path, Options::default()).unwrap();
-    db.inner.writer.lock().wrap_store(|inner| {
-        Box::new(FaultStore { inner, failure, calls_left: calls })
-    });
+    db.inner
+        .writer
+        .lock()
+        .wrap_store(|inner| Box::new(FaultStore { inner, failure, calls_left: calls }));
     db
 }
 
@@ -175,7 +176,8 @@ fn a_batch_that_fails_leaves_a_prefix_of_itself() {
     for count in [0, 1, 300, 450, 700, usize::MAX] {
         let folder = tempfile::tempdir().unwrap();
         let db = open_failing(folder.path(), Failure::ShortAppend(count), 0);
-        let documents: Vec<_> = (0..3).map(|n| (format!("{n}"), format!("{{\"n\":{n}}}"))).collect();
+        let documents: Vec<_> =
+            (0..3).map(|n| (format!("{n}"), format!("{{\"n\":{n}}}"))).collect();
         let failed = db.put_many("c", &documents, &WriteOptions::default()).unwrap_err();
         assert_eq!((failed.code(), db.seq()), (ErrorCode::CommitUnknown, -1), "{count}");
         drop(db);
@@ -190,7 +192,8 @@ fn a_batch_that_fails_leaves_a_prefix_of_itself() {
 
 #[test]
 fn a_transaction_that_fails_is_there_whole_or_not_at_all() {
-    let items = r#"[{"op":"put","coll":"c","id":"0","doc":{}},{"op":"put","coll":"c","id":"1","doc":{}}]"#;
+    let items =
+        r#"[{"op":"put","coll":"c","id":"0","doc":{}},{"op":"put","coll":"c","id":"1","doc":{}}]"#;
     for count in [0, 1, 100, 200, 300, usize::MAX] {
         let folder = tempfile::tempdir().unwrap();
         let db = open_failing(folder.path(), Failure::ShortAppend(count), 0);

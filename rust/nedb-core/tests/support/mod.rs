@@ -4,6 +4,7 @@
 
 pub mod expected;
 pub mod mutate;
+pub mod refusal;
 pub mod sample;
 
 use nedb_core::{Database, Error, ErrorCode, ManualClock, Options, Params, ReadOptions};
