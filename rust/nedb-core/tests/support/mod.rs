@@ -2,6 +2,7 @@
 
 #![allow(dead_code, reason = "each test file uses a part of this")]
 
+pub mod entries;
 pub mod expected;
 pub mod mutate;
 pub mod refusal;
