@@ -285,7 +285,8 @@ mod tests {
 
     #[test]
     fn members_that_only_arguments_set_are_dropped() {
-        let text = r#"{"_seq":9,"_score":1,"_caused_by":[1],"_valid_from":"x","_expires_at":1,"n":1}"#;
+        let text =
+            r#"{"_seq":9,"_score":1,"_caused_by":[1],"_valid_from":"x","_expires_at":1,"n":1}"#;
         let out = stored(text, "x", &Provenance::default()).unwrap();
         assert_eq!(out, r#"{"_id":"x","n":1}"#);
     }

@@ -18,8 +18,6 @@ pub const EVIDENCE_BYTES_MAX: usize = 64 << 10;
 pub const CAUSES_COUNT_MAX: usize = 10_000;
 /// Most items in one transaction or one `put_many`.
 pub const BATCH_ITEMS_COUNT_MAX: usize = 1_000_000;
-/// Largest nonce that is written: what every language can hold exactly as a signed 64-bit integer.
-pub const NONCE_MAX: i64 = i64::MAX;
 /// Longest query text, in bytes.
 pub const QUERY_BYTES_MAX: usize = 1 << 20;
 /// Deepest nesting of a WHERE or HAVING expression.

@@ -98,11 +98,6 @@ impl<'a> Snapshot<'a> {
         RwLockReadGuard::bump(&mut self.state);
     }
 
-    /// Returns the seq that is read at.
-    pub fn seq(&self) -> Seq {
-        self.seq
-    }
-
     /// Returns a collection's number, or None when nobody ever wrote to it.
     pub fn collection(&self, name: &str) -> Option<CollectionId> {
         self.state.views.documents.collection(name)
@@ -304,19 +299,9 @@ impl<'a> Snapshot<'a> {
     /// Errors: `StorageError`, `IntegrityError`.
     pub fn written_by(&self, seq: Seq) -> Result<Vec<(Option<DocRef>, Vec<Seq>)>> {
         self.with_items(seq, |items| {
-            let with_version = |item: &Item<'_>| {
-                (self.version_written(seq, &item.kind), item.caused_by.to_vec())
-            };
+            let with_version =
+                |item: &Item<'_>| (self.version_written(seq, &item.kind), item.caused_by.to_vec());
             items.iter().map(with_version).collect()
-        })
-    }
-
-    /// Returns the versions that an op wrote, in item order: none when it is no put.
-    ///
-    /// Errors: `StorageError`, `IntegrityError`.
-    pub fn versions_written_by(&self, seq: Seq) -> Result<Vec<DocRef>> {
-        self.with_items(seq, |items| {
-            items.iter().filter_map(|item| self.version_written(seq, &item.kind)).collect()
         })
     }
 
@@ -327,8 +312,7 @@ impl<'a> Snapshot<'a> {
 
     /// Returns every version of a handle's document up to the seq that is read at, oldest first.
     pub fn versions_of_document(&self, document: DocRef) -> Vec<DocRef> {
-        let versions =
-            self.state.views.documents.versions(document.collection, document.document);
+        let versions = self.state.views.documents.versions(document.collection, document.document);
         versions
             .iter()
             .enumerate()

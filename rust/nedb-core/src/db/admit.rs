@@ -8,7 +8,6 @@
 //! * Admission changes nothing.
 
 use crate::error::{Error, ErrorCode, Result};
-use crate::limits::NONCE_MAX;
 use crate::log::{Fields, member, normalize};
 use crate::op::{Items, Nonce, Op, OpKind, Seq, kind};
 use crate::views::State;
@@ -72,7 +71,7 @@ pub(super) fn nonce(
         )),
         None => {
             let next = last.map_or(1, Nonce::next).max(1);
-            i64::try_from(next).ok().filter(|next| *next <= NONCE_MAX).ok_or_else(|| {
+            i64::try_from(next).ok().ok_or_else(|| {
                 Error::new(
                     ErrorCode::ReplayError,
                     format!("client {client:?} has used its last nonce; write as another client"),
@@ -117,17 +116,26 @@ pub(super) fn precondition(
 
 /// Returns the seq of a document's version at HEAD, or -1 where it is absent or expired.
 pub(super) fn last_seq(state: &State, now_seconds: f64, collection: &str, id: &str) -> Seq {
+    match last_version(state, collection, id) {
+        Some((seq, expires_at)) if expires_at.is_none_or(|it| it > now_seconds) => seq,
+        _ => -1,
+    }
+}
+
+/// Tells whether a document is there and its end has come.
+pub(super) fn is_expired(state: &State, now_seconds: f64, collection: &str, id: &str) -> bool {
+    let version = last_version(state, collection, id);
+    version.and_then(|(_, expires_at)| expires_at).is_some_and(|it| it <= now_seconds)
+}
+
+/// Returns the seq and the end of a document's last version, if that is no deletion.
+fn last_version(state: &State, collection: &str, id: &str) -> Option<(Seq, Option<f64>)> {
     let documents = &state.views.documents;
-    let find = || {
-        let collection = documents.collection(collection)?;
-        let document = documents.document(collection, id)?;
-        let version = documents.versions(collection, document).last()?;
-        let expires_at = documents.expires_at(collection, version);
-        let is_there =
-            !version.is_tombstone() && expires_at.is_none_or(|expires_at| expires_at > now_seconds);
-        is_there.then_some(version.seq)
-    };
-    find().unwrap_or(-1)
+    let collection = documents.collection(collection)?;
+    let document = documents.document(collection, id)?;
+    let version = documents.versions(collection, document).last()?;
+    let expires_at = documents.expires_at(collection, version);
+    (!version.is_tombstone()).then_some((version.seq, expires_at))
 }
 
 /// Checks that every cause is an op that comes before this one.
@@ -185,7 +193,9 @@ fn describe(fields: &Fields<'_>) -> String {
     let payload = fields.payload();
     let member = |key| member(payload, key).unwrap_or("").trim_matches('"').to_owned();
     match fields.kind().as_ref() {
-        kind @ (kind::PUT | kind::DELETE) => format!("{kind} of {}:{}", member("coll"), member("id")),
+        kind @ (kind::PUT | kind::DELETE) => {
+            format!("{kind} of {}:{}", member("coll"), member("id"))
+        }
         kind => kind.to_owned(),
     }
 }

@@ -26,12 +26,10 @@ pub(super) fn options(given: &WriteOptions) -> Result<CheckedOptions<'_>> {
     if given.nonce.is_some_and(|nonce| nonce < 1) {
         return Err(Error::invalid("a nonce is an integer from 1 to 9223372036854775807"));
     }
-    if let Some(confidence) = given.confidence {
-        if !(0.0..=1.0).contains(&confidence) {
-            return Err(Error::invalid(format!(
-                "confidence is a number from 0 to 1, not {confidence}"
-            )));
-        }
+    if let Some(confidence) = given.confidence.filter(|it| !(0.0..=1.0).contains(it)) {
+        return Err(Error::invalid(format!(
+            "confidence is a number from 0 to 1, not {confidence}"
+        )));
     }
     if let Some(ttl_seconds) = given.ttl_seconds {
         ttl(ttl_seconds)?;
@@ -77,14 +75,12 @@ pub(super) fn ttl(ttl_seconds: f64) -> Result<()> {
 fn valid_time(given: &WriteOptions) -> Result<(Option<Instant>, Option<Instant>)> {
     let valid_from = date("valid_from", given.valid_from.as_deref(), Bound::From)?;
     let valid_to = date("valid_to", given.valid_to.as_deref(), Bound::To)?;
-    if let (Some(from), Some(to)) = (valid_from, valid_to) {
-        if to < from {
-            return Err(Error::invalid(format!(
-                "valid_to {:?} is before valid_from {:?}",
-                given.valid_to.as_deref().unwrap_or_default(),
-                given.valid_from.as_deref().unwrap_or_default()
-            )));
-        }
+    if valid_from.zip(valid_to).is_some_and(|(from, to)| to < from) {
+        return Err(Error::invalid(format!(
+            "valid_to {:?} is before valid_from {:?}",
+            given.valid_to.as_deref().unwrap_or_default(),
+            given.valid_from.as_deref().unwrap_or_default()
+        )));
     }
     Ok((valid_from, valid_to))
 }

@@ -71,9 +71,7 @@ impl Writer {
     /// Syncs what was appended.
     pub fn sync(&mut self) -> Result<()> {
         match &mut self.store {
-            Some(store) => {
-                store.sync().map_err(|error| Error::storage("sync the log", error))
-            }
+            Some(store) => store.sync().map_err(|error| Error::storage("sync the log", error)),
             None => Ok(()),
         }
     }

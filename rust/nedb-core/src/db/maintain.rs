@@ -1,7 +1,8 @@
 //! Indexes, checkpoints, verification, sweeping, closing.
 
+use super::admit::is_expired;
 use super::check;
-use super::commit::{Draft, Group};
+use super::commit::Draft;
 use super::open::{replay_into, write_damage, write_texts};
 use super::options::WriteOptions;
 use super::write::{Target, delete_draft};
@@ -113,25 +114,21 @@ impl Database {
         let options =
             WriteOptions { client: Some(SWEEP_CLIENT.to_owned()), ..WriteOptions::default() };
         let checked = check::options(&options)?;
-        // Names are declared before the group, which borrows them.
-        let due: Vec<(String, String)>;
-        let mut group: Group<'_, '_> = self.inner.begin_group()?;
+        let candidates = due(&*self.inner.read_state()?, self.inner.options.clock.now_seconds());
+        let mut group = self.inner.begin_group()?;
         let now = group.now_seconds();
-        due = group.with_state(|state| {
-            let documents = &state.views.documents;
-            let named = |(collection, document)| {
-                let name = documents.collection_name(collection).to_owned();
-                (name, documents.id(collection, document).to_owned())
-            };
-            state.views.expiry.due(now).map(named).collect()
-        });
-        for (collection, id) in &due {
-            let draft = delete_draft(&mut group, &Target { collection, id }, &checked);
-            group.stage(draft)?;
-            group.note_staged();
+        let mut count = 0;
+        for (collection, id) in &candidates {
+            // Between the look and the lock it may have been put again.
+            if group.with_state(|state| is_expired(state, now, collection, id)) {
+                let draft = delete_draft(&mut group, &Target { collection, id }, &checked);
+                group.stage(draft)?;
+                group.note_staged();
+                count += 1;
+            }
         }
         group.finish()?;
-        Ok(due.len() as u64)
+        Ok(count)
     }
 
     /// Appends a checkpoint op, a mark in the log, and returns its seq.
@@ -179,12 +176,14 @@ impl Database {
         };
         let found = verify(&state.log, end_bytes)?;
         let mut damage = found.damage;
-        if damage.is_none() && (found.head != state.head || found.op_count as i64 != state.views.seq + 1)
+        if damage.is_none()
+            && (found.head != state.head || found.op_count as i64 != state.views.seq + 1)
         {
             damage = Some(Damage {
                 seq: found.op_count as Seq,
                 offset_bytes: state.log.offset(found.op_count as Seq).unwrap_or(end_bytes),
-                reason: "the log is no longer the one that was opened: it holds other ops".to_owned(),
+                reason: "the log is no longer the one that was opened: it holds other ops"
+                    .to_owned(),
             });
         }
         let mut warnings = self.inner.report.lock().warnings.clone();
@@ -285,6 +284,16 @@ impl Inner {
         out.push_str("]}\n");
         out
     }
+}
+
+/// Returns the names of the documents whose end has come, soonest first.
+fn due(state: &State, now_seconds: f64) -> Vec<(String, String)> {
+    let documents = &state.views.documents;
+    let named = |(collection, document)| {
+        let name = documents.collection_name(collection).to_owned();
+        (name, documents.id(collection, document).to_owned())
+    };
+    state.views.expiry.due(now_seconds).map(named).collect()
 }
 
 /// Gives a fresh state the collections and the empty indexes of another.

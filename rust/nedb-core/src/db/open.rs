@@ -164,18 +164,18 @@ impl Database {
         let (Some(directory), true) = (&self.inner.directory, self.inner.options.read_only) else {
             return Ok(state.views.seq);
         };
-        let Some(bytes) = state.log.disk_bytes().map(Arc::clone) else { return Ok(state.views.seq) };
+        let Some(bytes) = state.log.disk_bytes().map(Arc::clone) else {
+            return Ok(state.views.seq);
+        };
         let len_bytes = bytes.len_bytes().map_err(|error| Error::storage("read the log", error))?;
         let end_bytes =
             durable_bytes(directory.path()).map_or(len_bytes, |durable| durable.min(len_bytes));
         let end = replay_into(&mut state, bytes.as_ref(), end_bytes)?;
         drop(writer);
         match end.fault {
-            Some(fault @ (Fault::WrongHash | Fault::WrongLink(_))) => Err(Error::integrity(format!(
-                "the log is damaged at op {}: {}",
-                end.next_seq,
-                fault.reason()
-            ))),
+            Some(fault @ (Fault::WrongHash | Fault::WrongLink(_))) => Err(Error::integrity(
+                format!("the log is damaged at op {}: {}", end.next_seq, fault.reason()),
+            )),
             _ => Ok(state.views.seq),
         }
     }
@@ -296,9 +296,9 @@ fn read_index_definitions(
             ([collection, field, _], Some(Ok(kind))) => {
                 add_index(state, collection, FieldPath::parse(field), kind);
             }
-            _ => report
-                .warnings
-                .push(format!("meta.json names an index that is none, {definition}; it is ignored")),
+            _ => report.warnings.push(format!(
+                "meta.json names an index that is none, {definition}; it is ignored"
+            )),
         }
     }
     Ok(())

@@ -35,7 +35,7 @@ impl Database {
     ) -> Result<bool> {
         let snapshot = self.snapshot(options.as_of, options.valid_as_of.as_deref())?;
         let Some(document) = snapshot.find(collection, id) else { return Ok(false) };
-        write_with_seq(&*snapshot.text(document)?, snapshot.seq_of(document), out);
+        write_with_seq(&snapshot.text(document)?, snapshot.seq_of(document), out);
         Ok(true)
     }
 
@@ -58,12 +58,7 @@ impl Database {
     /// Returns the nodes that a node links to, in the order linked.
     ///
     /// Errors: `InvalidArgument` for a node that is none, `DatabaseClosed`.
-    pub fn neighbors(
-        &self,
-        node: &str,
-        relation: &str,
-        as_of: Option<Seq>,
-    ) -> Result<Vec<String>> {
+    pub fn neighbors(&self, node: &str, relation: &str, as_of: Option<Seq>) -> Result<Vec<String>> {
         check::node(node)?;
         Ok(self.snapshot(as_of, None)?.neighbors(node, relation))
     }

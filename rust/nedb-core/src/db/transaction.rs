@@ -6,6 +6,7 @@
 //! * A document occurs at most once, so that the order of items is no puzzle.
 //! * Preconditions look at the state before the transaction.
 
+use super::Database;
 use super::check::{self, CheckedOptions};
 use super::commit::{Admitted, Draft};
 use super::options::WriteOptions;
@@ -13,7 +14,6 @@ use super::write::{
     Target, edge_kind, write_delete_payload, write_edge_payload, write_item_provenance, write_put,
     written_text,
 };
-use super::Database;
 use crate::document::write_with_seq;
 use crate::error::{Error, Result};
 use crate::json::{canonicalize, elements, members, string_text, write_string};
@@ -229,7 +229,10 @@ fn parse_items(canonical: &str) -> Result<(Vec<Step<'_>>, Vec<WriteOptions>)> {
     let mut options = Vec::new();
     for (number, item) in elements(canonical).enumerate() {
         let (step, given) = parse_item(item).map_err(|error| {
-            Error::new(error.code(), format!("item {number} of the transaction: {}", error.message()))
+            Error::new(
+                error.code(),
+                format!("item {number} of the transaction: {}", error.message()),
+            )
         })?;
         steps.push(step);
         options.push(given);

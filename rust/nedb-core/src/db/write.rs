@@ -125,7 +125,13 @@ impl Database {
     /// Adds an edge from one node to another, and returns the op's seq. Nodes are `collection:id`.
     ///
     /// Errors: as `put`; `InvalidArgument` for a time to live, a valid time or an `if_seq`.
-    pub fn link(&self, from: &str, relation: &str, to: &str, options: &WriteOptions) -> Result<Seq> {
+    pub fn link(
+        &self,
+        from: &str,
+        relation: &str,
+        to: &str,
+        options: &WriteOptions,
+    ) -> Result<Seq> {
         self.write_edge(kind::LINK, (from, relation, to), options)
     }
 
@@ -161,7 +167,8 @@ impl Database {
         let Some(text) = group.with_state(|state| current_text(state, now, &target))? else {
             return Ok(false);
         };
-        let kept = WriteOptions { ttl_seconds: Some(ttl_seconds), ..with_provenance(options, &text) };
+        let kept =
+            WriteOptions { ttl_seconds: Some(ttl_seconds), ..with_provenance(options, &text) };
         let kept: WriteOptions = kept;
         let checked = check::options(&kept)?;
         let draft = put_draft(&mut group, &target, &text, &checked)?;

@@ -20,6 +20,7 @@
 use super::number::{Number, evaluate};
 use super::scan::{string_body_length, value_length};
 use super::string::unescape;
+#[cfg(test)]
 use super::value::Value;
 
 /// The bytes of a key.
@@ -115,6 +116,7 @@ pub(crate) fn encode_text(canonical_value: &str, out: &mut Vec<u8>) {
     }
 }
 
+#[cfg(test)]
 /// Appends the key of a value.
 pub(crate) fn encode_value(value: &Value, out: &mut Vec<u8>) {
     match value {

@@ -35,9 +35,13 @@ mod properties;
 mod vectors;
 
 pub(crate) use canonical::{canonicalize, canonicalize_legacy, is_canonical, legacy_document};
-pub(crate) use key::{Key, TypeClass, class_range, encode_text, encode_value, type_class};
-pub(crate) use number::{respell, write_double};
+#[cfg(test)]
+pub(crate) use key::encode_value;
+pub(crate) use key::{Key, TypeClass, class_range, encode_text, type_class};
+#[cfg(test)]
+pub(crate) use number::respell;
+pub(crate) use number::write_double;
 pub use path::Path;
-pub(crate) use scan::{Elements, Members, elements, members};
+pub(crate) use scan::{elements, members};
 pub(crate) use string::{string_text, write_ascii, write_string};
 pub use value::Value;

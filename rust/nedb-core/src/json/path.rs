@@ -12,6 +12,7 @@ use std::fmt;
 
 use super::scan::{elements, members};
 use super::string::compare_raw_with;
+#[cfg(test)]
 use super::value::Value;
 
 /// A path to a value within a document: keys of objects, and places in arrays counted from 0.
@@ -58,6 +59,7 @@ impl Path {
         self.segments.iter().try_fold(canonical, |text, segment| step(text, segment))
     }
 
+    #[cfg(test)]
     /// Returns the value at this path of a value, or None when there is none.
     pub(crate) fn pick_value<'v>(&self, value: &'v Value) -> Option<&'v Value> {
         self.segments.iter().try_fold(value, |value, segment| match value {

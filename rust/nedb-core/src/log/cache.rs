@@ -70,13 +70,6 @@ impl Cache {
         shard.evict(self.shard_bytes_max);
     }
 
-    /// Forgets everything.
-    pub fn clear(&self) {
-        for shard in &self.shards {
-            *shard.lock() = Shard::default();
-        }
-    }
-
     fn shard(&self, seq: Seq) -> Option<&Mutex<Shard>> {
         self.shards.get(seq.unsigned_abs() as usize % SHARD_COUNT)
     }

@@ -9,7 +9,7 @@
 //! * Nothing here panics, whatever the bytes are.
 
 use crate::document::legacy_stored;
-use crate::hash::ChainHasher;
+use crate::hash::{ChainHasher, is_hash};
 use crate::instant::{self, Bound, Instant};
 use crate::json::{
     canonicalize_legacy, elements, is_canonical, legacy_document, members, string_text,
@@ -17,7 +17,6 @@ use crate::json::{
 use crate::limits::LINE_BYTES_MAX;
 use crate::op::{Item, Items, Nonce, Op, OpKind, Put, Seq, TextPlace, kind};
 use std::borrow::Cow;
-
 
 /// Why a line is not an op of the chain.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -116,9 +115,8 @@ impl<'t> Fields<'t> {
             nonce: required(raw.nonce, "nonce")?,
             op: required(raw.op, "op")?,
             payload: required(raw.payload, "payload")?,
-            idem: required(raw.idem, "idem").and_then(|idem| {
-                required(raw.ts, "ts").map(|_| idem)
-            })?,
+            idem: required(raw.idem, "idem")
+                .and_then(|idem| required(raw.ts, "ts").map(|_| idem))?,
             caused_by: raw.caused_by,
             uncovered: raw.uncovered,
         })
@@ -172,8 +170,11 @@ impl<'t> Fields<'t> {
     pub fn to_op(&self) -> Result<Op<'t>, Fault> {
         let kind = self.kind();
         let items = if kind == kind::TRANSACTION {
-            let list = member(self.payload, "items").ok_or_else(|| Fault::form("tx without items"))?;
-            Items::Many(elements(list).map(|item| self.transaction_item(item)).collect::<Result<_, _>>()?)
+            let list =
+                member(self.payload, "items").ok_or_else(|| Fault::form("tx without items"))?;
+            Items::Many(
+                elements(list).map(|item| self.transaction_item(item)).collect::<Result<_, _>>()?,
+            )
         } else {
             let kind = self.op_kind(&kind, self.payload)?;
             let caused_by = Cow::Owned(self.caused_by_or_of(&kind));
@@ -200,7 +201,8 @@ impl<'t> Fields<'t> {
 
     fn transaction_item(&self, item: &'t str) -> Result<Item<'t>, Fault> {
         let kind = member(item, "op").map(text_of).unwrap_or_default();
-        let payload = member(item, "payload").ok_or_else(|| Fault::form("tx item without payload"))?;
+        let payload =
+            member(item, "payload").ok_or_else(|| Fault::form("tx item without payload"))?;
         Ok(Item {
             kind: self.op_kind(&kind, payload)?,
             caused_by: Cow::Owned(member(item, "caused_by").map(seqs).unwrap_or_default()),
@@ -216,7 +218,9 @@ impl<'t> Fields<'t> {
         Ok(match kind {
             kind::PUT => OpKind::Put(self.put(payload, text("coll")?, text("id")?)?),
             kind::DELETE => OpKind::Delete { collection: text("coll")?, id: text("id")? },
-            kind::LINK => OpKind::Link { from: text("frm")?, relation: text("rel")?, to: text("to")? },
+            kind::LINK => {
+                OpKind::Link { from: text("frm")?, relation: text("rel")?, to: text("to")? }
+            }
             kind::UNLINK => {
                 OpKind::Unlink { from: text("frm")?, relation: text("rel")?, to: text("to")? }
             }
@@ -273,10 +277,12 @@ impl Times {
             match key {
                 // A 1.x bound that is no date counts as absent.
                 "_valid_from" => {
-                    times.valid_from = string_text(value).and_then(|date| instant::parse(&date, Bound::From));
+                    times.valid_from =
+                        string_text(value).and_then(|date| instant::parse(&date, Bound::From));
                 }
                 "_valid_to" => {
-                    times.valid_to = string_text(value).and_then(|date| instant::parse(&date, Bound::To));
+                    times.valid_to =
+                        string_text(value).and_then(|date| instant::parse(&date, Bound::To));
                 }
                 "_expires_at" => times.expires_at = value.parse().ok(),
                 _ if key.starts_with(|first: char| first > '_') => break,
@@ -386,7 +392,7 @@ fn hash_text<'t>(value: Option<&'t str>, key: &str) -> Result<&'t str, Fault> {
     let raw = required(value, key)?;
     raw.strip_prefix('"')
         .and_then(|rest| rest.strip_suffix('"'))
-        .filter(|hash| hash.len() == 64 && hash.bytes().all(|byte| byte.is_ascii_hexdigit()))
+        .filter(|hash| is_hash(hash))
         .ok_or_else(|| Fault::form(format!("{key} is no hash")))
 }
 

@@ -71,8 +71,18 @@ pub(crate) fn encode_line(
     let (head, rest) = scratch.split_at(hash_at);
     let (middle, tail) = rest.split_at(prev_hash_at - hash_at);
     out.reserve(scratch.len() + 2 * HASH_MEMBER_BYTES + 8);
-    for part in [head, ",\"hash\":\"", &hash, "\"", middle, ",\"prev_hash\":\"", prev_hash, "\"", tail, "\n"]
-    {
+    for part in [
+        head,
+        ",\"hash\":\"",
+        &hash,
+        "\"",
+        middle,
+        ",\"prev_hash\":\"",
+        prev_hash,
+        "\"",
+        tail,
+        "\n",
+    ] {
         out.push_str(part);
     }
     Ok(EncodedLine { hash, payload_start })

@@ -16,9 +16,9 @@ mod reader;
 mod recovery;
 mod verify;
 
-pub(crate) use decode::{Fault, Fields, member, normalize, seqs};
+pub(crate) use decode::{Fault, Fields, member, normalize};
 pub(crate) use line::{Body, EncodedLine, encode_line};
 pub(crate) use reader::{LogReader, TextRef, WantedText};
-pub(crate) use recovery::{Replay, ReplayEnd, ReplayStart, replay};
+pub(crate) use recovery::{ReplayEnd, ReplayStart, replay};
 pub use verify::Damage;
 pub(crate) use verify::verify;

@@ -162,13 +162,6 @@ impl LogReader {
         }
     }
 
-    /// Forgets the cached texts, so that what is read next comes from the disk.
-    pub fn forget_cached(&self) {
-        if let Source::Disk { cache, .. } = &self.source {
-            cache.clear();
-        }
-    }
-
     fn text_of_line(&self, wanted: &WantedText<'_>) -> Result<Arc<str>> {
         let line = self.line(wanted.seq)?;
         let damaged = |reason: String| {
@@ -187,7 +180,9 @@ impl LogReader {
         }
         let op = fields.to_op().map_err(|fault| damaged(fault.reason()))?;
         match op.items.as_slice().get(wanted.item as usize).map(|item| &item.kind) {
-            Some(OpKind::Put(put)) if put.collection == wanted.collection && put.id == wanted.id => {
+            Some(OpKind::Put(put))
+                if put.collection == wanted.collection && put.id == wanted.id =>
+            {
                 Ok(Arc::from(&*put.text))
             }
             _ => Err(damaged("it does not write this document".to_owned())),

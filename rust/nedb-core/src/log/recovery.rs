@@ -73,8 +73,8 @@ pub(crate) fn replay(
         let is_whole = fill(bytes, read_from, end_bytes, &mut buffer)?;
         let consumed = take_lines(&buffer, &mut end, visit)?;
         if end.fault.is_some() {
-            end.is_last_line = is_whole
-                && memchr(b'\n', buffer.get(consumed..).unwrap_or_default()).is_none();
+            end.is_last_line =
+                is_whole && memchr(b'\n', buffer.get(consumed..).unwrap_or_default()).is_none();
             return Ok(end);
         }
         buffer.drain(..consumed);

@@ -69,7 +69,8 @@ pub(crate) fn verify(reader: &LogReader, end_bytes: u64) -> Result<Verification>
         buffer.truncate(held + count);
         offset += count as u64;
         let is_end = count < wanted || offset >= end_bytes;
-        let whole = if is_end { buffer.len() } else { memrchr(b'\n', &buffer).map_or(0, |at| at + 1) };
+        let whole =
+            if is_end { buffer.len() } else { memrchr(b'\n', &buffer).map_or(0, |at| at + 1) };
         if whole == 0 && buffer.len() <= LINE_BYTES_MAX && !is_end {
             continue;
         }

@@ -34,10 +34,7 @@ impl Directory {
                 .map_err(|error| Error::storage(format!("create {}", path.display()), error))?;
         } else if !path.is_dir() {
             let missing = io::Error::new(io::ErrorKind::NotFound, "no such directory");
-            return Err(Error::storage(
-                format!("open {} for reading", path.display()),
-                missing,
-            ));
+            return Err(Error::storage(format!("open {} for reading", path.display()), missing));
         }
         Ok(Directory { path: path.to_path_buf() })
     }

@@ -48,11 +48,6 @@ impl MemoryText {
         segment.text.get(start..start.checked_add(len_bytes)?)
     }
 
-    /// Returns the length of all lines in bytes.
-    pub fn len_bytes(&self) -> u64 {
-        self.len_bytes
-    }
-
     /// Returns each segment's offset and text, in order.
     pub fn segments(&self) -> impl Iterator<Item = (u64, &str)> {
         self.segments.iter().map(|segment| (segment.start, segment.text.as_str()))
@@ -83,7 +78,7 @@ mod tests {
         for (line, offset) in lines.iter().zip(offsets) {
             assert_eq!(text.slice(offset, line.len()), Some(line.as_str()));
         }
-        assert_eq!(text.slice(text.len_bytes(), 1), None);
+        assert_eq!(text.slice(text.len_bytes, 1), None);
         let whole: String = text.segments().map(|(_, text)| text).collect();
         assert_eq!(whole, lines.concat());
     }

@@ -122,7 +122,8 @@ impl Documents {
         let Some(collection) = self.collections.get_mut(collection as usize) else { return (0, 0) };
         let extra = collection.add_extra(put);
         let document = collection.ids.add(put.id);
-        let current = collection.versions.get(document as usize).and_then(|it| it.as_slice().last());
+        let current =
+            collection.versions.get(document as usize).and_then(|it| it.as_slice().last());
         let life = match current.filter(|current| !current.is_tombstone()) {
             Some(current) => current.life,
             None => collection.begin_life(document, put.seq),
@@ -295,9 +296,8 @@ impl Collection {
             life.end_seq = seq;
         }
         let lives = &self.lives;
-        self.live.bury_one(|life| {
-            lives.get(life as usize).is_some_and(|life| life.end_seq == NO_END)
-        });
+        self.live
+            .bury_one(|life| lives.get(life as usize).is_some_and(|life| life.end_seq == NO_END));
     }
 }
 
@@ -333,14 +333,10 @@ mod tests {
         assert_eq!(documents.delete(0, "a", 3, 0), None);
         assert_eq!(put(&mut documents, "a", 4), (0, 1));
         let at = |seq| documents.version_at(0, 0, seq);
-        assert_eq!([at(-1), at(0), at(1), at(2), at(3), at(4)], [
-            None,
-            Some(0),
-            Some(1),
-            None,
-            None,
-            Some(3)
-        ]);
+        assert_eq!(
+            [at(-1), at(0), at(1), at(2), at(3), at(4)],
+            [None, Some(0), Some(1), None, None, Some(3)]
+        );
     }
 
     #[test]

@@ -29,7 +29,7 @@ use crate::op::Seq;
 pub(crate) use causes::Causes;
 pub(crate) use clients::Clients;
 pub(crate) use documents::{
-    CollectionId, DocumentId, Documents, Life, LifeId, NO_END, Put as DocumentPut, Version, VersionId,
+    CollectionId, DocumentId, Documents, LifeId, Put as DocumentPut, Version, VersionId,
 };
 pub(crate) use expiry::Expiry;
 pub(crate) use index::Indexes;

@@ -72,15 +72,12 @@ impl Relations {
             edge.removed_seq = seq;
         }
         let edges = &self.edges;
-        let is_live = |edge: u32| {
-            edges.get(edge as usize).is_some_and(|edge| edge.removed_seq == NO_END)
-        };
-        for bundle in
-            [self.outgoing.get_mut(&(from, relation)), self.incoming.get_mut(&(to, relation))]
-        {
-            if let Some(bundle) = bundle {
-                bundle.live.bury_one(is_live);
-            }
+        let is_live =
+            |edge: u32| edges.get(edge as usize).is_some_and(|edge| edge.removed_seq == NO_END);
+        let outgoing = self.outgoing.get_mut(&(from, relation));
+        let incoming = self.incoming.get_mut(&(to, relation));
+        for bundle in outgoing.into_iter().chain(incoming) {
+            bundle.live.bury_one(is_live);
         }
     }
 

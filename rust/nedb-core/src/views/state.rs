@@ -22,7 +22,12 @@ impl State {
     /// Returns the stored text of a version.
     ///
     /// Errors: `StorageError`, `IntegrityError`.
-    pub fn version_text(&self, collection: &str, id: &str, version: &Version) -> Result<TextRef<'_>> {
+    pub fn version_text(
+        &self,
+        collection: &str,
+        id: &str,
+        version: &Version,
+    ) -> Result<TextRef<'_>> {
         self.log.text(&WantedText {
             seq: version.seq,
             item: version.item,

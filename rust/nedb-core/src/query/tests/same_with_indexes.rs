@@ -65,7 +65,7 @@ fn write() -> impl Strategy<Value = (u8, Option<(String, u8)>)> {
             let a = if has_a { format!("\"a\":{a},") } else { String::new() };
             (format!("{{{a}\"b\":{b},\"n\":{{\"x\":{x}}}}}"), valid)
         });
-    (0..6_u8, prop::option::weighted(0.85, document))
+    (0..24_u8, prop::option::weighted(0.85, document))
 }
 
 fn apply(fixture: &Fixture, writes: &[(u8, Option<(String, u8)>)]) {
@@ -91,9 +91,9 @@ fn points(op_count: usize) -> Vec<String> {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 40, failure_persistence: None, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { cases: 24, failure_persistence: None, ..ProptestConfig::default() })]
     #[test]
-    fn rows_are_the_same_with_and_without_indexes(writes in prop::collection::vec(write(), 1..40)) {
+    fn rows_are_the_same_with_and_without_indexes(writes in prop::collection::vec(write(), 1..120)) {
         let plain = Fixture::new();
         let indexed = Fixture::new();
         let (early, late) = writes.split_at(writes.len() / 2);
@@ -129,4 +129,110 @@ proptest! {
             }
         }
     }
+}
+
+const SEARCHES: &[&str] = &[
+    r#"SEARCH "red" IN (t)"#,
+    r#"SEARCH "red fox" IN (t)"#,
+    r#"SEARCH "\"big red\" fox" IN (t)"#,
+    r#"SEARCH "red" IN (t) LIMIT 2"#,
+    r#"SEARCH "red" IN (t) ORDER BY k LIMIT 2"#,
+    r#"WHERE k = 1 SEARCH "fox" IN (t)"#,
+    r#"SEARCH "fox" IN (t) GROUP BY k COUNT"#,
+];
+
+fn text_write() -> impl Strategy<Value = (u8, Option<(String, u8)>)> {
+    let words = prop::sample::select(&["big", "red", "fox", "Red", "dog"][..]);
+    let text = prop::collection::vec(words, 0..6).prop_map(|words| words.join(" "));
+    let value = (text, any::<bool>()).prop_map(|(text, listed)| match listed {
+        true => format!(r#"["{text}",{{"big":"red"}},7]"#),
+        false => format!(r#""{text}""#),
+    });
+    let document = (value, 0..3_u8, 0..3_u8)
+        .prop_map(|(text, k, valid)| (format!(r#"{{"k":{k},"t":{text}}}"#), valid));
+    (0..12_u8, prop::option::weighted(0.9, document))
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 60, failure_persistence: None, ..ProptestConfig::default() })]
+    #[test]
+    fn searches_and_scores_are_the_same_with_and_without_an_index(
+        writes in prop::collection::vec(text_write(), 1..60),
+    ) {
+        let plain = Fixture::new();
+        let indexed = Fixture::new();
+        let (early, late) = writes.split_at(writes.len() / 2);
+        apply(&plain, &writes);
+        apply(&indexed, early);
+        indexed.index("c", IndexKind::Search, "t");
+        apply(&indexed, late);
+        for point in points(writes.len()) {
+            for search in SEARCHES {
+                let nql = format!("FROM c {point} {search}");
+                let rows = indexed.query(&nql);
+                prop_assert_eq!(&plain.query(&nql), &rows, "{}", nql);
+                prop_assert_eq!(&indexed.query(&nql.replace(" IN (t)", "")), &rows, "{}", nql);
+            }
+        }
+    }
+}
+
+/// Documents in more chunks than one, and a condition that few of them pass.
+fn large() -> Fixture {
+    let fixture = Fixture::new();
+    for number in 0..5_000_u32 {
+        let document =
+            format!(r#"{{"a":{},"b":{},"n":{number}}}"#, number % 7, number * 31 % 4_999);
+        fixture.put("c", &format!("d{number}"), &document);
+    }
+    fixture
+}
+
+const LARGE: &[&str] = &[
+    "FROM c AS OF 4999 WHERE a = 3 AND n > 4990",
+    "FROM c AS OF 4999 WHERE a = 3 AND n > 4000 LIMIT 5",
+    "FROM c AS OF 4999 WHERE a = 3 LIMIT 3 OFFSET 700",
+    "FROM c AS OF 4999 WHERE a >= 6 AND n >= 4900 ORDER BY a DESC LIMIT 4",
+    "FROM c AS OF 4999 WHERE n >= 4990 ORDER BY b LIMIT 3",
+    "FROM c AS OF 4999 WHERE n >= 4990 ORDER BY b DESC",
+    "FROM c AS OF 4999 ORDER BY b DESC LIMIT 3 OFFSET 2000",
+    "FROM c AS OF 4999 WHERE b BETWEEN 100 AND 1100",
+    "FROM c AS OF 4999 GROUP BY a COUNT SUM b",
+];
+
+#[test]
+fn long_walks_over_an_index_give_the_rows_of_a_scan() {
+    let plain = large();
+    let indexed = large();
+    indexed.index("c", IndexKind::Eq, "a");
+    indexed.index("c", IndexKind::Ordered, "b");
+    for nql in LARGE {
+        assert_eq!(plain.query(nql), indexed.query(nql), "{nql}");
+    }
+}
+
+#[test]
+fn what_is_written_during_a_query_does_not_change_it() {
+    let fixture = large();
+    fixture.index("c", IndexKind::Eq, "a");
+    fixture.index("c", IndexKind::Ordered, "b");
+    let expected: Vec<_> = LARGE.iter().map(|nql| fixture.query(nql)).collect();
+    std::thread::scope(|scope| {
+        let writer = scope.spawn(|| {
+            for number in 0..3_000_u32 {
+                let id = format!("d{}", number * 17 % 5_000);
+                match number % 3 {
+                    0 => fixture.delete("c", &id),
+                    _ => {
+                        fixture.put("c", &id, &format!(r#"{{"a":3,"b":{},"n":4999}}"#, number % 50))
+                    }
+                };
+            }
+        });
+        while !writer.is_finished() {
+            for (nql, expected) in LARGE.iter().zip(&expected) {
+                assert_eq!(&fixture.query(nql), expected, "{nql}");
+            }
+        }
+    });
 }

@@ -24,7 +24,7 @@ use crate::error::{Error, Result};
 use crate::json::Path;
 use crate::op::Seq;
 
-pub(crate) use search::{SearchHits, SearchIndex};
+pub(crate) use search::SearchIndex;
 pub(crate) use tokenizer::{for_each_string, tokenize};
 pub(crate) use value::{Range, ValueIndex};
 
@@ -179,7 +179,9 @@ impl Indexes {
         let with_number = self.collections.iter().enumerate();
         with_number
             .flat_map(|(at, indexes)| {
-                indexes.definitions().map(move |(kind, path)| (at as CollectionId, kind, path.clone()))
+                indexes
+                    .definitions()
+                    .map(move |(kind, path)| (at as CollectionId, kind, path.clone()))
             })
             .collect()
     }

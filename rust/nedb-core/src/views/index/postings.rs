@@ -191,11 +191,7 @@ impl<P: Copy> Ended<P> {
 }
 
 /// Returns the lives that have the value at a seq, in order of creation, with what goes with it.
-pub(crate) fn lives_at<P: Copy>(
-    live: &Live<P>,
-    ended: &Ended<P>,
-    seq: Seq,
-) -> Vec<(LifeId, P)> {
+pub(crate) fn lives_at<P: Copy>(live: &Live<P>, ended: &Ended<P>, seq: Seq) -> Vec<(LifeId, P)> {
     let mut lives: Vec<(LifeId, P)> = live
         .iter()
         .filter(|(_, posting)| posting.first_seq <= seq)

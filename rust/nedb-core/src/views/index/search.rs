@@ -124,7 +124,9 @@ impl SearchIndex {
             let theirs = other.terms.find(self.terms.text(term));
             let theirs = theirs.and_then(|theirs| other.slots.get(theirs as usize));
             match (self.slots.get(term as usize), theirs) {
-                (Some(mine), Some(theirs)) => mine.live == theirs.live && mine.ended == theirs.ended,
+                (Some(mine), Some(theirs)) => {
+                    mine.live == theirs.live && mine.ended == theirs.ended
+                }
                 _ => false,
             }
         };

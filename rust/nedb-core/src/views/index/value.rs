@@ -125,9 +125,7 @@ impl ValueIndex {
     /// Returns at most how many lives `visit_equal` would visit.
     pub fn count_equal_max(&self, key: &[u8], at: At) -> usize {
         let slot = self.find(key).and_then(|slot| self.slots.get(slot as usize));
-        slot.map_or(0, |slot| {
-            slot.live.count() + if at.is_head { 0 } else { slot.ended.count() }
-        })
+        slot.map_or(0, |slot| slot.live.count() + if at.is_head { 0 } else { slot.ended.count() })
     }
 
     /// Visits the lives whose value is in a range, in the order of the values, equal ones in order of
@@ -139,7 +137,9 @@ impl ValueIndex {
         }
         let live = slots_in(&order.live, range);
         if at.is_head {
-            return live.map(|(_, slot)| slot).try_for_each(|slot| self.visit_slot(slot, at, visit));
+            return live
+                .map(|(_, slot)| slot)
+                .try_for_each(|slot| self.visit_slot(slot, at, visit));
         }
         let merged = Merged {
             left: live.peekable(),
@@ -237,7 +237,10 @@ impl Slot {
             let begun = self.live.iter().filter(|(_, posting)| posting.first_seq <= at.seq);
             return begun.map(|(life, _)| life).try_for_each(visit);
         }
-        lives_at(&self.live, &self.ended, at.seq).into_iter().map(|(life, ())| life).try_for_each(visit)
+        lives_at(&self.live, &self.ended, at.seq)
+            .into_iter()
+            .map(|(life, ())| life)
+            .try_for_each(visit)
     }
 }
 
