@@ -7,7 +7,7 @@
 //! run writes the same bytes. A released fixture is never written anew: a change of the format gets a
 //! folder of its own.
 
-#[allow(dead_code, reason = "shared with the tests")]
+#[allow(dead_code, clippy::unwrap_used, reason = "shared with the tests")]
 #[path = "../tests/support/sample.rs"]
 mod sample;
 

@@ -11,6 +11,7 @@ pub mod sample;
 use nedb_core::{Database, Error, ErrorCode, ManualClock, Options, Params, ReadOptions};
 use std::collections::BTreeMap;
 use std::fs;
+use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use tempfile::TempDir;
@@ -68,9 +69,13 @@ pub fn log_of(directory: &Path) -> Vec<u8> {
     fs::read(directory.join("log.aof")).unwrap()
 }
 
-/// Replaces the log.
+/// Replaces the log, in place: file systems write a file that was truncated first to the disk at once.
 pub fn write_log(directory: &Path, log: &[u8]) {
-    fs::write(directory.join("log.aof"), log).unwrap();
+    let path = directory.join("log.aof");
+    let mut file =
+        fs::OpenOptions::new().write(true).create(true).truncate(false).open(path).unwrap();
+    file.write_all(log).unwrap();
+    file.set_len(log.len() as u64).unwrap();
 }
 
 /// Makes a folder that holds a log, and a `LOCK` that says how much of it was acknowledged.
@@ -85,8 +90,13 @@ pub fn folder_with(log: &[u8], durable_bytes: Option<u64>) -> TempDir {
 
 /// Writes `LOCK` as a process that is gone has left it.
 pub fn write_lock(directory: &Path, durable_bytes: u64) {
+    let path = directory.join("LOCK");
     let text = format!("{{\"durable_bytes\":{durable_bytes},\"pid\":4194399}}");
-    fs::write(directory.join("LOCK"), format!("{text:<63}\n")).unwrap();
+    let text = format!("{text:<63}\n");
+    if fs::read(&path).is_ok_and(|found| found == text.as_bytes()) {
+        return;
+    }
+    fs::write(path, text).unwrap();
 }
 
 /// Splits a log into its lines, each with its newline.

@@ -7,24 +7,23 @@ pub struct Mutation {
     pub log: Vec<u8>,
 }
 
-/// Changes the byte at `at` in every way; leaves out the ways that change nothing.
+/// Changes the byte at `at` in three ways and, in turn, in one of four more; leaves out what changes
+/// nothing.
 pub fn of_byte(log: &[u8], at: usize) -> Vec<Mutation> {
     let byte = log[at];
-    let replaced = [byte ^ 0x01, byte ^ 0x20, byte ^ 0x80, b'\n', 0]
+    let set = |new: u8| ("set", [&log[..at], &[new], &log[at + 1..]].concat());
+    let in_turn = match at % 4 {
+        0 => set(byte ^ 0x20),
+        1 => set(0),
+        2 => ("delete", [&log[..at], &log[at + 1..]].concat()),
+        _ => ("double", [&log[..at], &[byte], &log[at..]].concat()),
+    };
+    [set(byte ^ 0x01), set(byte ^ 0x80), set(b'\n'), in_turn]
         .into_iter()
-        .filter(|new| *new != byte)
-        .map(|new| ("set", [&log[..at], &[new], &log[at + 1..]].concat()));
-    let deleted = ("delete", [&log[..at], &log[at + 1..]].concat());
-    let doubled = ("double", [&log[..at], &[byte], &log[at..]].concat());
-    replaced
-        .chain([deleted, doubled])
-        .map(|(what, log)| Mutation {
-            name: format!(
-                "{what} byte {at} {:?} -> {:?}",
-                byte as char,
-                log.get(at).map(|it| *it as char)
-            ),
-            log,
+        .filter(|(_, changed)| *changed != log)
+        .map(|(what, changed)| Mutation {
+            name: format!("{what} byte {at}: {:?} -> {:?}", log.get(at), changed.get(at)),
+            log: changed,
         })
         .collect()
 }
