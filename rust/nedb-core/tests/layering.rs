@@ -4,6 +4,8 @@
 //! `use` with its braces, and inline. What stands under `#[cfg(test)]` may look anywhere. An offender
 //! is named by file and line, with the rule that it breaks.
 
+#![allow(clippy::unwrap_used, clippy::indexing_slicing, clippy::panic, reason = "it is test code")]
+
 #[path = "layering_support/paths.rs"]
 mod paths;
 mod source_support;

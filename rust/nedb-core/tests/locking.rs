@@ -1,5 +1,7 @@
 //! One process writes; any number read beside it; and what a path may be that is no database.
 
+#![allow(clippy::unwrap_used, clippy::indexing_slicing, clippy::panic, reason = "it is test code")]
+
 mod support;
 
 use nedb_core::{Database, ErrorCode, IndexKind, Options, ReadOptions, Update, WriteOptions};

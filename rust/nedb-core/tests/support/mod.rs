@@ -1,6 +1,5 @@
 //! What the tests of trust share: databases to open, and what may be asked of them.
 
-#![allow(clippy::unwrap_used, clippy::indexing_slicing, clippy::panic, reason = "it is test code")]
 #![allow(dead_code, reason = "each test file uses a part of this")]
 
 pub mod entries;
