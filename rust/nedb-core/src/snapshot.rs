@@ -11,6 +11,7 @@
 use crate::error::{Error, Result};
 use crate::instant::Instant;
 use crate::json::Path;
+use crate::limits::SCAN_CHUNK_COUNT;
 use crate::op::{Item, OpKind, Seq};
 use crate::views::index::{At, CollectionIndexes, Range, ValueIndex};
 use crate::views::{DocumentId, LifeId, State, VersionId};
@@ -104,6 +105,30 @@ impl<'a> Snapshot<'a> {
     /// Returns a collection's name.
     pub fn collection_name(&self, collection: CollectionId) -> &str {
         self.state.views.documents.collection_name(collection)
+    }
+
+    /// Returns the collections that hold a visible document, in order of their first one's creation.
+    pub fn collections(&self) -> Vec<&str> {
+        let documents = &self.state.views.documents;
+        let first = |collection: CollectionId| {
+            let life = documents.lives(collection).first()?;
+            documents.versions(collection, life.document).first()
+        };
+        let mut found: Vec<(Seq, u32, CollectionId)> = (0..documents.collection_count())
+            .filter(|collection| self.has_document(*collection))
+            .filter_map(|it| first(it).map(|version| (version.seq, version.item, it)))
+            .collect();
+        found.sort_unstable();
+        found.into_iter().map(|(_, _, it)| documents.collection_name(it)).collect()
+    }
+
+    fn has_document(&self, collection: CollectionId) -> bool {
+        let mut cursor = ScanCursor::default();
+        let mut found = Vec::new();
+        while found.is_empty()
+            && self.scan_chunk(collection, &mut cursor, SCAN_CHUNK_COUNT, &mut found)
+        {}
+        !found.is_empty()
     }
 
     /// Returns about how many documents a scan would give.

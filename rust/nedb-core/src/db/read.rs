@@ -105,16 +105,8 @@ impl Database {
     ///
     /// Errors: `DatabaseClosed`.
     pub fn collections(&self) -> Result<Vec<String>> {
-        let state = self.inner.read_state()?;
-        let documents = &state.views.documents;
-        let mut found: Vec<(Seq, u32)> = (0..documents.collection_count())
-            .filter(|collection| documents.live_count(*collection) > 0)
-            .filter_map(|collection| {
-                documents.lives(collection).first().map(|life| (life.start_seq, collection))
-            })
-            .collect();
-        found.sort_unstable();
-        Ok(found.into_iter().map(|(_, it)| documents.collection_name(it).to_owned()).collect())
+        let snapshot = self.snapshot(None, None)?;
+        Ok(snapshot.collections().into_iter().map(str::to_owned).collect())
     }
 
     fn snapshot(&self, as_of: Option<Seq>, valid_as_of: Option<&str>) -> Result<Snapshot<'_>> {

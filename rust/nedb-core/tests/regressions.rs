@@ -1,0 +1,51 @@
+//! Bugs that the model found, each as the smallest script that shows it.
+
+use nedb_core::{Database, IndexKind, ManualClock, Options, Params, ReadOptions, WriteOptions};
+use std::sync::Arc;
+
+/// Makes a database in memory whose clock stands at 1,000 seconds.
+fn database() -> (Database, Arc<ManualClock>) {
+    let clock = Arc::new(ManualClock::new(1_000.0));
+    let options = Options { clock: Arc::clone(&clock) as Arc<_>, ..Options::default() };
+    (Database::in_memory(options).expect("memory opens"), clock)
+}
+
+fn put(db: &Database, collection: &str, id: &str, options: &WriteOptions) {
+    db.put(collection, id, "{}", options).expect("a good document");
+}
+
+fn rows(db: &Database, nql: &str) -> Vec<String> {
+    db.query(nql, &Params::none()).expect("a good query").into_texts()
+}
+
+fn ttl(seconds: f64) -> WriteOptions {
+    WriteOptions { ttl_seconds: Some(seconds), ..WriteOptions::default() }
+}
+
+#[test]
+fn nothing_is_at_most_null_between_fields_either() {
+    let (db, _) = database();
+    put(&db, "c", "p", &WriteOptions::default());
+    assert!(rows(&db, "FROM c WHERE a <= `b`").is_empty());
+    assert_eq!(rows(&db, "FROM c WHERE a = `b`").len(), 1);
+}
+
+#[test]
+fn collections_come_in_order_of_creation_also_when_an_index_came_first() {
+    let (db, _) = database();
+    db.create_index("d", "a", IndexKind::Eq).expect("an index");
+    let items = r#"[{"op":"put","coll":"c","id":"p","doc":{}},{"op":"put","coll":"d","id":"p","doc":{}}]"#;
+    db.batch(items, &WriteOptions::default()).expect("a good transaction");
+    assert_eq!(db.collections().expect("an open database"), ["c", "d"]);
+}
+
+#[test]
+fn a_collection_whose_documents_have_all_expired_is_not_listed() {
+    let (db, clock) = database();
+    put(&db, "c", "p", &WriteOptions::default());
+    put(&db, "d", "p", &ttl(5.0));
+    assert_eq!(db.collections().expect("an open database"), ["c", "d"]);
+    clock.set(1_005.0);
+    assert_eq!(db.collections().expect("an open database"), ["c"]);
+    assert!(db.get("d", "p", &ReadOptions::default()).expect("a read").is_none());
+}
