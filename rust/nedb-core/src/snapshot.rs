@@ -403,8 +403,18 @@ impl<'a> Snapshot<'a> {
         }?;
         let found = DocRef { collection, document, version };
         if let Some(now) = self.now_seconds {
-            let expires_at = documents.expires_at(collection, self.version(found)?);
-            if expires_at.is_some_and(|expires_at| expires_at <= now) {
+            // At a valid time an older version may be seen. It goes with its document, as it will
+            // when the sweep deletes that.
+            let current = match self.valid_at {
+                None => version,
+                Some(_) => documents.version_at(collection, document, self.seq)?,
+            };
+            let has_expired = |version| {
+                let version = self.version(DocRef { version, ..found });
+                let expires_at = version.and_then(|it| documents.expires_at(collection, it));
+                expires_at.is_some_and(|expires_at| expires_at <= now)
+            };
+            if has_expired(version) || has_expired(current) {
                 return None;
             }
         }

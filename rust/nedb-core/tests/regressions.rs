@@ -49,3 +49,17 @@ fn a_collection_whose_documents_have_all_expired_is_not_listed() {
     assert_eq!(db.collections().expect("an open database"), ["c"]);
     assert!(db.get("d", "p", &ReadOptions::default()).expect("a read").is_none());
 }
+
+#[test]
+fn an_expired_document_is_absent_at_every_valid_time_as_it_is_once_swept() {
+    let (db, clock) = database();
+    put(&db, "c", "p", &WriteOptions::default());
+    let from_2024 = Some("2024-01-01".to_owned());
+    put(&db, "c", "p", &WriteOptions { valid_from: from_2024, ..ttl(5.0) });
+    let nql = "FROM c VALID AS OF \"2023-06-15\"";
+    assert_eq!(rows(&db, nql).len(), 1);
+    clock.set(1_005.0);
+    assert!(rows(&db, nql).is_empty());
+    db.sweep().expect("a sweep");
+    assert!(rows(&db, nql).is_empty());
+}
