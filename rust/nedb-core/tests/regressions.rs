@@ -63,3 +63,19 @@ fn an_expired_document_is_absent_at_every_valid_time_as_it_is_once_swept() {
     db.sweep().expect("a sweep");
     assert!(rows(&db, nql).is_empty());
 }
+
+#[test]
+fn an_index_does_not_change_the_order_in_which_a_sweep_deletes() {
+    let head = |has_index: bool| {
+        let (db, clock) = database();
+        if has_index {
+            db.create_index("d", "a", IndexKind::Eq).expect("an index");
+        }
+        put(&db, "c", "p", &ttl(5.0));
+        put(&db, "d", "p", &ttl(5.0));
+        clock.set(1_005.0);
+        assert_eq!(db.sweep().expect("a sweep"), 2);
+        db.head()
+    };
+    assert_eq!(head(true), head(false));
+}
