@@ -47,6 +47,12 @@ pub(crate) struct SnapshotOptions {
     pub now_seconds: f64,
 }
 
+/// Tells whether a read of HEAD has to know the time: whether anything it may see has an end. At a
+/// valid time it may see versions that were replaced, whose ends nobody keeps count of.
+pub(crate) fn may_expire(state: &State, valid_at: Option<Instant>) -> bool {
+    valid_at.is_some() || !state.views.expiry.is_empty()
+}
+
 /// The state at one place in time.
 pub(crate) struct Snapshot<'a> {
     state: RwLockReadGuard<'a, State>,
@@ -83,7 +89,7 @@ impl<'a> Snapshot<'a> {
     pub fn open(state: RwLockReadGuard<'a, State>, options: &SnapshotOptions) -> Self {
         let head = state.views.seq;
         // Reading at a seq, even the last, is reading the log, which knows no expiry.
-        let sees_expiry = options.as_of.is_none() && !state.views.expiry.is_empty();
+        let sees_expiry = options.as_of.is_none() && may_expire(&state, options.valid_at);
         Snapshot {
             seq: options.as_of.map_or(head, |seq| seq.clamp(-1, head)),
             valid_at: options.valid_at,

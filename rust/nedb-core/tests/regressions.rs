@@ -79,3 +79,14 @@ fn an_index_does_not_change_the_order_in_which_a_sweep_deletes() {
     };
     assert_eq!(head(true), head(false));
 }
+
+#[test]
+fn an_expired_version_stays_absent_when_another_replaces_it() {
+    let (db, clock) = database();
+    put(&db, "c", "p", &ttl(5.0));
+    clock.set(1_010.0);
+    let from_2024 = Some("2024-01-01".to_owned());
+    put(&db, "c", "p", &WriteOptions { valid_from: from_2024, ..WriteOptions::default() });
+    assert!(rows(&db, "FROM c VALID AS OF \"2023-06-15\"").is_empty());
+    assert_eq!(rows(&db, "FROM c VALID AS OF \"2024-06-15\"").len(), 1);
+}

@@ -10,7 +10,7 @@ use crate::json::legacy_document;
 use crate::log::normalize;
 use crate::op::Seq;
 use crate::query::{self, Params, Rows, algebra};
-use crate::snapshot::{Snapshot, SnapshotOptions};
+use crate::snapshot::{Snapshot, SnapshotOptions, may_expire};
 
 impl Database {
     /// Returns a document, with `_seq`, or None where there is none at that place in time.
@@ -113,7 +113,7 @@ impl Database {
         let valid_at = check::date("valid_as_of", valid_as_of, Bound::At)?;
         let state = self.inner.read_state()?;
         // Asking the time costs as much as a read, and only an expiry needs it.
-        let needs_time = as_of.is_none() && !state.views.expiry.is_empty();
+        let needs_time = as_of.is_none() && may_expire(&state, valid_at);
         let now_seconds = if needs_time { self.inner.options.clock.now_seconds() } else { 0.0 };
         Ok(Snapshot::open(state, &SnapshotOptions { as_of, valid_at, now_seconds }))
     }
