@@ -18,9 +18,9 @@ use crate::views::{DocumentId, LifeId, State, VersionId};
 use parking_lot::RwLockReadGuard;
 use std::ops::{Bound, ControlFlow};
 
-pub(crate) use crate::views::{CollectionId, TextRef};
 pub use crate::views::index::IndexKind;
 pub(crate) use crate::views::index::{for_each_string, tokenize};
+pub(crate) use crate::views::{CollectionId, TextRef};
 
 /// One version of one document.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]

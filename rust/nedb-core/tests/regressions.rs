@@ -34,7 +34,8 @@ fn nothing_is_at_most_null_between_fields_either() {
 fn collections_come_in_order_of_creation_also_when_an_index_came_first() {
     let (db, _) = database();
     db.create_index("d", "a", IndexKind::Eq).expect("an index");
-    let items = r#"[{"op":"put","coll":"c","id":"p","doc":{}},{"op":"put","coll":"d","id":"p","doc":{}}]"#;
+    let items =
+        r#"[{"op":"put","coll":"c","id":"p","doc":{}},{"op":"put","coll":"d","id":"p","doc":{}}]"#;
     db.batch(items, &WriteOptions::default()).expect("a good transaction");
     assert_eq!(db.collections().expect("an open database"), ["c", "d"]);
 }
