@@ -14,6 +14,7 @@ mod model_support;
 use model_support::check::check_script;
 use model_support::script::{Flavour, script};
 use proptest::test_runner::{Config, RngAlgorithm, TestCaseError, TestError, TestRng, TestRunner};
+use std::cell::Cell;
 
 const SCRIPT_STEPS_MAX: usize = 60;
 const SEED: u64 = 20_261_121;
@@ -33,9 +34,10 @@ fn check_scripts(flavour: Flavour) {
     let mut seed_bytes = [0; 32];
     seed_bytes[..8].copy_from_slice(&seed.to_le_bytes());
     let rng = TestRng::from_seed(RngAlgorithm::ChaCha, &seed_bytes);
+    let failed = Cell::new(None);
     let outcome = TestRunner::new_with_rng(config, rng)
         .run(&script(flavour, SCRIPT_STEPS_MAX), |script| {
-            check_script(&script).map_err(TestCaseError::fail)
+            check_script(&script, &failed).map_err(TestCaseError::fail)
         });
     match outcome {
         Ok(()) => {}

@@ -1,9 +1,9 @@
 //! The views beside the log that they were folded from.
 
 use super::{Version, Views};
-use crate::error::{Error, Result};
+use crate::error::Result;
 use crate::hash::ZERO_HASH;
-use crate::log::{Fault, Fields, LogReader, WantedText, normalize};
+use crate::log::{LogReader, WantedText};
 use crate::op::{Op, Seq};
 
 pub(crate) use crate::log::TextRef;
@@ -44,11 +44,6 @@ impl State {
     ///
     /// Errors: `StorageError`, `IntegrityError`.
     pub fn with_op<T>(&self, seq: Seq, look: impl FnOnce(&Op<'_>) -> T) -> Result<T> {
-        let line = self.log.line(seq)?;
-        let damaged =
-            |fault: Fault| Error::integrity(format!("op {seq} is damaged: {}", fault.reason()));
-        let normalized = normalize(&line).map_err(damaged)?;
-        let fields = Fields::split(&normalized).map_err(damaged)?;
-        Ok(look(&fields.to_op().map_err(damaged)?))
+        self.log.with_fields(seq, |fields| Ok(look(&fields.to_op()?)))
     }
 }

@@ -11,34 +11,44 @@ use super::script::{COLLECTIONS, IDS, RELATIONS, Step};
 use super::value::instant_ms;
 use nedb_core::{Database, ErrorCode, Params, ReadOptions};
 use serde_json::Value;
+use std::cell::Cell;
 
 /// The first difference between two answers, with what led to it.
 pub type Checked = Result<(), String>;
 
+/// A question that failed: while its script is shrunk, it alone is asked, and everywhere.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Question {
+    condition: usize,
+    shape: usize,
+}
+
 /// The three databases, and what they were told.
-struct Trial {
+struct Trial<'f> {
     model: Model,
     plain: Engine,
     indexed: Engine,
     transcript: Vec<String>,
+    failed: &'f Cell<Option<Question>>,
     /// Which of the questions comes next, where not all are asked.
     turn: usize,
 }
 
-/// Runs a script and asks all questions.
-pub fn check_script(script: &[Step]) -> Checked {
+/// Runs a script and asks all questions, or the one that failed before.
+pub fn check_script(script: &[Step], failed: &Cell<Option<Question>>) -> Checked {
     let mut trial = Trial {
         model: Model { now: START_SECONDS, ..Model::default() },
         plain: Engine::plain(),
         indexed: Engine::on_disk(),
         transcript: Vec::new(),
+        failed,
         turn: script.len(),
     };
     let outcome = trial.run(script);
     outcome.map_err(|why| format!("{why}\n\nAfter:\n{}", trial.transcript.join("\n")))
 }
 
-impl Trial {
+impl Trial<'_> {
     fn run(&mut self, script: &[Step]) -> Checked {
         for step in script {
             let call = self.model.resolve(step);
@@ -50,48 +60,76 @@ impl Trial {
             same_answer(&expected, &indexed).map_err(|why| format!("the write, indexed: {why}"))?;
             self.ask_some(Point::default(), 2)?;
         }
-        self.ask_all_at_head()?;
+        self.ask_at_head()?;
         for seq in -1..=self.model.head() {
             let point = Point { as_of: Some(seq), valid: None };
             self.ask_relations(point)?;
             self.ask_some(point, 20)?;
-            let date = DATES[(seq + 1) as usize % DATES.len()];
-            self.ask_some(Point { valid: Some(date), ..point }, 5)?;
+            for date in self.dates((seq + 1) as usize) {
+                self.ask_some(Point { valid: Some(date), ..point }, 5)?;
+            }
         }
         self.ask_searches()?;
         self.check_integrity()
     }
 
+    /// Returns one of the dates, or all while a script is shrunk.
+    fn dates(&self, turn: usize) -> Vec<&'static str> {
+        match self.failed.get() {
+            None => vec![DATES[turn % DATES.len()]],
+            Some(_) => DATES.to_vec(),
+        }
+    }
+
     /// Compares what is there, and the next `count` questions.
     fn ask_some(&mut self, point: Point<'_>, count: usize) -> Checked {
-        let conditions = conditions();
         for collection in COLLECTIONS {
             let documents = self.model.documents(collection, point);
             self.compare_documents(collection, &documents, point)?;
+            if let Some(question) = self.failed.get() {
+                self.ask(question, collection, &documents, point)?;
+                continue;
+            }
             for _ in 0..count {
                 self.turn += 1;
-                // Two numbers without a common divisor, so that every pair has its turn.
-                let condition = conditions.get(self.turn % (conditions.len() + 1));
-                let queries = shapes(condition);
-                let query = &queries[self.turn / 3 % queries.len()];
-                let expected = query.answer(&self.model, &documents, point);
-                self.compare(&query.nql(collection, point), &expected)?;
+                let question = Question { condition: self.turn, shape: self.turn / 3 };
+                self.ask(question, collection, &documents, point)?;
             }
         }
         Ok(())
     }
 
-    fn ask_all_at_head(&mut self) -> Checked {
-        let points = DATES.map(|date| Point { as_of: None, valid: Some(date) });
+    fn ask(
+        &self,
+        question: Question,
+        collection: &str,
+        documents: &[Version],
+        point: Point<'_>,
+    ) -> Checked {
+        let conditions = conditions();
+        let condition = conditions.get(question.condition % (conditions.len() + 1));
+        let queries = shapes(condition);
+        let query = &queries[question.shape % queries.len()];
+        let expected = query.answer(&self.model, documents, point);
+        let outcome = self.compare(&query.nql(collection, point), &expected);
+        outcome.inspect_err(|_| self.failed.set(Some(question)))
+    }
+
+    /// Compares HEAD at some dates, and asks every question of one collection.
+    fn ask_at_head(&mut self) -> Checked {
         self.ask_relations(Point::default())?;
-        for point in points {
-            self.ask_some(point, 4)?;
+        for date in DATES {
+            self.ask_some(Point { as_of: None, valid: Some(date) }, 4)?;
         }
-        let conditions: Vec<_> = conditions().into_iter().map(Some).chain([None]).collect();
+        if self.failed.get().is_some() {
+            return Ok(());
+        }
         let documents = self.model.documents(COLLECTIONS[0], Point::default());
-        for query in conditions.iter().flat_map(|condition| shapes(condition.as_ref())) {
-            let expected = query.answer(&self.model, &documents, Point::default());
-            self.compare(&query.nql(COLLECTIONS[0], Point::default()), &expected)?;
+        for condition in 0..=conditions().len() {
+            for shape in 0..shapes(None).len() {
+                let question = Question { condition, shape };
+                self.ask(question, COLLECTIONS[0], &documents, Point::default())?;
+            }
         }
         Ok(())
     }

@@ -244,9 +244,8 @@ fn traverse(model: &Model, starts: &[Version], relation: &str, point: Point<'_>)
     reached
 }
 
-/// Works an aggregate out; the sums of the scripts are exact in doubles.
+/// Works an aggregate out. Doubles of the scripts are halves, so that twice a sum is an integer.
 fn aggregate(function: &str, values: &[Number]) -> Value {
-    let is_integer = |number: &Number| number.is_i64() || number.is_u64();
     let best = |wanted: Ordering| {
         let values = values.iter().cloned().map(Value::Number);
         let better = |best: Value, value: Value| {
@@ -254,24 +253,19 @@ fn aggregate(function: &str, values: &[Number]) -> Value {
         };
         values.reduce(better).unwrap_or(Value::Null)
     };
-    let as_double = |number: &Number| number.as_f64().unwrap_or_default();
-    let integers = values.iter().filter(|it| is_integer(it)).filter_map(Number::as_i64);
-    let integers: i64 = integers.sum();
-    let doubles: f64 = values.iter().filter(|it| !is_integer(it)).map(as_double).sum();
+    let twice = |number: &Number| match number.as_i64() {
+        Some(integer) => i128::from(integer) * 2,
+        None => (number.as_f64().unwrap_or_default() * 2.0) as i128,
+    };
+    let twice: i128 = values.iter().map(twice).sum();
+    let rounded_once = twice as f64 / 2.0;
     match function {
         "min" => best(Ordering::Less),
         "max" => best(Ordering::Greater),
-        "sum" if values.iter().all(is_integer) => json!(integers),
-        "sum" => json!(add_exactly(integers, doubles)),
+        "sum" if values.iter().all(Number::is_i64) => json!((twice / 2) as i64),
+        "sum" => json!(rounded_once),
         "avg" if values.is_empty() => Value::Null,
-        "avg" => json!(add_exactly(integers, doubles) / values.len() as f64),
+        "avg" => json!(rounded_once / values.len() as f64),
         other => panic!("{other} is no aggregate"),
     }
-}
-
-/// Adds an integer and a double as if without rounding before the end. Doubles of the scripts are
-/// halves, so that twice their sum is an integer.
-fn add_exactly(integers: i64, doubles: f64) -> f64 {
-    let twice = i128::from(integers) * 2 + (doubles * 2.0) as i128;
-    twice as f64 / 2.0
 }

@@ -1,0 +1,336 @@
+"use strict";
+/**
+ * NEDB: the database with plain values in and out, and promises.
+ *
+ * In: plain values (json.js says which). Out: promises of the caller's own values. Rejections are
+ * NedbErrors.
+ *
+ * Invariants:
+ * * What may block runs on the libuv pool: the event loop turns while a write waits for its sync. A
+ *   database in memory that does nothing else has nothing to wait for: a document is read and written
+ *   at once then, which takes a tenth of the time of a task. The promise is the same.
+ * * Writes of one handle take effect in the order in which they were called (writes.js). A read sees
+ *   every write whose promise was fulfilled before the read was called.
+ * * Arguments are taken when a method is called: changing them afterwards changes nothing.
+ */
+
+const { fileURLToPath } = require("node:url");
+const { NedbCore, NedbTasks } = require("./native.js");
+const { invalid, rethrown } = require("./errors.js");
+const { stringify, parse } = require("./json.js");
+const { OPEN, READ, WRITE, camelCased, fromText, optionsText } = require("./options.js");
+const { Query } = require("./query.js");
+const { Transaction, batchItem } = require("./transaction.js");
+const { Writes } = require("./writes.js");
+
+/** Ops that `log` reads with one task. */
+const LOG_CHUNK_COUNT = 256;
+/** What `open` hands to the constructor: only this module has it. */
+const OPENED = Symbol("opened");
+
+/** Waits for a task; its error is made again here, with the lines that awaited it. */
+async function task(promise) {
+  try {
+    return await promise;
+  } catch (error) {
+    throw rethrown(error);
+  }
+}
+
+/** A database of NEDB. */
+class NEDB {
+  #core;
+  #tasks;
+  #writes;
+  #inMemory;
+  /** Tasks under way that read much. */
+  #slowCount = 0;
+
+  /** Makes an empty database in memory; `NEDB.open` opens one of a directory. */
+  constructor(options, opened) {
+    if (typeof options === "string") throw invalid("await NEDB.open(path) opens a directory");
+    if (options === OPENED) {
+      this.#tasks = opened;
+      this.#core = opened.core();
+    } else {
+      this.#core = new NedbCore(optionsText(options, OPEN));
+      this.#tasks = NedbTasks.of(this.#core);
+    }
+    this.#inMemory = this.#core.path() === null;
+    this.#writes = new Writes(this.#tasks);
+  }
+
+  /** Opens the database of a directory, or makes it. */
+  static async open(path, options) {
+    const directory = path instanceof URL ? fileURLToPath(path) : path;
+    return new NEDB(OPENED, await task(NedbTasks.open(directory, optionsText(options, OPEN))));
+  }
+
+  // Documents
+
+  /** Stores a document; answers it as stored, with `_id` and `_seq`. */
+  async put(coll, id, doc, options) {
+    const text = stringify(doc);
+    const rest = optionsText(options, WRITE);
+    if (this.#atOnce) return parse(this.#core.put(coll, id, text, rest));
+    const plain = rest === undefined && typeof coll === "string" && typeof id === "string";
+    const stored = plain
+      ? task(this.#writes.addPut(coll, id, text))
+      : this.#write(() => this.#tasks.put(coll, id, text, rest));
+    return parse(await stored);
+  }
+
+  /** Stores many documents of one collection: an object id → document, or an array with `_id`s. */
+  async putMany(coll, docs, options) {
+    const [ids, texts] = splitDocuments(docs);
+    const rest = optionsText(options, WRITE);
+    const stored = await this.#write(() => this.#tasks.putMany(coll, ids, texts, rest));
+    return stored.map(parse);
+  }
+
+  /** Deletes a document; answers the seq of the op. */
+  async delete(coll, id, options) {
+    const rest = optionsText(options, WRITE);
+    if (this.#atOnce) return this.#core.delete(coll, id, rest);
+    return this.#write(() => this.#tasks.delete(coll, id, rest));
+  }
+
+  /** Reads a document; null when there is none. */
+  async get(coll, id, options) {
+    const rest = optionsText(options, READ);
+    if (this.#atOnce) {
+      return fromText(rest === undefined ? this.#core.get(coll, id) : this.#core.getAt(coll, id, rest));
+    }
+    return fromText(await task(this.#tasks.get(coll, id, rest)));
+  }
+
+  /** Lets a document expire after some seconds; false when it is not there. */
+  async expire(coll, id, ttlS, options) {
+    const rest = optionsText(options, WRITE);
+    return this.#write(() => this.#tasks.expire(coll, id, ttlS, rest));
+  }
+
+  /** Deletes what has expired; answers how many. */
+  async sweep() {
+    return this.#write(() => this.#tasks.sweep());
+  }
+
+  // Queries and indexes
+
+  /** Runs an NQL query; parameters are an array for `$1`… or an object for `$name`. */
+  async query(nql, params) {
+    const text = params === undefined || params === null ? undefined : stringify(params);
+    const rows = await this.#slow(this.#tasks.query(nql, text));
+    return rows.map(parse);
+  }
+
+  /** Starts a query of a collection that is put together by calls. */
+  q(coll) {
+    return new Query(coll, (nql, params) => this.query(nql, params));
+  }
+
+  /** Makes an index: "eq", "ordered" or "search". */
+  async createIndex(coll, field, kind) {
+    return this.#write(() => this.#tasks.createIndex(coll, field, kind));
+  }
+
+  /** Answers the indexes as [collection, field, kind]. */
+  async indexes() {
+    return parse(await task(this.#tasks.indexes()));
+  }
+
+  /** Answers the collections that hold a document. */
+  async collections() {
+    return task(this.#tasks.collections());
+  }
+
+  // Relations
+
+  /** Adds a relation between two nodes `coll:id`; answers the seq of the op. */
+  async link(frm, rel, to, options) {
+    const rest = optionsText(options, WRITE);
+    if (this.#atOnce) return this.#core.link(frm, rel, to, rest);
+    return this.#write(() => this.#tasks.link(frm, rel, to, rest));
+  }
+
+  /** Ends a relation; answers the seq of the op. */
+  async unlink(frm, rel, to, options) {
+    const rest = optionsText(options, WRITE);
+    if (this.#atOnce) return this.#core.unlink(frm, rel, to, rest);
+    return this.#write(() => this.#tasks.unlink(frm, rel, to, rest));
+  }
+
+  /** Answers the nodes that a relation leads to. */
+  async neighbors(node, rel, options) {
+    return task(this.#tasks.neighbors(node, rel, asOf(options)));
+  }
+
+  /** Answers the nodes from which a relation leads here. */
+  async inbound(node, rel, options) {
+    return task(this.#tasks.inbound(node, rel, asOf(options)));
+  }
+
+  // Transactions
+
+  /** Writes items as one op, all or nothing; answers the stored documents, null for the rest. */
+  async batch(items, options) {
+    if (!Array.isArray(items)) throw invalid("batch takes an array of items");
+    return this.#batchText(stringify(items.map(batchItem)), options);
+  }
+
+  /**
+   * Calls `work` with a transaction and commits what it collected as one op, when `work` is done;
+   * answers what `work` answered. When `work` throws, nothing is written. `tx.results` holds what
+   * `batch` would have answered.
+   */
+  async transaction(work, options) {
+    const tx = new Transaction();
+    let answer;
+    try {
+      answer = await work(tx);
+    } finally {
+      tx.end();
+    }
+    tx.results = tx.size === 0 ? [] : await this.#batchText(tx.text, options);
+    return answer;
+  }
+
+  async #batchText(items, options) {
+    const rest = optionsText(options, WRITE);
+    const results = await this.#write(() => this.#tasks.batch(items, rest));
+    return results.map(parse);
+  }
+
+  // The log
+
+  /** Reads one op; null beyond the last. */
+  async op(seq) {
+    const [text = null] = await task(this.#tasks.ops(seq, 1));
+    return fromText(text);
+  }
+
+  /** Reads the ops in order, from `from` (0) to `to` (the last one when it is reached), included. */
+  async *log({ from = 0, to } = {}) {
+    let next = BigInt(from);
+    const last = to === undefined ? undefined : BigInt(to);
+    for (;;) {
+      let count = LOG_CHUNK_COUNT;
+      if (last !== undefined && last - next < BigInt(count)) count = Number(last - next) + 1;
+      const texts = count < 1 ? [] : await task(this.#tasks.ops(next, count));
+      for (const text of texts) yield parse(text);
+      if (texts.length < LOG_CHUNK_COUNT) return;
+      next += BigInt(texts.length);
+    }
+  }
+
+  /** Saves the views and appends an op that says so; answers its seq. */
+  async checkpoint(note) {
+    return this.#write(() => this.#tasks.checkpoint(note));
+  }
+
+  /** Reads the log again and says whether every hash and link fits. */
+  async verify() {
+    return this.#slow(this.#tasks.verify());
+  }
+
+  /** Reads the log again and says what was found. */
+  async verifyReport() {
+    return camelCased(parse(await this.#slow(this.#tasks.verifyReport())));
+  }
+
+  /** Folds the log into fresh views and says whether they equal those in use. */
+  async verifyDeterminism() {
+    return this.#slow(this.#tasks.verifyDeterminism());
+  }
+
+  // The handle
+
+  /** The seq of the last op; -1n when there is none. */
+  get seq() {
+    return this.#core.seq();
+  }
+
+  /** The hash after the last op. */
+  get head() {
+    return this.#core.head();
+  }
+
+  /** Whether the handle was opened for reading. */
+  get readOnly() {
+    return this.#core.readOnly();
+  }
+
+  /** The directory; null in memory. */
+  get path() {
+    return this.#core.path();
+  }
+
+  /** What opening found. */
+  get openReport() {
+    return camelCased(parse(this.#core.openReport()));
+  }
+
+  /** Waits for the writes that were called, and until they are on disk. */
+  async flush() {
+    return this.#write(() => this.#tasks.flush());
+  }
+
+  /** Reads what a writer has synced since, on a handle opened for reading; answers the seq. */
+  async refresh() {
+    return task(this.#tasks.refresh());
+  }
+
+  /** Waits for the writes that were called and lets the directory go; again does nothing. */
+  async close() {
+    return this.#write(() => this.#tasks.close());
+  }
+
+  /**
+   * Whether a document may be read or written at once: in memory, with no write waiting that came
+   * before, and with nothing under way that holds the engine's locks for long.
+   */
+  get #atOnce() {
+    return this.#inMemory && this.#writes.idle && this.#slowCount === 0;
+  }
+
+  /** Waits for a task that reads much. */
+  async #slow(promise) {
+    this.#slowCount += 1;
+    try {
+      return await task(promise);
+    } finally {
+      this.#slowCount -= 1;
+    }
+  }
+
+  /** Gives a write its place in the order. */
+  #write(run) {
+    return task(this.#writes.add(run));
+  }
+}
+
+// Node 18 before 18.18 has no such symbol.
+if (Symbol.asyncDispose !== undefined) {
+  NEDB.prototype[Symbol.asyncDispose] = function close() {
+    return this.close();
+  };
+}
+
+/** Takes ids and document texts out of what `putMany` is given. */
+function splitDocuments(docs) {
+  if (docs === null || typeof docs !== "object") throw invalid("putMany takes documents");
+  if (!Array.isArray(docs)) return [Object.keys(docs), Object.values(docs).map(stringify)];
+  const ids = docs.map((doc) => {
+    if (typeof doc?._id !== "string") throw invalid("a document of the array has no _id");
+    return doc._id;
+  });
+  return [ids, docs.map(stringify)];
+}
+
+/** Takes `asOf` out of the options of `neighbors` and `inbound`. */
+function asOf(options) {
+  const text = optionsText(options, { asOf: READ.asOf });
+  return text === undefined ? undefined : options.asOf;
+}
+
+module.exports = { NEDB };

@@ -1,0 +1,346 @@
+/// <reference lib="esnext.disposable" />
+/**
+ * Types of nedb-engine.
+ *
+ * `NEDB` is for programs: plain values and promises. `NedbCore` is the engine as it is: JSON texts,
+ * answered at once, on the thread that calls. `NedbError` is what both throw.
+ */
+
+/** What a program does with an error: stable strings, the same in every language. */
+export type ErrorCode =
+  | "INVALID_ARGUMENT"
+  | "LIMIT_EXCEEDED"
+  | "NQL_ERROR"
+  | "REPLAY_ERROR"
+  | "IDEMPOTENCY_CONFLICT"
+  | "PRECONDITION_FAILED"
+  | "DATABASE_LOCKED"
+  | "DATABASE_CLOSED"
+  | "READ_ONLY"
+  | "INTEGRITY_ERROR"
+  | "COMMIT_UNKNOWN"
+  | "STORAGE_ERROR"
+  | "KEY_REQUIRED";
+
+/** A place in a query text. */
+export interface QueryPosition {
+  /** In bytes of UTF-8, from 0. */
+  offset: number;
+  /** From 1. */
+  line: number;
+  /** In characters, from 1. */
+  column: number;
+}
+
+/** An error of NEDB. */
+export class NedbError extends Error {
+  constructor(message: string, code: ErrorCode, position?: QueryPosition);
+  readonly name: "NedbError";
+  readonly code: ErrorCode;
+  /** For NQL_ERROR: where. */
+  readonly position?: QueryPosition;
+}
+
+/** A seq is given as a number or a BigInt, and answered as a BigInt. */
+export type Seq = number | bigint;
+
+/** A value as it is read: an integer beyond 2^53 - 1 is a BigInt. */
+export type Value = null | boolean | number | bigint | string | Value[] | { [name: string]: Value };
+
+/** The members that NEDB adds to a document. */
+export interface Stored {
+  _id: string;
+  /** The seq that wrote this version. */
+  _seq: number;
+  _caused_by?: number[];
+  _evidence?: string;
+  _confidence?: number;
+  _valid_from?: string;
+  _valid_to?: string;
+  /** In seconds since 1970. */
+  _expires_at?: number;
+}
+
+/** A document when its type is not told. */
+export interface Document {
+  [name: string]: any;
+}
+
+/** What a write of one document may say beside the document. */
+export interface ItemOptions {
+  /** Fails with PRECONDITION_FAILED unless the document's version is this one; -1: is not there. */
+  ifSeq?: Seq;
+  /** Seconds to live. */
+  ttlS?: number;
+  /** Seqs of the ops that caused this one. */
+  causedBy?: Seq[];
+  evidence?: string;
+  /** From 0 to 1. */
+  confidence?: number;
+  /** ISO 8601; a Date is taken as its instant. */
+  validFrom?: string | Date;
+  /** ISO 8601; a bare date includes its whole day. */
+  validTo?: string | Date;
+}
+
+/** What a write may say beside its content. */
+export interface WriteOptions extends ItemOptions {
+  /** "local" when absent. */
+  client?: string;
+  /** Above the client's last, else REPLAY_ERROR. */
+  nonce?: Seq;
+  /** The same key again answers the first write's result and appends nothing. */
+  idem?: string;
+}
+
+/** Where in time a read looks. */
+export interface ReadOptions {
+  /** The last seq that counts. */
+  asOf?: Seq;
+  /** ISO 8601. */
+  validAsOf?: string | Date;
+}
+
+/** How a database is opened. */
+export interface OpenOptions {
+  /** Opens beside a writer and reads what it has synced. */
+  readOnly?: boolean;
+  /** For tests: a clock that stands still at these seconds since 1970. */
+  clock?: number;
+  /** Memory for texts that were read. */
+  cacheBytes?: number;
+}
+
+export type IndexKind = "eq" | "ordered" | "search";
+
+/** One op of the log. */
+export interface Op {
+  seq: number;
+  client: string;
+  nonce: Value;
+  op: string;
+  payload: { [name: string]: any };
+  /** In seconds since 1970. */
+  ts: number;
+  idem: string | null;
+  prev_hash: string;
+  hash: string;
+  caused_by?: number[];
+  evidence?: string;
+  confidence?: number;
+  valid_from?: string;
+  valid_to?: string;
+}
+
+/** A place of the log that does not fit. */
+export interface Damage {
+  seq: number;
+  offsetBytes: number;
+  reason: string;
+}
+
+export interface VerifyReport {
+  ok: boolean;
+  opCount: number;
+  head: string;
+  damage: Damage | null;
+  warnings: string[];
+}
+
+export interface OpenReport {
+  opCount: number;
+  /** Bytes of a crash tail that were cut and kept in `cutFile`. */
+  cutBytes: number;
+  cutFile: string | null;
+  damage: Damage | null;
+  warnings: string[];
+}
+
+/** An item of `batch`. */
+export type BatchItem =
+  | ({ op: "put"; coll: string; id: string; doc: object } & ItemOptions)
+  | { op: "delete"; coll: string; id: string; ifSeq?: Seq }
+  | { op: "link" | "unlink"; frm: string; rel: string; to: string };
+
+/** Collects what a transaction writes. */
+export interface Transaction {
+  put(coll: string, id: string, doc: object, options?: ItemOptions): this;
+  delete(coll: string, id: string, options?: { ifSeq?: Seq }): this;
+  link(frm: string, rel: string, to: string): this;
+  unlink(frm: string, rel: string, to: string): this;
+  /** How many items there are. */
+  readonly size: number;
+  /** After the commit: the stored document of each put, null for the rest. */
+  readonly results: ((Document & Stored) | null)[] | undefined;
+}
+
+export type Operator =
+  | "="
+  | "=="
+  | "!="
+  | "<>"
+  | "<"
+  | "<="
+  | ">"
+  | ">="
+  | "in"
+  | "not in"
+  | "like"
+  | "not like"
+  | "contains"
+  | "not contains"
+  | "between"
+  | "not between";
+
+/** A query put together by calls; values become parameters, never text. */
+export interface Query<Row = Document> {
+  /** All conditions must hold; a field may be a dotted path. */
+  where(equal: { [field: string]: unknown }): this;
+  where(field: string, value: unknown): this;
+  where(field: string, operator: Operator, value: unknown): this;
+  asOf(seq: Seq): this;
+  validAsOf(date: string | Date): this;
+  /** Looks in the fields given, or wherever there is a search index. */
+  search(text: string, ...fields: string[]): this;
+  orderBy(field: string, direction?: "asc" | "desc" | "ASC" | "DESC"): this;
+  traverse(relation: string): this;
+  trace(options?: { reverse?: boolean }): this;
+  groupBy(...fields: string[]): this;
+  count(): this;
+  sum(field: string): this;
+  avg(field: string): this;
+  min(field: string): this;
+  max(field: string): this;
+  having(equal: { [field: string]: unknown }): this;
+  having(field: string, value: unknown): this;
+  having(field: string, operator: Operator, value: unknown): this;
+  offset(count: number): this;
+  limit(count: number): this;
+  readonly nql: string;
+  readonly params: unknown[];
+  run(): Promise<Row[]>;
+}
+
+/**
+ * A database with plain values and promises.
+ *
+ * Nothing here blocks the event loop. Writes of one handle take effect in the order in which they were
+ * called, awaited or not; a read sees the writes whose promises were fulfilled before. Every promise
+ * may be rejected with a NedbError.
+ */
+export class NEDB {
+  /** Makes an empty database in memory. */
+  constructor(options?: OpenOptions);
+  /** Opens the database of a directory, or makes it. */
+  static open(path: string | { readonly href: string }, options?: OpenOptions): Promise<NEDB>;
+
+  /** Stores a document in full; answers it as stored. */
+  put<T extends object = Document>(
+    coll: string,
+    id: string,
+    doc: T,
+    options?: WriteOptions,
+  ): Promise<T & Stored>;
+  /** Stores many documents with one sync: an object id → document, or an array with `_id`s. */
+  putMany<T extends object = Document>(
+    coll: string,
+    docs: { [id: string]: T } | (T & { _id: string })[],
+    options?: WriteOptions,
+  ): Promise<(T & Stored)[]>;
+  delete(coll: string, id: string, options?: WriteOptions): Promise<bigint>;
+  get<T = Document>(coll: string, id: string, options?: ReadOptions): Promise<(T & Stored) | null>;
+  /** False when the document is not there. */
+  expire(coll: string, id: string, ttlS: number, options?: WriteOptions): Promise<boolean>;
+  /** Deletes what has expired; answers how many. */
+  sweep(): Promise<number>;
+
+  /** Runs an NQL query; `$1` is the first of an array, `$name` a member of an object. */
+  query<Row = Document>(nql: string, params?: unknown[] | { [name: string]: unknown }): Promise<Row[]>;
+  /** Starts a query that is put together by calls. */
+  q<Row = Document>(coll: string): Query<Row>;
+  createIndex(coll: string, field: string, kind: IndexKind): Promise<void>;
+  indexes(): Promise<[collection: string, field: string, kind: IndexKind][]>;
+  collections(): Promise<string[]>;
+
+  /** Nodes are written `coll:id`. */
+  link(frm: string, rel: string, to: string, options?: WriteOptions): Promise<bigint>;
+  unlink(frm: string, rel: string, to: string, options?: WriteOptions): Promise<bigint>;
+  neighbors(node: string, rel: string, options?: { asOf?: Seq }): Promise<string[]>;
+  inbound(node: string, rel: string, options?: { asOf?: Seq }): Promise<string[]>;
+
+  /** Writes items as one op, all or nothing; null for what is no put. */
+  batch(items: BatchItem[], options?: WriteOptions): Promise<((Document & Stored) | null)[]>;
+  /** Commits as one op what `work` collects; writes nothing when `work` throws. */
+  transaction<T>(work: (tx: Transaction) => T | Promise<T>, options?: WriteOptions): Promise<T>;
+
+  op(seq: Seq): Promise<Op | null>;
+  /** The ops from `from` to `to`, both included. */
+  log(range?: { from?: Seq; to?: Seq }): AsyncGenerator<Op, void, undefined>;
+  /** Appends a checkpoint op and saves the views; answers its seq. */
+  checkpoint(note?: string): Promise<bigint>;
+  verify(): Promise<boolean>;
+  verifyReport(): Promise<VerifyReport>;
+  verifyDeterminism(): Promise<boolean>;
+
+  /** The seq of the last op; -1n when there is none. */
+  readonly seq: bigint;
+  /** The hash after the last op, 64 hex digits. */
+  readonly head: string;
+  readonly readOnly: boolean;
+  /** The directory; null in memory. */
+  readonly path: string | null;
+  readonly openReport: OpenReport;
+  flush(): Promise<void>;
+  /** On a handle opened for reading: reads what a writer has synced since. */
+  refresh(): Promise<bigint>;
+  close(): Promise<void>;
+  [Symbol.asyncDispose](): Promise<void>;
+}
+
+/** The engine as it is: JSON texts, answered at once, on the thread that calls. Options are JSON texts
+ * too, with the names of the engine: `{"ttl_s": 60, "caused_by": [3]}`. */
+export class NedbCore {
+  /** Makes an empty database in memory. */
+  constructor(optionsJson?: string);
+  /** Opens the database of a directory, or makes it. */
+  static open(path: string, optionsJson?: string): NedbCore;
+
+  put(coll: string, id: string, docJson: string, optionsJson?: string): string;
+  /** An object id → document, or an array of documents that carry `_id`. */
+  putMany(coll: string, docsJson: string, optionsJson?: string): string[];
+  delete(coll: string, id: string, optionsJson?: string): bigint;
+  get(coll: string, id: string): string | null;
+  getAsOf(coll: string, id: string, seq: Seq): string | null;
+  /** Options `as_of` and `valid_as_of`. */
+  getAt(coll: string, id: string, optionsJson?: string): string | null;
+  expire(coll: string, id: string, ttlS: number, optionsJson?: string): boolean;
+  sweep(): number;
+
+  query(nql: string, paramsJson?: string): string[];
+  createIndex(coll: string, field: string, kind: IndexKind): void;
+  /** JSON text of an array of [collection, field, kind]. */
+  indexes(): string;
+  collections(): string[];
+
+  link(frm: string, rel: string, to: string, optionsJson?: string): bigint;
+  unlink(frm: string, rel: string, to: string, optionsJson?: string): bigint;
+  neighbors(node: string, rel: string, asOf?: Seq): string[];
+  inbound(node: string, rel: string, asOf?: Seq): string[];
+
+  /** One JSON text for each item: the stored document of a put, "null" for the rest. */
+  batch(itemsJson: string, optionsJson?: string): string[];
+
+  checkpoint(note?: string): bigint;
+  verify(): boolean;
+  verifyReport(): string;
+  verifyDeterminism(): boolean;
+  seq(): bigint;
+  head(): string;
+  op(seq: Seq): string | null;
+  flush(): void;
+  close(): void;
+  refresh(): bigint;
+  readOnly(): boolean;
+  path(): string | null;
+  openReport(): string;
+}

@@ -1,0 +1,59 @@
+"""NEDB: an embedded document database on a hash-chained log.
+
+>>> from nedb import NEDB
+>>> db = NEDB()
+>>> db.put("users", "alice", {"name": "Alice", "age": 31})["_seq"]
+0
+>>> [row["name"] for row in db.query("FROM users WHERE age > 30")]
+['Alice']
+
+Everything here is made by the extension module ``nedb._native``, which holds the engine.
+"""
+
+from nedb._native import (
+    NEDB,
+    CommitUnknown,
+    DatabaseClosed,
+    DatabaseLocked,
+    IdempotencyConflict,
+    IntegrityError,
+    InvalidArgument,
+    KeyRequired,
+    LimitExceeded,
+    NEDBError,
+    NQLError,
+    Op,
+    OpLog,
+    PreconditionFailed,
+    Query,
+    ReadOnly,
+    ReplayError,
+    StorageError,
+    Transaction,
+    __version__,
+)
+from nedb.concurrent import Sequencer
+
+__all__ = [
+    "NEDB",
+    "CommitUnknown",
+    "DatabaseClosed",
+    "DatabaseLocked",
+    "IdempotencyConflict",
+    "IntegrityError",
+    "InvalidArgument",
+    "KeyRequired",
+    "LimitExceeded",
+    "NEDBError",
+    "NQLError",
+    "Op",
+    "OpLog",
+    "PreconditionFailed",
+    "Query",
+    "ReadOnly",
+    "ReplayError",
+    "Sequencer",
+    "StorageError",
+    "Transaction",
+    "__version__",
+]

@@ -1,0 +1,525 @@
+"""The engine, as Python sees it. Documents are JSON: dicts with str keys.
+
+Every error is a subclass of NEDBError. A refused write appends nothing and changes nothing.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from types import TracebackType
+from typing import Any, Literal, final, overload
+
+from typing_extensions import Self, disjoint_base
+
+__all__ = [
+    "NEDB",
+    "CommitUnknown",
+    "DatabaseClosed",
+    "DatabaseLocked",
+    "IdempotencyConflict",
+    "IntegrityError",
+    "InvalidArgument",
+    "KeyRequired",
+    "LimitExceeded",
+    "NEDBError",
+    "NQLError",
+    "Op",
+    "OpLog",
+    "PreconditionFailed",
+    "Query",
+    "ReadOnly",
+    "ReplayError",
+    "StorageError",
+    "Transaction",
+    "__version__",
+]
+
+__version__: str
+
+class NEDBError(Exception):
+    """Every error of NEDB. ``code`` names it, the same in every language."""
+
+    code: str
+
+class InvalidArgument(NEDBError, ValueError):
+    """An argument is not of the form the call asks for. Nothing was appended."""
+
+class LimitExceeded(NEDBError, ValueError):
+    """An argument or a result is larger than a bound of the engine. Nothing was appended."""
+
+class NQLError(NEDBError, SyntaxError):
+    """A query does not parse, or a parameter it names is missing.
+
+    ``lineno`` and ``offset`` count from 1, ``position`` counts characters from 0, ``text`` is the line.
+    """
+
+    position: int | None
+
+class ReplayError(NEDBError):
+    """A nonce is not above the last one seen from this client. Nothing was appended."""
+
+class IdempotencyConflict(NEDBError):
+    """An idempotency key was already used for another kind of op or another target."""
+
+class PreconditionFailed(NEDBError):
+    """An ``if_seq`` did not hold. Nothing was appended."""
+
+class DatabaseLocked(NEDBError):
+    """Another process or another handle holds the directory for writing."""
+
+class DatabaseClosed(NEDBError):
+    """The handle was closed."""
+
+class ReadOnly(NEDBError):
+    """A write was asked of a handle opened for reading, or of a damaged database."""
+
+class IntegrityError(NEDBError):
+    """The log does not fit its hash chain, or a text read is not the one that was asked for."""
+
+class CommitUnknown(NEDBError):
+    """A write or a sync failed: the op may or may not be there after reopening. Retry with ``idem``."""
+
+class StorageError(NEDBError, OSError):
+    """The operating system refused to read, open or create a file; ``errno`` says why."""
+
+class KeyRequired(NEDBError):
+    """The database is encrypted and no key was given."""
+
+@disjoint_base
+class NEDB:
+    """A database: in memory, or one directory on disk. Safe to use from many threads.
+
+    As a context manager it closes itself.
+    """
+
+    def __new__(
+        cls,
+        path: str | os.PathLike[str] | None = None,
+        *,
+        read_only: bool = False,
+        clock: float | Callable[[], float] | None = None,
+        cache_bytes: int | None = None,
+    ) -> Self:
+        """Open the database in the directory ``path``, or a new one in memory.
+
+        ``read_only`` opens beside the process that writes. ``clock`` is None (the machine's), seconds
+        since 1970 that stand still, or a callable that returns them. ``cache_bytes`` bounds the texts
+        kept in memory.
+        """
+
+    def put(
+        self,
+        coll: str,
+        id: str,
+        doc: Mapping[str, Any],
+        client: str | None = "local",
+        nonce: int | None = None,
+        idem: str | None = None,
+        ttl_s: float | None = None,
+        caused_by: Iterable[int] | None = None,
+        evidence: str | None = None,
+        confidence: float | None = None,
+        valid_from: str | None = None,
+        valid_to: str | None = None,
+        *,
+        if_seq: int | None = None,
+    ) -> dict[str, Any]:
+        """Insert or replace a document; return it as stored, with ``_id`` and ``_seq``.
+
+        ``nonce`` must exceed the client's last one. A repeated ``idem`` appends nothing and returns the
+        first result. ``caused_by`` lists seqs of earlier ops, ``confidence`` lies in [0, 1], the valid
+        times are ISO 8601. ``if_seq`` is the seq the document must have now; -1: it must not exist.
+        """
+
+    def put_json(
+        self,
+        coll: str,
+        id: str,
+        doc: bytes | bytearray | str,
+        client: str | None = "local",
+        nonce: int | None = None,
+        idem: str | None = None,
+        ttl_s: float | None = None,
+        caused_by: Iterable[int] | None = None,
+        evidence: str | None = None,
+        confidence: float | None = None,
+        valid_from: str | None = None,
+        valid_to: str | None = None,
+        *,
+        if_seq: int | None = None,
+    ) -> bytes:
+        """Do what ``put`` does, from JSON text to JSON text."""
+
+    def put_many(
+        self,
+        coll: str,
+        docs: Mapping[str, Mapping[str, Any]] | Iterable[Mapping[str, Any]],
+        client: str | None = "local",
+        ttl_s: float | None = None,
+        caused_by: Iterable[int] | None = None,
+        evidence: str | None = None,
+        confidence: float | None = None,
+        valid_from: str | None = None,
+        valid_to: str | None = None,
+    ) -> list[dict[str, Any]]:
+        """Write many documents with one sync, one op each; return them as stored.
+
+        ``docs`` maps ids to documents, or lists documents that carry ``_id``. All are checked before the
+        first is written; after a crash a prefix may stand.
+        """
+
+    def delete(
+        self,
+        coll: str,
+        id: str,
+        client: str | None = "local",
+        nonce: int | None = None,
+        idem: str | None = None,
+        *,
+        caused_by: Iterable[int] | None = None,
+        evidence: str | None = None,
+        confidence: float | None = None,
+        if_seq: int | None = None,
+    ) -> int:
+        """Delete a document; return the seq of the op, which is written also when nothing was there."""
+
+    def get(
+        self,
+        coll: str,
+        id: str,
+        as_of: int | None = None,
+        valid_as_of: str | None = None,
+    ) -> dict[str, Any] | None:
+        """Return a document, or None; ``as_of`` reads at a seq, ``valid_as_of`` at a date."""
+
+    def get_json(
+        self,
+        coll: str,
+        id: str,
+        as_of: int | None = None,
+        valid_as_of: str | None = None,
+    ) -> bytes | None:
+        """Return a document as JSON text, or None."""
+
+    def query(
+        self, nql: str, params: Sequence[Any] | Mapping[str, Any] | None = None
+    ) -> list[dict[str, Any]]:
+        """Run an NQL query; ``params`` is a sequence for $1, $2, ... or a mapping for $name."""
+
+    def q(self, coll: str) -> Query:
+        """Start a query that is composed by calls and run by ``run()``."""
+
+    def link(
+        self,
+        frm: str,
+        rel: str,
+        to: str,
+        client: str | None = "local",
+        nonce: int | None = None,
+        idem: str | None = None,
+        *,
+        caused_by: Iterable[int] | None = None,
+        evidence: str | None = None,
+        confidence: float | None = None,
+    ) -> int:
+        """Add an edge between two nodes "coll:id"; return the seq of the op."""
+
+    def unlink(
+        self,
+        frm: str,
+        rel: str,
+        to: str,
+        client: str | None = "local",
+        nonce: int | None = None,
+        idem: str | None = None,
+        *,
+        caused_by: Iterable[int] | None = None,
+        evidence: str | None = None,
+        confidence: float | None = None,
+    ) -> int:
+        """Remove an edge; return the seq of the op."""
+
+    def neighbors(self, node: str, rel: str, as_of: int | None = None) -> list[str]:
+        """Return the nodes that a node links to, in the order linked."""
+
+    def inbound(self, node: str, rel: str, as_of: int | None = None) -> list[str]:
+        """Return the nodes that link to a node, in the order linked."""
+
+    def create_index(
+        self, coll: str, field: str, kind: Literal["eq", "ordered", "search"] = "eq"
+    ) -> None:
+        """Make an index on a field or dotted path. An index never changes a result."""
+
+    def indexes(self) -> list[tuple[str, str, str]]:
+        """Return the indexes as (collection, field, kind)."""
+
+    def collections(self) -> list[str]:
+        """Return the collections that hold a document, in order of creation."""
+
+    def expire(self, coll: str, id: str, ttl_s: float, client: str | None = "local") -> bool:
+        """Write a document again with a time to live; False when there is none."""
+
+    def sweep(self) -> int:
+        """Delete the documents that have expired; return how many."""
+
+    def batch(
+        self,
+        items: Iterable[Mapping[str, Any]],
+        client: str | None = "local",
+        nonce: int | None = None,
+        idem: str | None = None,
+    ) -> list[dict[str, Any] | None]:
+        """Write items as one op, all or nothing; return the stored document of each put, else None.
+
+        An item is ``{"op": "put", "coll", "id", "doc"}``, with ``if_seq``, ``ttl_s`` and provenance if
+        wanted, ``{"op": "delete", "coll", "id"}``, or ``{"op": "link" or "unlink", "frm", "rel", "to"}``.
+        """
+
+    def transaction(
+        self, client: str | None = "local", nonce: int | None = None, idem: str | None = None
+    ) -> Transaction:
+        """Start a transaction: one op at a clean exit of its block, nothing after an exception."""
+
+    def checkpoint(self, note: str | None = None) -> str:
+        """Write a checkpoint op and save the views; return the head, which is that op's hash."""
+
+    def verify(self) -> bool:
+        """Read the log again and check every hash and link."""
+
+    def verify_report(self) -> dict[str, Any]:
+        """Do what ``verify`` does, and say what is wrong and where."""
+
+    def verify_determinism(self) -> bool:
+        """Replay the log into fresh views and compare them with those in use."""
+
+    def open_report(self) -> dict[str, Any]:
+        """Return what the opening of this handle found."""
+
+    def flush(self) -> None:
+        """Wait until everything written is on disk."""
+
+    def close(self) -> None:
+        """Flush and close the database. Closing it again does nothing."""
+
+    def refresh(self) -> int:
+        """Read what the writing process has synced since; for ``read_only``. Return the seq."""
+
+    @property
+    def seq(self) -> int:
+        """The seq of the last op; -1 when there is none."""
+
+    @property
+    def head(self) -> str:
+        """The hash of the last op, which commits to the whole log: 64 hexadecimal digits."""
+
+    @property
+    def log(self) -> OpLog:
+        """The ops, as a sequence that reads them when they are asked for."""
+
+    @property
+    def read_only(self) -> bool:
+        """True when this handle cannot write."""
+
+    @property
+    def path(self) -> str | None:
+        """The directory, or None in memory."""
+
+    def __enter__(self) -> Self: ...
+    def __exit__(self, *_exception: object) -> None: ...
+
+@final
+class Op:
+    """One accepted mutation, as the log holds it. Equal ops have equal lines."""
+
+    @property
+    def seq(self) -> int:
+        """Position in the log, from 0."""
+
+    @property
+    def client(self) -> str:
+        """Who wrote it."""
+
+    @property
+    def nonce(self) -> int | float:
+        """The client's number for it; never a float in ops that this version wrote."""
+
+    @property
+    def op(self) -> str:
+        """Its kind: put, delete, link, unlink, put_file, checkpoint or tx."""
+
+    @property
+    def payload(self) -> dict[str, Any]:
+        """What it says; the members depend on the kind."""
+
+    @property
+    def ts(self) -> float:
+        """When it was written, in seconds since 1970."""
+
+    @property
+    def idem(self) -> str | None:
+        """Its idempotency key, or None."""
+
+    @property
+    def prev_hash(self) -> str:
+        """The hash of the op before it; 64 zeros for the first."""
+
+    @property
+    def hash(self) -> str:
+        """Its own hash."""
+
+    @property
+    def caused_by(self) -> list[int] | None:
+        """The seqs that caused it, or None."""
+
+    @property
+    def evidence(self) -> str | None:
+        """Why it was written, or None."""
+
+    @property
+    def confidence(self) -> float | None:
+        """How sure the writer was, from 0 to 1, or None."""
+
+    @property
+    def valid_from(self) -> str | None:
+        """From when its fact is true, or None."""
+
+    @property
+    def valid_to(self) -> str | None:
+        """Until when its fact is true, or None."""
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return every member of the line as a new dict."""
+
+    def __eq__(self, other: object, /) -> bool: ...
+    def __ne__(self, other: object, /) -> bool: ...
+    def __hash__(self) -> int: ...
+
+@final
+class OpLog(Sequence[Op]):
+    """The ops of a database, from 0 to ``db.seq``; it grows as ops are written."""
+
+    def __len__(self) -> int: ...
+    @overload
+    def __getitem__(self, key: int, /) -> Op: ...
+    @overload
+    def __getitem__(self, key: slice, /) -> list[Op]: ...
+    def __iter__(self) -> Iterator[Op]: ...
+    def __reversed__(self) -> Iterator[Op]: ...
+    def __contains__(self, key: object, /) -> bool: ...
+    def index(self, value: Any, start: int = 0, stop: int | None = None) -> int:
+        """Return the position of an equal op; ValueError when there is none."""
+
+    def count(self, value: Any) -> int:
+        """Return 1 when there is an equal op, else 0."""
+
+@final
+class Query:
+    """A query that is being composed. Each call changes it and returns it."""
+
+    def where(self, field: str, op: str, value: Any = None) -> Query:
+        """Keep the rows for which ``field op value`` holds; several calls are joined by AND.
+
+        Operators: = != < <= > >= LIKE CONTAINS IN (a list) BETWEEN (low, high), each of the words also
+        with NOT before it, and IS NULL and IS NOT NULL, which take no value.
+        """
+
+    def as_of(self, seq: int) -> Query:
+        """Read at a seq."""
+
+    def valid_as_of(self, date: str) -> Query:
+        """Read what was true at a date."""
+
+    def search(self, text: str, *fields: str) -> Query:
+        """Keep the rows whose text matches, in the given fields or in the indexed ones."""
+
+    def order_by(self, field: str, desc: bool | str = False) -> Query:
+        """Sort by a field; a further call adds a further key. ``desc`` is a bool, "ASC" or "DESC"."""
+
+    def traverse(self, rel: str) -> Query:
+        """Go on to the documents that the rows link to."""
+
+    def trace(self, reverse: bool = False) -> Query:
+        """Go on to the versions that caused the rows or, reversed, that the rows caused."""
+
+    def group_by(self, field: str) -> Query:
+        """Make one row for each value of a field; a further call adds a further key."""
+
+    def count(self) -> Query:
+        """Count the rows of each group, as ``count``."""
+
+    def sum(self, field: str) -> Query:
+        """Add up a field, as ``sum_field``."""
+
+    def avg(self, field: str) -> Query:
+        """Take the mean of a field, as ``avg_field``."""
+
+    def min(self, field: str) -> Query:
+        """Take the least of a field, as ``min_field``."""
+
+    def max(self, field: str) -> Query:
+        """Take the largest of a field, as ``max_field``."""
+
+    def having(self, field: str, op: str, value: Any = None) -> Query:
+        """Keep the groups for which ``field op value`` holds."""
+
+    def offset(self, n: int) -> Query:
+        """Leave out the first rows."""
+
+    def limit(self, n: int) -> Query:
+        """Give so many rows at the most."""
+
+    def nql(self) -> str:
+        """Return the text, in which $1, $2, ... stand for ``params``."""
+
+    @property
+    def params(self) -> list[Any]:
+        """The values of $1, $2, ..."""
+
+    def run(self) -> list[dict[str, Any]]:
+        """Run the query; return the rows."""
+
+@final
+class Transaction:
+    """Writes that become one op at the clean end of a ``with`` block, or none."""
+
+    def put(
+        self,
+        coll: str,
+        id: str,
+        doc: Mapping[str, Any],
+        *,
+        if_seq: int | None = None,
+        ttl_s: float | None = None,
+        caused_by: Sequence[int] | None = None,
+        evidence: str | None = None,
+        confidence: float | None = None,
+        valid_from: str | None = None,
+        valid_to: str | None = None,
+    ) -> None:
+        """Add the insertion or replacement of a document.
+
+        ``if_seq`` is the seq of the version that must be there before the transaction; -1: none.
+        """
+
+    def delete(self, coll: str, id: str, *, if_seq: int | None = None) -> None:
+        """Add the deletion of a document."""
+
+    def link(self, frm: str, rel: str, to: str) -> None:
+        """Add the making of an edge."""
+
+    def unlink(self, frm: str, rel: str, to: str) -> None:
+        """Add the removal of an edge."""
+
+    @property
+    def results(self) -> list[dict[str, Any] | None] | None:
+        """One result for each item once written: the stored document of a put, None for the rest."""
+
+    def __enter__(self) -> Self: ...
+    def __exit__(
+        self,
+        exception_type: type[BaseException] | None,
+        _exception: BaseException | None,
+        _traceback: TracebackType | None,
+        /,
+    ) -> None: ...

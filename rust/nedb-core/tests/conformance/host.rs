@@ -1,0 +1,169 @@
+//! A database under test, with its clock and its directory.
+//!
+//! In: the steps of a case, in order. Out: nothing, or what is wrong. It owns the steps of the suite
+//! itself (`reopen`, `open_again`, `set_clock`, `expect_state`); the verbs of a database are in
+//! `verbs.rs`.
+
+use crate::case::{Arguments, Place, Step};
+use crate::expect::{self, Answer};
+use crate::verbs;
+use nedb_core::{Clock, Database, Error, ManualClock, Options};
+use serde_json::{Value, json};
+use std::sync::Arc;
+use tempfile::TempDir;
+
+/// What a step did: an answer, an error of the engine, or, outside, a mistake of the case.
+pub type Outcome = Result<Result<Answer, Error>, String>;
+
+/// A database under test.
+pub struct Host {
+    database: Database,
+    clock: Arc<ManualClock>,
+    directory: Option<TempDir>,
+    closed: bool,
+    read_only: bool,
+}
+
+impl Host {
+    /// Opens an empty database.
+    pub fn open(now_seconds: f64, place: Place) -> Result<Self, String> {
+        let clock = Arc::new(ManualClock::new(now_seconds));
+        let directory = match place {
+            Place::Memory => None,
+            Place::Disk => Some(tempfile::tempdir().map_err(|error| error.to_string())?),
+        };
+        let database = open_database(&clock, directory.as_ref(), false).map_err(engine)?;
+        Ok(Host { database, clock, directory, closed: false, read_only: false })
+    }
+
+    /// Runs a step and checks its answer, and, after an error, that nothing changed.
+    pub fn run(&mut self, step: &Step) -> Result<(), String> {
+        let before = self.state();
+        let outcome = self.perform(&step.verb, &step.args)?;
+        expect::check(step.expect.as_ref(), &outcome)?;
+        if outcome.is_err() && !self.closed && self.state() != before {
+            return Err(format!("a refused call changed {before:?} to {:?}", self.state()));
+        }
+        Ok(())
+    }
+
+    /// Checks what must hold after every case.
+    pub fn check_end(&mut self, head: Option<&str>) -> Result<(), String> {
+        if self.closed {
+            return Ok(());
+        }
+        if let Some(head) = head
+            && self.database.head() != head
+        {
+            return Err(format!("head is {}, expected {head}", self.database.head()));
+        }
+        for (name, verdict) in [
+            ("verify", self.database.verify()),
+            ("determinism", self.database.verify_determinism()),
+        ] {
+            match verdict {
+                Ok(true) => {}
+                Ok(false) => return Err(format!("{name} is false")),
+                Err(error) => return Err(format!("{name}: {error}")),
+            }
+        }
+        match self.directory {
+            Some(_) => self.reopen(self.read_only, false)?.map(|_| ()).map_err(engine),
+            None => Ok(()),
+        }
+    }
+
+    /// Does what a step says.
+    fn perform(&mut self, verb: &str, args: &Arguments) -> Outcome {
+        match verb {
+            "reopen" => {
+                let flag = |name| Ok::<_, String>(args.value(name)? == Some(Value::Bool(true)));
+                self.reopen(flag("read_only")?, flag("without_checkpoints")?)
+            }
+            "open_again" => Ok(open_database(&self.clock, self.directory.as_ref(), false)
+                .map(|_| Answer::nothing())),
+            "set_clock" => {
+                let now = args.value("now")?.and_then(|now| now.as_f64());
+                self.clock.set(now.ok_or("set_clock needs now")?);
+                Ok(Ok(Answer::nothing()))
+            }
+            "expect_state" => self.expect_state(args),
+            "close" => {
+                self.closed = true;
+                Ok(self.database.close().map(|()| Answer::nothing()))
+            }
+            _ => verbs::call(&self.database, verb, args),
+        }
+    }
+
+    /// Closes the database and opens its directory again; seq and head must stay.
+    fn reopen(&mut self, read_only: bool, without_checkpoints: bool) -> Outcome {
+        let before = self.state();
+        if !self.closed
+            && let Err(error) = self.database.close()
+        {
+            return Ok(Err(error));
+        }
+        if without_checkpoints {
+            self.delete_checkpoints().map_err(|error| error.to_string())?;
+        }
+        match open_database(&self.clock, self.directory.as_ref(), read_only) {
+            Ok(database) => self.database = database,
+            Err(error) => return Ok(Err(error)),
+        }
+        (self.closed, self.read_only) = (false, read_only);
+        if self.state() == before {
+            Ok(Ok(Answer::nothing()))
+        } else {
+            Err(format!("reopening changed {before:?} to {:?}", self.state()))
+        }
+    }
+
+    /// Deletes every saved view.
+    fn delete_checkpoints(&self) -> std::io::Result<()> {
+        let Some(directory) = &self.directory else { return Ok(()) };
+        for entry in std::fs::read_dir(directory.path())? {
+            let entry = entry?;
+            if entry.file_name().to_string_lossy().starts_with("checkpoint.") {
+                std::fs::remove_file(entry.path())?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Checks seq and head against those that a step gives.
+    fn expect_state(&self, args: &Arguments) -> Outcome {
+        let got = json!({"seq": self.database.seq(), "head": self.database.head()});
+        for name in args.names() {
+            let wanted = args.value(name)?;
+            if wanted.as_ref() != got.get(name) {
+                return Err(format!("{name}: expected {wanted:?}, got {got}"));
+            }
+        }
+        Ok(Ok(Answer::nothing()))
+    }
+
+    /// Returns seq and head.
+    fn state(&self) -> (i64, String) {
+        (self.database.seq(), self.database.head())
+    }
+}
+
+/// Opens a directory, or a database in memory without one.
+fn open_database(
+    clock: &Arc<ManualClock>,
+    directory: Option<&TempDir>,
+    read_only: bool,
+) -> Result<Database, Error> {
+    let clock: Arc<dyn Clock> = clock.clone();
+    let options = Options { clock, read_only, ..Options::default() };
+    match directory {
+        Some(directory) => Database::open(directory.path(), options),
+        None => Database::in_memory(options),
+    }
+}
+
+/// Says an error of the engine where a case expects none.
+fn engine(error: Error) -> String {
+    format!("{} {error}", error.code())
+}

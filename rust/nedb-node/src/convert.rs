@@ -1,0 +1,348 @@
+//! Host values to the engine's and back: strings, seqs, options, documents.
+//!
+//! In: JavaScript strings, numbers, BigInts, JSON texts of options. Out: the engine's types.
+//!
+//! Invariants:
+//! * A value of the wrong type is an INVALID_ARGUMENT of NEDB, never an error of napi's own.
+//! * No string changes on its way: a JavaScript string that is no Unicode text (a lone surrogate) is
+//!   refused, for two different ids must never meet as one.
+
+use std::fmt;
+use std::ops::Deref;
+use std::sync::Arc;
+
+use napi::bindgen_prelude::{BigInt, FromNapiValue, TypeName, Utf16String, ValidateNapiValue};
+use napi::{Env, ValueType, sys};
+use nedb_core::{Error, ManualClock, Options, ReadOptions, Result, WriteOptions};
+use serde::Deserialize;
+use serde::de::{self, MapAccess, SeqAccess, Visitor};
+use serde_json::value::RawValue;
+
+use crate::error::{Failure, to_js};
+
+/// What stands in a converted string where the JavaScript string had no Unicode character.
+const REPLACEMENT: char = '\u{fffd}';
+/// The largest integer that a JavaScript number holds exactly, with all below it.
+const SAFE_INTEGER_MAX: f64 = 9_007_199_254_740_991.0;
+
+/// A string argument.
+pub struct Text(String);
+
+impl Deref for Text {
+    type Target = str;
+
+    fn deref(&self) -> &str {
+        &self.0
+    }
+}
+
+impl From<Text> for String {
+    fn from(text: Text) -> String {
+        text.0
+    }
+}
+
+impl TypeName for Text {
+    fn type_name() -> &'static str {
+        "string"
+    }
+
+    fn value_type() -> ValueType {
+        ValueType::String
+    }
+}
+
+impl ValidateNapiValue for Text {}
+
+impl FromNapiValue for Text {
+    unsafe fn from_napi_value(env: sys::napi_env, value: sys::napi_value) -> napi::Result<Self> {
+        // SAFETY: the caller gives a live environment and a value of it.
+        unsafe {
+            expect_type(env, value, &[sys::ValueType::napi_string], "a string")?;
+            let text = String::from_napi_value(env, value)?;
+            // Rare enough to be read again and compared: U+FFFD may also have been meant.
+            if text.contains(REPLACEMENT) {
+                let units = Utf16String::from_napi_value(env, value)?;
+                if !units.iter().copied().eq(text.encode_utf16()) {
+                    return Err(refused(env, "a string that is no Unicode text".to_owned()));
+                }
+            }
+            Ok(Text(text))
+        }
+    }
+}
+
+/// A seq or a count given as a number or a BigInt.
+pub struct Seq(pub i64);
+
+impl TypeName for Seq {
+    fn type_name() -> &'static str {
+        "bigint | number"
+    }
+
+    fn value_type() -> ValueType {
+        ValueType::BigInt
+    }
+}
+
+impl ValidateNapiValue for Seq {}
+
+impl FromNapiValue for Seq {
+    unsafe fn from_napi_value(env: sys::napi_env, value: sys::napi_value) -> napi::Result<Self> {
+        let accepted = [sys::ValueType::napi_number, sys::ValueType::napi_bigint];
+        // SAFETY: the caller gives a live environment and a value of it.
+        unsafe {
+            let found = expect_type(env, value, &accepted, "an integer")?;
+            if found == sys::ValueType::napi_bigint {
+                let (seq, lossless) = BigInt::from_napi_value(env, value)?.get_i64();
+                return if lossless {
+                    Ok(Seq(seq))
+                } else {
+                    Err(refused(env, "a BigInt beyond 64 bits".to_owned()))
+                };
+            }
+            let number = f64::from_napi_value(env, value)?;
+            if number.fract() != 0.0 || number.abs() > SAFE_INTEGER_MAX {
+                return Err(refused(env, format!("{number} is no exact integer")));
+            }
+            Ok(Seq(number as i64))
+        }
+    }
+}
+
+/// A number argument, for seconds.
+pub struct Seconds(pub f64);
+
+impl TypeName for Seconds {
+    fn type_name() -> &'static str {
+        "number"
+    }
+
+    fn value_type() -> ValueType {
+        ValueType::Number
+    }
+}
+
+impl ValidateNapiValue for Seconds {}
+
+impl FromNapiValue for Seconds {
+    unsafe fn from_napi_value(env: sys::napi_env, value: sys::napi_value) -> napi::Result<Self> {
+        // SAFETY: the caller gives a live environment and a value of it.
+        unsafe {
+            expect_type(env, value, &[sys::ValueType::napi_number], "a number")?;
+            f64::from_napi_value(env, value).map(Seconds)
+        }
+    }
+}
+
+/// Answers the type of a value, if it is one of `accepted`.
+///
+/// # Safety
+/// `env` is live and `value` is a value of it.
+unsafe fn expect_type(
+    env: sys::napi_env,
+    value: sys::napi_value,
+    accepted: &[sys::napi_valuetype],
+    name: &str,
+) -> napi::Result<sys::napi_valuetype> {
+    let mut found = sys::ValueType::napi_undefined;
+    // SAFETY: the caller's promise.
+    napi::check_status!(unsafe { sys::napi_typeof(env, value, &mut found) })?;
+    if accepted.contains(&found) {
+        Ok(found)
+    } else {
+        Err(refused(env, format!("expected {name}, found {}", ValueType::from(found))))
+    }
+}
+
+/// Makes the error of an argument that does not convert.
+fn refused(env: sys::napi_env, message: String) -> napi::Error {
+    to_js(&Env::from_raw(env), Failure::Refused(Error::invalid(message)))
+}
+
+/// The members of a write's options.
+#[derive(Default, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+struct WriteFields {
+    client: Option<String>,
+    nonce: Option<i64>,
+    idem: Option<String>,
+    ttl_s: Option<f64>,
+    caused_by: Option<Vec<i64>>,
+    evidence: Option<String>,
+    confidence: Option<f64>,
+    valid_from: Option<String>,
+    valid_to: Option<String>,
+    if_seq: Option<i64>,
+}
+
+/// The members of a read's options.
+#[derive(Default, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+struct ReadFields {
+    as_of: Option<i64>,
+    valid_as_of: Option<String>,
+}
+
+/// The members of the options of opening.
+#[derive(Default, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+struct OpenFields {
+    read_only: Option<bool>,
+    clock: Option<f64>,
+    cache_bytes: Option<usize>,
+}
+
+/// Reads the options of a write from JSON text; none are the defaults.
+pub fn write_options(text: Option<&str>) -> Result<WriteOptions> {
+    let Some(text) = text else { return Ok(WriteOptions::default()) };
+    let fields: WriteFields = options(text)?;
+    Ok(WriteOptions {
+        client: fields.client,
+        nonce: fields.nonce,
+        idem: fields.idem,
+        ttl_seconds: fields.ttl_s,
+        caused_by: fields.caused_by.unwrap_or_default(),
+        evidence: fields.evidence,
+        confidence: fields.confidence,
+        valid_from: fields.valid_from,
+        valid_to: fields.valid_to,
+        if_seq: fields.if_seq,
+    })
+}
+
+/// Reads the options of a read from JSON text; none are the defaults.
+pub fn read_options(text: Option<&str>) -> Result<ReadOptions> {
+    let Some(text) = text else { return Ok(ReadOptions::default()) };
+    let fields: ReadFields = options(text)?;
+    Ok(ReadOptions { as_of: fields.as_of, valid_as_of: fields.valid_as_of })
+}
+
+/// Reads the options of opening from JSON text; `clock` is a number of seconds that stands still.
+pub fn open_options(text: Option<&str>) -> Result<Options> {
+    let mut opened = Options::default();
+    let Some(text) = text else { return Ok(opened) };
+    let fields: OpenFields = options(text)?;
+    if let Some(seconds) = fields.clock {
+        opened.clock = Arc::new(ManualClock::new(seconds));
+    }
+    opened.read_only = fields.read_only.unwrap_or(opened.read_only);
+    opened.cache_bytes = fields.cache_bytes.unwrap_or(opened.cache_bytes);
+    Ok(opened)
+}
+
+/// Reads one object of options.
+fn options<'text, T: Deserialize<'text>>(text: &'text str) -> Result<T> {
+    // serde would also take an array, as the members in their order.
+    if !text.trim_start().starts_with('{') {
+        return Err(Error::invalid("options are the JSON text of an object"));
+    }
+    serde_json::from_str(text).map_err(|error| Error::invalid(format!("options: {error}")))
+}
+
+/// Reads what `putMany` takes, a mapping id → document or a list of documents that carry `_id`, as
+/// (id, document text) in order. The texts are slices of `text`: nothing is re-serialised.
+pub fn documents(text: &str) -> Result<Vec<(String, String)>> {
+    serde_json::from_str::<Documents>(text)
+        .map(|documents| documents.0)
+        .map_err(|error| Error::invalid(format!("documents: {error}")))
+}
+
+/// What [`documents`] reads.
+struct Documents(Vec<(String, String)>);
+
+/// The one member that a document of a list must have.
+#[derive(Deserialize)]
+struct Identified {
+    #[serde(rename = "_id")]
+    id: String,
+}
+
+impl<'de> Deserialize<'de> for Documents {
+    fn deserialize<D: de::Deserializer<'de>>(
+        deserializer: D,
+    ) -> std::result::Result<Self, D::Error> {
+        struct Both;
+        impl<'de> Visitor<'de> for Both {
+            type Value = Documents;
+
+            fn expecting(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+                formatter.write_str("an object of documents or an array of documents with _id")
+            }
+
+            fn visit_map<A: MapAccess<'de>>(
+                self,
+                mut map: A,
+            ) -> std::result::Result<Documents, A::Error> {
+                let mut found = Vec::new();
+                while let Some((id, document)) = map.next_entry::<String, &RawValue>()? {
+                    found.push((id, document.get().to_owned()));
+                }
+                Ok(Documents(found))
+            }
+
+            fn visit_seq<A: SeqAccess<'de>>(
+                self,
+                mut items: A,
+            ) -> std::result::Result<Documents, A::Error> {
+                let mut found = Vec::new();
+                while let Some(document) = items.next_element::<&RawValue>()? {
+                    let with_id: Identified =
+                        serde_json::from_str(document.get()).map_err(de::Error::custom)?;
+                    found.push((with_id.id, document.get().to_owned()));
+                }
+                Ok(Documents(found))
+            }
+        }
+        deserializer.deserialize_any(Both)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn documents_keep_their_order_and_their_text() {
+        let pairs = |text| documents(text).unwrap();
+        assert_eq!(pairs("{}"), []);
+        assert_eq!(
+            pairs(r#"{"b": {"n": 1.50},"\u0061": [ ]}"#),
+            [("b".into(), r#"{"n": 1.50}"#.into()), ("a".into(), "[ ]".into())]
+        );
+        assert_eq!(
+            pairs(r#"[{"_id":"x","big":123456789012345678901}]"#),
+            [("x".into(), r#"{"_id":"x","big":123456789012345678901}"#.into())]
+        );
+    }
+
+    #[test]
+    fn what_is_no_collection_of_documents_is_an_invalid_argument() {
+        for text in ["", "5", "[1]", "[{}]", r#"[{"_id":1}]"#, r#"{"a":1"#, "{} {}"] {
+            let error = documents(text).unwrap_err();
+            assert_eq!(error.code(), nedb_core::ErrorCode::InvalidArgument, "{text}");
+        }
+    }
+
+    #[test]
+    fn options_that_are_absent_or_null_are_the_defaults() {
+        for text in [None, Some("{}"), Some(r#"{"nonce":null,"caused_by":null,"client":null}"#)] {
+            let options = write_options(text).unwrap();
+            assert_eq!((options.nonce, options.client), (None, None));
+            assert!(options.caused_by.is_empty());
+        }
+        let options = write_options(Some(r#"{"ttl_s":5,"if_seq":-1,"caused_by":[3]}"#)).unwrap();
+        assert_eq!((options.ttl_seconds, options.if_seq), (Some(5.0), Some(-1)));
+        assert_eq!(options.caused_by, [3]);
+    }
+
+    #[test]
+    fn an_unknown_or_a_fractional_option_is_refused() {
+        for text in [r#"{"nonc":1}"#, r#"{"nonce":1.5}"#, r#"{"nonce":9223372036854775808}"#, "[]"]
+        {
+            assert!(write_options(Some(text)).is_err(), "{text}");
+        }
+        assert!(read_options(Some(r#"{"asof":1}"#)).is_err());
+        assert!(open_options(Some(r#"{"cache_bytes":-1}"#)).is_err());
+    }
+}
