@@ -329,14 +329,22 @@ impl Inner {
     }
 }
 
-/// Returns the names of the documents whose end has come, soonest first.
+/// Returns the documents whose end has come, soonest first, those with one end in the order written:
+/// collections are not numbered in an order that the log knows, since an index may make one.
 fn due(state: &State, now_seconds: f64) -> Vec<(String, String)> {
     let documents = &state.views.documents;
-    let named = |(collection, document)| {
+    let with_order = |(collection, document)| {
+        let version = documents.versions(collection, document).last()?;
+        let end = documents.expires_at(collection, version)?;
         let name = documents.collection_name(collection).to_owned();
-        (name, documents.id(collection, document).to_owned())
+        Some((end, version.seq, version.item, name, documents.id(collection, document).to_owned()))
     };
-    state.views.expiry.due(now_seconds).map(named).collect()
+    let mut due: Vec<(f64, Seq, u32, String, String)> =
+        state.views.expiry.due(now_seconds).filter_map(with_order).collect();
+    due.sort_by(|left, right| {
+        left.0.total_cmp(&right.0).then((left.1, left.2).cmp(&(right.1, right.2)))
+    });
+    due.into_iter().map(|(_, _, _, collection, id)| (collection, id)).collect()
 }
 
 /// What is known of a log while no lock is held.
