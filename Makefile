@@ -143,7 +143,7 @@ test-node: $(STAMPS)/addon $(STAMPS)/npm ## Node: node --test, and the type decl
 	$(call step,Node types)
 	$(NPM) run --silent test:types
 	$(call step,Node tests)
-	$(NPM) run --silent test:node
+	$(NODE) --test --test-reporter=spec tests/node/*.test.js
 
 test-docs: $(STAMPS)/venv ## The documents: generated pages are current, links lead somewhere
 	$(call step,Documents)
