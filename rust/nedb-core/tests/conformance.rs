@@ -73,8 +73,7 @@ fn run_everywhere(file: &str, case: &Case, counts: &mut Counts) {
 fn run_case(case: &Case, place: Place) -> Result<(), String> {
     let mut host = Host::open(case.clock, place)?;
     for (number, step) in case.steps.iter().enumerate() {
-        host.run(step)
-            .map_err(|failure| format!("step {number} ({}): {failure}", step.verb))?;
+        host.run(step).map_err(|failure| format!("step {number} ({}): {failure}", step.verb))?;
     }
     host.check_end(case.head.as_deref()).map_err(|failure| format!("at the end: {failure}"))
 }

@@ -24,9 +24,6 @@ thread_local! {
     static SCRATCH: RefCell<String> = const { RefCell::new(String::new()) };
 }
 
-/// A string, or null, or an error thrown.
-type MaybeString<'env> = napi::Result<Option<JsString<'env>>>;
-
 /// An open database.
 #[napi]
 pub struct NedbCore {
@@ -100,7 +97,12 @@ impl NedbCore {
 
     /// Reads a document at HEAD.
     #[napi]
-    pub fn get<'env>(&self, env: &'env Env, collection: Text, id: Text) -> MaybeString<'env> {
+    pub fn get<'env>(
+        &self,
+        env: &'env Env,
+        collection: Text,
+        id: Text,
+    ) -> napi::Result<Option<JsString<'env>>> {
         self.read(env, &collection, &id, &ReadOptions::default())
     }
 
@@ -112,7 +114,7 @@ impl NedbCore {
         collection: Text,
         id: Text,
         seq: Seq,
-    ) -> MaybeString<'env> {
+    ) -> napi::Result<Option<JsString<'env>>> {
         let options = ReadOptions { as_of: Some(seq.0), ..ReadOptions::default() };
         self.read(env, &collection, &id, &options)
     }
@@ -125,7 +127,7 @@ impl NedbCore {
         collection: Text,
         id: Text,
         options: Option<Text>,
-    ) -> MaybeString<'env> {
+    ) -> napi::Result<Option<JsString<'env>>> {
         let options = throwing(env, || read_options(options.as_deref()))?;
         self.read(env, &collection, &id, &options)
     }
@@ -228,7 +230,7 @@ impl NedbCore {
         collection: &str,
         id: &str,
         options: &ReadOptions,
-    ) -> MaybeString<'env> {
+    ) -> napi::Result<Option<JsString<'env>>> {
         with_scratch(|text| {
             let found = throwing(env, || self.database.get_into(collection, id, options, text))?;
             if found { env.create_string(&*text).map(Some) } else { Ok(None) }

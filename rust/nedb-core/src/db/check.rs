@@ -62,14 +62,19 @@ pub(super) fn takes_no(given: &WriteOptions, verb: &str, takes_if_seq: bool) -> 
 
 /// Checks a time to live.
 ///
-/// Errors: `InvalidArgument`.
+/// Errors: `InvalidArgument`, `LimitExceeded`.
 pub(super) fn ttl(ttl_seconds: f64) -> Result<()> {
-    if ttl_seconds > 0.0 && ttl_seconds <= TTL_SECONDS_MAX {
-        return Ok(());
+    if ttl_seconds.is_nan() || ttl_seconds <= 0.0 {
+        return Err(Error::invalid(format!(
+            "ttl_s is a number of seconds above 0, not {ttl_seconds:?}"
+        )));
     }
-    Err(Error::invalid(format!(
-        "ttl_s is a number of seconds above 0 and up to {TTL_SECONDS_MAX}, not {ttl_seconds}"
-    )))
+    if ttl_seconds > TTL_SECONDS_MAX {
+        return Err(Error::limit(format!(
+            "ttl_s is at most {TTL_SECONDS_MAX:?} seconds, not {ttl_seconds:?}"
+        )));
+    }
+    Ok(())
 }
 
 fn valid_time(given: &WriteOptions) -> Result<(Option<Instant>, Option<Instant>)> {

@@ -3,17 +3,18 @@
 use super::admit::is_expired;
 use super::check;
 use super::commit::Draft;
-use super::open::{replay_into, write_damage, write_texts};
+use super::open::{write_damage, write_texts};
 use super::options::WriteOptions;
 use super::write::{Target, delete_draft};
 use super::{Database, Inner};
 use crate::error::{Error, ErrorCode, Result};
 use crate::fold::{backfill, fold};
 use crate::json::{Path as FieldPath, write_string};
+use crate::limits::SCAN_CHUNK_COUNT;
 use crate::log::{Damage, Fields, LogReader, normalize, verify};
 use crate::op::{Item, Items, OpKind, Seq, kind};
 use crate::snapshot::IndexKind;
-use crate::store::Directory;
+use crate::store::{Directory, LogBytes};
 use crate::views::State;
 use crate::views::index::CollectionIndexes;
 use std::borrow::Cow;
@@ -165,28 +166,28 @@ impl Database {
     ///
     /// Errors: `DatabaseClosed`, `StorageError`.
     pub fn verify_report(&self) -> Result<VerifyReport> {
-        let state = self.inner.read_state()?;
-        let open_damage = self.inner.report.lock().damage.clone();
+        let (report, known) = (self.open_report(), self.known_log()?);
         // Beside damage the end is that of the file: what is wrong is still there to be named.
-        let end_bytes = match (&open_damage, state.log.disk_bytes()) {
+        let end_bytes = match (&report.damage, &known.bytes) {
             (Some(_), Some(bytes)) => {
                 bytes.len_bytes().map_err(|error| Error::storage("read the log", error))?
             }
-            _ => state.log.len_bytes(),
+            _ => known.end_bytes,
         };
-        let found = verify(&state.log, end_bytes)?;
-        let mut damage = found.damage;
-        if damage.is_none()
-            && (found.head != state.head || found.op_count as i64 != state.views.seq + 1)
-        {
-            damage = Some(Damage {
+        // The lock is held for one chunk at a time, and not at all for a log on a disk.
+        let found = verify(end_bytes, &mut |offset, bytes_max, out| {
+            self.inner.read_state()?.log.read_bytes(offset, bytes_max, out)
+        })?;
+        let is_known = found.head == known.head && found.op_count as Seq == known.seq + 1;
+        let damage = found.damage.or_else(|| {
+            (!is_known).then(|| Damage {
                 seq: found.op_count as Seq,
-                offset_bytes: state.log.offset(found.op_count as Seq).unwrap_or(end_bytes),
+                offset_bytes: end_bytes,
                 reason: "the log is no longer the one that was opened: it holds other ops"
                     .to_owned(),
-            });
-        }
-        let mut warnings = self.inner.report.lock().warnings.clone();
+            })
+        });
+        let mut warnings = report.warnings;
         if let Some((seq, key)) = found.uncovered {
             warnings.push(format!("op {seq} has a member {key:?} that no hash covers"));
         }
@@ -206,19 +207,39 @@ impl Database {
     /// Cost: as opening, and the memory of a second set of views.
     /// Errors: `DatabaseClosed`, `StorageError`, `IntegrityError`.
     pub fn verify_determinism(&self) -> Result<bool> {
-        let state = self.inner.read_state()?;
-        let mut fresh = State::new(match state.log.disk_bytes() {
-            Some(bytes) => LogReader::disk(Arc::clone(bytes), 0),
-            None => LogReader::memory(),
-        });
-        prepare_like(&mut fresh, &state);
-        match state.log.disk_bytes() {
-            Some(bytes) => {
-                replay_into(&mut fresh, bytes.as_ref(), state.log.len_bytes())?;
+        loop {
+            let (mut fresh, definitions) = {
+                let state = self.inner.read_state()?;
+                (fresh_like(&state), state.views.indexes.definitions())
+            };
+            // Writers are let in between chunks; what they add is folded in by a later one.
+            let outcome = loop {
+                let state = self.inner.read_state()?;
+                if state.views.indexes.definitions() != definitions {
+                    break None;
+                }
+                if fresh.views.seq == state.views.seq {
+                    let is_same = fresh.views.difference(&state.views).is_none();
+                    break Some(is_same && fresh.head == state.head);
+                }
+                refold_chunk(&mut fresh, &state)?;
+            };
+            // An index that came in between is not in the fresh views: begin again with it.
+            if let Some(outcome) = outcome {
+                return Ok(outcome);
             }
-            None => refold(&mut fresh, &state)?,
         }
-        Ok(fresh.views.difference(&state.views).is_none() && fresh.head == state.head)
+    }
+
+    /// Returns what is known of the log now.
+    fn known_log(&self) -> Result<KnownLog> {
+        let state = self.inner.read_state()?;
+        Ok(KnownLog {
+            bytes: state.log.disk_bytes().map(Arc::clone),
+            end_bytes: state.log.len_bytes(),
+            head: state.head.clone(),
+            seq: state.views.seq,
+        })
     }
 
     /// Returns once everything acknowledged is on the disk.
@@ -296,8 +317,18 @@ fn due(state: &State, now_seconds: f64) -> Vec<(String, String)> {
     state.views.expiry.due(now_seconds).map(named).collect()
 }
 
-/// Gives a fresh state the collections and the empty indexes of another.
-fn prepare_like(fresh: &mut State, state: &State) {
+/// What is known of a log while no lock is held.
+struct KnownLog {
+    bytes: Option<Arc<dyn LogBytes>>,
+    end_bytes: u64,
+    head: String,
+    seq: Seq,
+}
+
+/// Makes an empty state with the collections and the empty indexes of another, so that their numbers
+/// are the same.
+fn fresh_like(state: &State) -> State {
+    let mut fresh = State::new(LogReader::memory());
     let documents = &state.views.documents;
     for collection in 0..documents.collection_count() {
         let number = fresh.views.documents.add_collection(documents.collection_name(collection));
@@ -308,11 +339,14 @@ fn prepare_like(fresh: &mut State, state: &State) {
         }
         fresh.views.indexes.replace(number, empty);
     }
+    fresh
 }
 
-/// Folds the lines of a log in memory into a fresh state.
-fn refold(fresh: &mut State, state: &State) -> Result<()> {
-    for seq in 0..=state.views.seq {
+/// Folds the next ops of a log into a fresh state.
+fn refold_chunk(fresh: &mut State, state: &State) -> Result<()> {
+    let first = fresh.views.seq + 1;
+    let last = state.views.seq.min(first + SCAN_CHUNK_COUNT as Seq);
+    for seq in first..=last {
         let line = state.log.line(seq)?;
         let damaged =
             |_| Error::new(ErrorCode::IntegrityError, format!("op {seq} of the log is damaged"));

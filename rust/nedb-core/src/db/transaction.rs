@@ -16,11 +16,14 @@ use super::write::{
 };
 use crate::document::write_with_seq;
 use crate::error::{Error, Result};
-use crate::json::{canonicalize, elements, members, string_text, write_string};
-use crate::limits::BATCH_ITEMS_COUNT_MAX;
+use crate::json::{canonicalize_within, elements, members, string_text, write_string};
+use crate::limits::{BATCH_ITEMS_COUNT_MAX, NESTING_DEPTH_MAX};
 use crate::op::{Item, Items, OpKind, Seq, kind};
 use std::borrow::Cow;
 use std::collections::HashSet;
+
+/// What stands around a document among a transaction's items: the list and the item.
+const ITEMS_NESTING_DEPTH: usize = 2;
 
 /// One thing that a transaction is to do.
 #[derive(Debug)]
@@ -42,7 +45,7 @@ impl Database {
     ///
     /// Errors: as `put`; `InvalidArgument` when a document occurs twice or an item is malformed.
     pub fn batch(&self, items: &str, options: &WriteOptions) -> Result<Vec<String>> {
-        let canonical = canonicalize(items)?;
+        let canonical = canonicalize_within(items, NESTING_DEPTH_MAX + ITEMS_NESTING_DEPTH)?;
         let (steps, item_options) = parse_items(&canonical)?;
         check_batch(options, &steps)?;
         let checked = check::options(options)?;

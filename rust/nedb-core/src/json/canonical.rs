@@ -24,12 +24,20 @@ use crate::limits::{LEGACY_NESTING_DEPTH_MAX, NESTING_DEPTH_MAX};
 /// was canonical already.
 ///
 /// Errors: `InvalidArgument`, with the byte and what is wrong there: not well-formed, a key twice,
-/// a lone surrogate, a number beyond its type, nested deeper than `NESTING_DEPTH_MAX`.
+/// a lone surrogate, a number beyond its type; `LimitExceeded` beyond `NESTING_DEPTH_MAX`.
 pub(crate) fn canonicalize(text: &str) -> Result<Cow<'_, str>> {
-    if is_canonical_within(text, NESTING_DEPTH_MAX) {
+    canonicalize_within(text, NESTING_DEPTH_MAX)
+}
+
+/// Returns canonical text as `canonicalize` does, of a text that may be nested `depth_max` deep: one
+/// that holds documents.
+///
+/// Errors: as `canonicalize`.
+pub(crate) fn canonicalize_within(text: &str, depth_max: usize) -> Result<Cow<'_, str>> {
+    if is_canonical_within(text, depth_max) {
         return Ok(Cow::Borrowed(text));
     }
-    rewrite(text, Dialect::Strict, Target::Canonical).map(Cow::Owned)
+    rewrite(text, Dialect::Strict, depth_max).map(Cow::Owned)
 }
 
 /// Tells whether a text is canonical, nested up to `LEGACY_NESTING_DEPTH_MAX`, in one pass without
@@ -45,7 +53,7 @@ pub(crate) fn is_canonical(text: &str) -> bool {
 /// Errors: `InvalidArgument` when it is no text that 1.x could have written and read.
 pub(crate) fn canonicalize_legacy(text: &str, hashed: &mut String) -> Result<()> {
     let mut rewriter = Rewriter::new(Dialect::Legacy, Target::Hashed, std::mem::take(hashed));
-    let walked = walk(text, Dialect::Legacy, &mut rewriter);
+    let walked = walk(text, Dialect::Legacy, LEGACY_NESTING_DEPTH_MAX, &mut rewriter);
     *hashed = rewriter.finish();
     walked
 }
@@ -55,13 +63,14 @@ pub(crate) fn canonicalize_legacy(text: &str, hashed: &mut String) -> Result<()>
 ///
 /// Errors: `InvalidArgument` when it is no text that 1.x could have written and read.
 pub(crate) fn legacy_document(text: &str) -> Result<String> {
-    rewrite(text, Dialect::Legacy, Target::Canonical)
+    rewrite(text, Dialect::Legacy, LEGACY_NESTING_DEPTH_MAX)
 }
 
 /// Writes a text anew.
-fn rewrite(text: &str, dialect: Dialect, target: Target) -> Result<String> {
-    let mut rewriter = Rewriter::new(dialect, target, String::with_capacity(text.len()));
-    walk(text, dialect, &mut rewriter)?;
+fn rewrite(text: &str, dialect: Dialect, depth_max: usize) -> Result<String> {
+    let out = String::with_capacity(text.len());
+    let mut rewriter = Rewriter::new(dialect, Target::Canonical, out);
+    walk(text, dialect, depth_max, &mut rewriter)?;
     Ok(rewriter.finish())
 }
 

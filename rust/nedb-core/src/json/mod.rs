@@ -34,7 +34,9 @@ mod properties;
 #[cfg(test)]
 mod vectors;
 
-pub(crate) use canonical::{canonicalize, canonicalize_legacy, is_canonical, legacy_document};
+pub(crate) use canonical::{
+    canonicalize, canonicalize_legacy, canonicalize_within, is_canonical, legacy_document,
+};
 #[cfg(test)]
 pub(crate) use key::encode_value;
 pub(crate) use key::{Key, TypeClass, class_range, encode_text, type_class};

@@ -114,108 +114,74 @@ pub(crate) fn write_double(value: f64, out: &mut String) {
     }
 }
 
-/// Bytes of the longest shortest spelling of a double in scientific notation, and then some.
-const SCIENTIFIC_BYTES_MAX: usize = 32;
+/// Bytes of the longest spelling of a double, and then some.
+const SPELLING_BYTES_MAX: usize = 32;
 
-/// A text in a fixed buffer; what does not fit is left out.
-#[derive(Default)]
-struct Fixed {
-    bytes: [u8; SCIENTIFIC_BYTES_MAX],
+/// How a double is spelt: the shortest digits that name it, of two equally near ones the even.
+struct Spelling {
+    bytes: [u8; SPELLING_BYTES_MAX],
     length: usize,
 }
 
-impl Fixed {
+impl Spelling {
+    /// Spells a finite double.
+    fn of(value: f64) -> Self {
+        let mut spelling = Spelling { bytes: [0; SPELLING_BYTES_MAX], length: 0 };
+        let mut buffer = zmij::Buffer::new();
+        // Rust's own formatting gives the upper of two equally near spellings, Python the even one.
+        let spelt = buffer.format_finite(value);
+        let size = value.abs();
+        if size == 0.0 || (1e-4..1e16).contains(&size) {
+            spelling.push(spelt);
+        } else if let Some((digits, exponent)) = spelt.split_once('e') {
+            spelling.push(digits);
+            spelling.push_exponent(exponent);
+        } else {
+            // 0.0000123, which Python writes as 1.23e-05.
+            let (sign, positive) = spelt.split_at(usize::from(value < 0.0));
+            let digits = positive.trim_start_matches(['0', '.']);
+            let (first, others) = digits.split_at_checked(1).unwrap_or((digits, ""));
+            let point = if others.is_empty() { "" } else { "." };
+            [sign, first, point, others].into_iter().for_each(|piece| spelling.push(piece));
+            spelling.push_exponent("-5");
+        }
+        spelling
+    }
+
+    /// Adds an exponent, which Python gives its sign and at least two digits.
+    fn push_exponent(&mut self, exponent: &str) {
+        let (sign, digits) = match exponent.strip_prefix('-') {
+            Some(digits) => ("e-", digits),
+            None => ("e+", exponent.trim_start_matches('+')),
+        };
+        self.push(sign);
+        self.push(if digits.len() < 2 { "0" } else { "" });
+        self.push(digits);
+    }
+
+    /// Adds a piece; the buffer is long enough for every double.
+    fn push(&mut self, piece: &str) {
+        let end = self.length + piece.len();
+        if let Some(free) = self.bytes.get_mut(self.length..end) {
+            free.copy_from_slice(piece.as_bytes());
+            self.length = end;
+        }
+    }
+
     /// Returns the text.
     fn as_str(&self) -> &str {
         let written = self.bytes.get(..self.length).unwrap_or_default();
         std::str::from_utf8(written).unwrap_or_default()
     }
-}
-
-impl Write for Fixed {
-    fn write_str(&mut self, text: &str) -> std::fmt::Result {
-        let end = self.length + text.len();
-        let free = self.bytes.get_mut(self.length..end).ok_or(std::fmt::Error)?;
-        free.copy_from_slice(text.as_bytes());
-        self.length = end;
-        Ok(())
-    }
-}
-
-/// A double taken apart: the shortest digits that name it, and where its point stands.
-struct Spelling {
-    scientific: Fixed,
-}
-
-/// The parts of a [`Spelling`]: 0.`first``others` times ten to the power `exponent` + 1.
-struct Parts<'s> {
-    sign: &'s str,
-    first: &'s str,
-    others: &'s str,
-    exponent: i32,
-}
-
-impl Spelling {
-    /// Takes a finite double apart.
-    fn of(value: f64) -> Self {
-        let mut scientific = Fixed::default();
-        // Rust writes the shortest digits that round-trip, as Python does, as `-d.ddde-7`.
-        let _ = write!(scientific, "{value:e}");
-        Spelling { scientific }
-    }
-
-    /// Returns the parts.
-    fn parts(&self) -> Parts<'_> {
-        let text = self.scientific.as_str();
-        let (sign, text) = text.split_at(usize::from(text.starts_with('-')));
-        let (digits, exponent) = text.split_once('e').unwrap_or((text, "0"));
-        let (first, others) = digits.split_once('.').unwrap_or((digits, ""));
-        Parts { sign, first, others, exponent: exponent.parse().unwrap_or(0) }
-    }
-
-    /// Passes the spelling to `sink`, piece by piece.
-    fn pieces(&self, mut sink: impl FnMut(&str)) {
-        const ZEROS: &str = "0000000000000000";
-        let zeros = |count: usize| ZEROS.get(..count).unwrap_or(ZEROS);
-        let Parts { sign, first, others, exponent } = self.parts();
-        sink(sign);
-        match usize::try_from(exponent) {
-            Ok(places @ 0..=15) => {
-                let (whole, fraction) = others.split_at(others.len().min(places));
-                sink(first);
-                sink(whole);
-                sink(zeros(places - whole.len()));
-                sink(".");
-                sink(if fraction.is_empty() { "0" } else { fraction });
-            }
-            _ if (-4..0).contains(&exponent) => {
-                sink("0.");
-                sink(zeros(exponent.unsigned_abs() as usize - 1));
-                sink(first);
-                sink(others);
-            }
-            _ => {
-                sink(first);
-                sink(if others.is_empty() { "" } else { "." });
-                sink(others);
-                let mut power = Fixed::default();
-                let sign = if exponent < 0 { '-' } else { '+' };
-                let _ = write!(power, "e{sign}{:02}", exponent.unsigned_abs());
-                sink(power.as_str());
-            }
-        }
-    }
 
     /// Writes the spelling.
     fn write(&self, out: &mut String) {
-        self.pieces(|piece| out.push_str(piece));
+        out.push_str(self.as_str());
     }
 
     /// Tells whether `token` is the spelling.
     fn is(&self, token: &str) -> bool {
-        let mut rest = Some(token);
-        self.pieces(|piece| rest = rest.and_then(|rest| rest.strip_prefix(piece)));
-        rest == Some("")
+        self.as_str() == token
     }
 }
 
@@ -239,6 +205,10 @@ mod tests {
             (1.25e16, "1.25e+16"),
             (9007199254740993.0, "9007199254740992.0"),
             (1795224990.0474474, "1795224990.0474474"),
+            // Halfway between two spellings of the same length: the even one.
+            (568323668778759.0 + 0.25, "568323668778759.2"),
+            (562949953421312.0 + 0.75, "562949953421312.8"),
+            (-0.000012, "-1.2e-05"),
             (5e-324, "5e-324"),
             (f64::MAX, "1.7976931348623157e+308"),
             (f64::NAN, "null"),

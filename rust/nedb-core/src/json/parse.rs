@@ -9,7 +9,7 @@
 
 use super::lex::{Dialect, Fault, blank_run, number_token, string_token};
 use crate::error::{Error, Result};
-use crate::limits::{LEGACY_NESTING_DEPTH_MAX, NESTING_DEPTH_MAX};
+use crate::limits::LEGACY_NESTING_DEPTH_MAX;
 
 /// What is told of each token of a text.
 pub(super) trait Sink {
@@ -35,13 +35,16 @@ pub(super) trait Sink {
 
 /// Walks a whole text.
 ///
-/// Errors: `InvalidArgument`, with the byte where the text is not well-formed, is nested too deep,
-/// or holds what the sink refuses.
-pub(super) fn walk(text: &str, dialect: Dialect, sink: &mut impl Sink) -> Result<()> {
-    let depth_max = match dialect {
-        Dialect::Strict => NESTING_DEPTH_MAX,
-        Dialect::Legacy => LEGACY_NESTING_DEPTH_MAX,
-    };
+/// Errors: `InvalidArgument`, with the byte where the text is not well-formed or holds what the sink
+/// refuses; `LimitExceeded` where it is nested deeper than `depth_max`, which is at most
+/// `LEGACY_NESTING_DEPTH_MAX`.
+pub(super) fn walk(
+    text: &str,
+    dialect: Dialect,
+    depth_max: usize,
+    sink: &mut impl Sink,
+) -> Result<()> {
+    let depth_max = depth_max.min(LEGACY_NESTING_DEPTH_MAX);
     let mut walker = Walker { text, at: 0, dialect, open: Nesting::default(), depth_max };
     let mut expected = Expected::Value;
     loop {
@@ -201,7 +204,10 @@ impl<'t> Walker<'t> {
     /// Goes into an object or array.
     fn enter(&mut self, container: Container) -> Result<()> {
         if self.open.depth == self.depth_max {
-            return Err(self.refusal(self.at, "it is nested too deep there"));
+            return Err(Error::limit(format!(
+                "the JSON text is nested more than {} levels deep at byte {}",
+                self.depth_max, self.at
+            )));
         }
         self.at += 1;
         self.open.push(container);

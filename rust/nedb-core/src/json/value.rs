@@ -12,6 +12,7 @@ use super::number::{Number, evaluate, respell, write_double};
 use super::parse::{Sink, walk};
 use super::string::{unescape, write_string};
 use crate::error::{Error, Result};
+use crate::limits::{LEGACY_NESTING_DEPTH_MAX, NESTING_DEPTH_MAX};
 
 /// A JSON value. `==` compares spelling: `Int(1)` is not `Float(1.0)`; key bytes compare by value.
 #[derive(Clone, Debug, PartialEq)]
@@ -147,7 +148,11 @@ impl Tree {
     /// Parses a text.
     fn grow(text: &str, dialect: Dialect) -> Result<Value> {
         let mut tree = Tree { dialect, open: Vec::new(), keys: Vec::new(), root: Value::Null };
-        walk(text, dialect, &mut tree)?;
+        let depth_max = match dialect {
+            Dialect::Strict => NESTING_DEPTH_MAX,
+            Dialect::Legacy => LEGACY_NESTING_DEPTH_MAX,
+        };
+        walk(text, dialect, depth_max, &mut tree)?;
         Ok(tree.root)
     }
 

@@ -90,11 +90,6 @@ impl LogReader {
         self.end
     }
 
-    /// Returns where a line starts.
-    pub fn offset(&self, seq: Seq) -> Option<u64> {
-        self.bounds(seq).map(|(offset, _)| offset)
-    }
-
     /// Returns the bytes of a log on a disk, and None for one in memory.
     pub fn disk_bytes(&self) -> Option<&Arc<dyn LogBytes>> {
         match &self.source {
@@ -103,12 +98,23 @@ impl LogReader {
         }
     }
 
-    /// Returns the text of a log in memory as segments of whole lines, and None for one on a disk.
-    pub fn memory_text(&self) -> Option<&MemoryText> {
+    /// Appends up to `bytes_max` bytes of the log from an offset on, as they are now; fewer only at the end.
+    ///
+    /// Errors: `StorageError`.
+    pub fn read_bytes(&self, offset: u64, bytes_max: usize, out: &mut Vec<u8>) -> Result<()> {
         match &self.source {
-            Source::Memory(text) => Some(text),
-            Source::Disk { .. } => None,
+            Source::Memory(text) => text.copy_from(offset, bytes_max, out),
+            Source::Disk { bytes, .. } => {
+                let held = out.len();
+                out.resize(held + bytes_max, 0);
+                let count =
+                    bytes.read_at(offset, out.get_mut(held..).unwrap_or_default()).map_err(
+                        |error| Error::storage(format!("read the log at byte {offset}"), error),
+                    )?;
+                out.truncate(held + count);
+            }
         }
+        Ok(())
     }
 
     /// Returns a line without its newline.

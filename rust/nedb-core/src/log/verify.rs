@@ -9,8 +9,7 @@
 //! * What is reported is the first bad line, wherever the work was done.
 
 use super::decode::{Fault, Fields, normalize};
-use super::reader::LogReader;
-use crate::error::{Error, Result};
+use crate::error::Result;
 use crate::hash::ZERO_HASH;
 use crate::limits::LINE_BYTES_MAX;
 use crate::op::Seq;
@@ -39,47 +38,38 @@ pub(crate) struct Verification {
     pub uncovered: Option<(Seq, String)>,
 }
 
-/// Bytes read and hashed at a time, over all cores.
-const CHUNK_BYTES: usize = 8 << 20;
+/// Bytes read and hashed at a time, over all cores: few enough that reading them holds nobody up.
+const CHUNK_BYTES: usize = 4 << 20;
 /// A run shorter than this is not worth a thread.
 const RUN_BYTES_MIN: usize = 64 << 10;
 
-/// Checks a log from its first byte to `end_bytes`.
+/// Appends up to so many bytes from an offset.
+type ReadBytes<'a> = &'a mut dyn FnMut(u64, usize, &mut Vec<u8>) -> Result<()>;
+
+/// Checks a log from its first byte to `end_bytes`. `read` appends up to so many bytes from an offset.
 ///
-/// Cost: one hash an op, over as many threads as there are cores; memory of one chunk.
-/// Errors: `StorageError`. A broken chain is no error but a `damage`.
-pub(crate) fn verify(reader: &LogReader, end_bytes: u64) -> Result<Verification> {
+/// Cost: one hash an op, over as many threads as there are cores; memory of one chunk and one line.
+/// Errors: what `read` returns. A broken chain is no error but a `damage`.
+pub(crate) fn verify(end_bytes: u64, read: ReadBytes<'_>) -> Result<Verification> {
     let mut chain = Chain::new();
-    if let Some(text) = reader.memory_text() {
-        for (_, segment) in text.segments() {
-            chain.check(segment.as_bytes());
-        }
-        return Ok(chain.verification);
-    }
-    let Some(bytes) = reader.disk_bytes() else { return Ok(chain.verification) };
     let mut buffer = Vec::new();
     let mut offset = 0;
-    while offset < end_bytes && chain.verification.damage.is_none() {
+    let mut is_end = false;
+    while !is_end && chain.verification.damage.is_none() {
         let held = buffer.len();
-        let wanted = (end_bytes - offset).min(CHUNK_BYTES as u64) as usize;
-        buffer.resize(held + wanted, 0);
-        let count = bytes
-            .read_at(offset, buffer.get_mut(held..).unwrap_or_default())
-            .map_err(|error| Error::storage(format!("read the log at byte {offset}"), error))?;
-        buffer.truncate(held + count);
+        let wanted = end_bytes.saturating_sub(offset).min(CHUNK_BYTES as u64) as usize;
+        read(offset, wanted, &mut buffer)?;
+        let count = buffer.len() - held;
         offset += count as u64;
-        let is_end = count < wanted || offset >= end_bytes;
-        let whole =
-            if is_end { buffer.len() } else { memrchr(b'\n', &buffer).map_or(0, |at| at + 1) };
-        if whole == 0 && buffer.len() <= LINE_BYTES_MAX && !is_end {
-            continue;
-        }
-        let whole = if whole == 0 { buffer.len() } else { whole };
+        is_end = count == 0 || offset >= end_bytes;
+        let whole = match memrchr(b'\n', &buffer) {
+            _ if is_end => buffer.len(),
+            Some(last) => last + 1,
+            None if buffer.len() > LINE_BYTES_MAX => buffer.len(),
+            None => continue,
+        };
         chain.check(buffer.get(..whole).unwrap_or_default());
         buffer.drain(..whole);
-        if count == 0 {
-            break;
-        }
     }
     Ok(chain.verification)
 }

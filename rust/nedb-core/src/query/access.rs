@@ -14,7 +14,7 @@ use super::algebra::{CompareOperator, Expression, SortKey};
 use super::compare::Constant;
 use super::field::is_computed;
 use super::filter::flipped;
-use crate::json::{Key, Path, Value, class_range};
+use crate::json::{Key, Path, TypeClass, Value, class_range};
 use crate::snapshot::{CollectionId, IndexKind, Snapshot};
 
 /// How documents are reached.
@@ -77,6 +77,13 @@ impl KeyRange {
 
     /// Returns the keys that stand in a relation to a constant; None for `=` and `!=`.
     fn of(operator: CompareOperator, constant: &Constant) -> Option<KeyRange> {
+        if constant.class() == TypeClass::Null {
+            // Nothing is less or greater than null, so the walk need not look.
+            return Some(KeyRange {
+                low: Bound::Excluded([].into()),
+                high: Bound::Excluded([].into()),
+            });
+        }
         let (lowest, highest) = class_range(constant.class());
         let from = Bound::Included(lowest.into_boxed_slice());
         let to = Bound::Excluded(highest.into_boxed_slice());
@@ -248,6 +255,9 @@ pub(super) fn choose(
     }) {
         return Choice { access: Access::Find(ids.clone()), estimate: ids.len() };
     }
+    if let Some(choice) = chooser.straight_in_order(&facts) {
+        return choice;
+    }
     let narrow = chooser.narrowest(&facts);
     chooser
         .in_order(narrow.as_ref())
@@ -278,6 +288,24 @@ struct Chooser<'s, 'a, 'q> {
 }
 
 impl Chooser<'_, '_, '_> {
+    /// Returns a walk along the index of the wanted order where nothing can leave fewer documents: no
+    /// condition but on that order's own field, and so every document met is wanted.
+    fn straight_in_order(&self, facts: &[Fact]) -> Option<Choice> {
+        let (key, keep) = (self.wanted.order?, self.wanted.keep?);
+        let is_on_key = |fact: &Fact| matches!(fact, Fact::Range(path, _) if *path == key.path);
+        let is_straight = facts.len() == self.wanted.conditions.len()
+            && facts.iter().all(is_on_key)
+            && !is_computed(&key.path)
+            && self.has_ordered_index(&key.path);
+        is_straight.then(|| {
+            let bounded = self.ranges.iter().find(|(path, _)| *path == key.path);
+            let range = bounded.map_or(KeyRange::ALL, |(_, range)| range.clone());
+            let descending = Some(key.descending);
+            let access = Access::Range { path: key.path.clone(), range, descending };
+            Choice { access, estimate: keep.min(self.document_count) }
+        })
+    }
+
     /// Returns the equality or range that leaves the fewest documents, if it beats a scan.
     fn narrowest(&self, facts: &[Fact]) -> Option<Choice> {
         let mut best: Option<Choice> = None;

@@ -130,9 +130,10 @@ impl Constant {
         }
     }
 
-    /// Compares the value that `raw` spells with this one; None across types.
+    /// Compares the value that `raw` spells with this one; None across types, and for null, which has
+    /// no order.
     pub(super) fn compare(&self, raw: &str) -> Option<Ordering> {
-        if type_class(raw) != self.class {
+        if type_class(raw) != self.class || self.class == TypeClass::Null {
             return None;
         }
         match &self.content {
@@ -221,7 +222,7 @@ mod tests {
         assert_eq!(constant("null").compare("false"), None);
         assert_eq!(compare_raw("1", "true"), None);
         assert_eq!(compare_raw("1", "1.0"), Some(Ordering::Equal));
-        assert_eq!(constant("null").compare("null"), Some(Ordering::Equal));
+        assert_eq!(constant("null").compare("null"), None);
         assert_eq!(constant("true").compare("false"), Some(Ordering::Less));
     }
 }

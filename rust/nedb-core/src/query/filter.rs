@@ -283,7 +283,7 @@ mod tests {
     fn null_and_missing_are_one() {
         assert!(compared("none", CompareOperator::Equal, "null"));
         assert!(compared("missing", CompareOperator::Equal, "null"));
-        assert!(compared("missing", CompareOperator::LessOrEqual, "null"));
+        assert!(!compared("missing", CompareOperator::LessOrEqual, "null"));
         assert!(!compared("missing", CompareOperator::Less, "null"));
         assert!(compared("missing", CompareOperator::NotEqual, "1"));
         assert!(!compared("missing", CompareOperator::Less, "1"));

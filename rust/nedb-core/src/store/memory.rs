@@ -48,9 +48,22 @@ impl MemoryText {
         segment.text.get(start..start.checked_add(len_bytes)?)
     }
 
-    /// Returns each segment's offset and text, in order.
-    pub fn segments(&self) -> impl Iterator<Item = (u64, &str)> {
-        self.segments.iter().map(|segment| (segment.start, segment.text.as_str()))
+    /// Appends up to `bytes_max` bytes from an offset on; fewer only at the end.
+    pub fn copy_from(&self, offset_bytes: u64, bytes_max: usize, out: &mut Vec<u8>) {
+        let first = self.segments.partition_point(|segment| segment.start <= offset_bytes);
+        let mut offset = offset_bytes;
+        let mut left = bytes_max;
+        for segment in self.segments.iter().skip(first.saturating_sub(1)) {
+            if left == 0 {
+                break;
+            }
+            let start = usize::try_from(offset - segment.start).unwrap_or(usize::MAX);
+            let rest = segment.text.as_bytes().get(start..).unwrap_or_default();
+            let part = rest.get(..left.min(rest.len())).unwrap_or_default();
+            out.extend_from_slice(part);
+            offset += part.len() as u64;
+            left -= part.len();
+        }
     }
 
     fn next_capacity_bytes(&self) -> usize {
@@ -79,8 +92,14 @@ mod tests {
             assert_eq!(text.slice(offset, line.len()), Some(line.as_str()));
         }
         assert_eq!(text.slice(text.len_bytes, 1), None);
-        let whole: String = text.segments().map(|(_, text)| text).collect();
-        assert_eq!(whole, lines.concat());
+        let whole = lines.concat();
+        for (offset, count) in [(0, whole.len()), (0, 10), (65_000, 2_000), (70_000, usize::MAX)] {
+            let mut copied = Vec::new();
+            text.copy_from(offset, count, &mut copied);
+            let start = offset as usize;
+            let end = start.saturating_add(count).min(whole.len());
+            assert!(copied == whole.as_bytes()[start..end], "{count} bytes from {offset}");
+        }
     }
 
     #[test]

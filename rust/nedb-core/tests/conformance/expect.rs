@@ -40,10 +40,9 @@ pub fn check(expected: Option<&Value>, outcome: &Result<Answer, Error>) -> Resul
     match (expected.and_then(|form| form.get("error")), outcome) {
         (Some(code), Err(error)) => check_error(expected.unwrap_or(&Value::Null), code, error),
         (Some(code), Ok(answer)) => Err(differ(code, &format!("{answer:?}"))),
-        (None, Err(error)) => Err(differ(
-            expected.unwrap_or(&Value::Null),
-            &format!("{} {error}", error.code()),
-        )),
+        (None, Err(error)) => {
+            Err(differ(expected.unwrap_or(&Value::Null), &format!("{} {error}", error.code())))
+        }
         (None, Ok(answer)) => expected.map_or(Ok(()), |form| check_answer(form, answer)),
     }
 }

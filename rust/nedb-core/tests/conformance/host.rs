@@ -57,9 +57,10 @@ impl Host {
         {
             return Err(format!("head is {}, expected {head}", self.database.head()));
         }
-        for (name, verdict) in
-            [("verify", self.database.verify()), ("determinism", self.database.verify_determinism())]
-        {
+        for (name, verdict) in [
+            ("verify", self.database.verify()),
+            ("determinism", self.database.verify_determinism()),
+        ] {
             match verdict {
                 Ok(true) => {}
                 Ok(false) => return Err(format!("{name} is false")),

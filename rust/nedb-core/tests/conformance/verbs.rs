@@ -29,9 +29,7 @@ fn call_write(database: &Database, verb: &str, args: &Arguments) -> Outcome {
             let document = args.json("doc")?.ok_or("put needs doc")?;
             database.put(&coll, &id, &document, &options).map(Answer::One)
         }
-        "put_many" => {
-            database.put_many(&coll, &documents(args)?, &options).map(Answer::Rows)
-        }
+        "put_many" => database.put_many(&coll, &documents(args)?, &options).map(Answer::Rows),
         "delete" => database.delete(&coll, &id, &options).map(Answer::of),
         "batch" => {
             let items = args.json("items")?.ok_or("batch needs items")?;
@@ -72,9 +70,9 @@ fn call_read(database: &Database, verb: &str, args: &Arguments) -> Outcome {
             document.map(|found| Answer::One(found.unwrap_or_else(|| "null".to_owned())))
         }
         "query" => query(database, &args.required("nql")?, args.json("params")?),
-        "neighbors" => {
-            database.neighbors(&args.required("node")?, &args.required("rel")?, as_of).map(Answer::of)
-        }
+        "neighbors" => database
+            .neighbors(&args.required("node")?, &args.required("rel")?, as_of)
+            .map(Answer::of),
         "inbound" => {
             database.inbound(&args.required("node")?, &args.required("rel")?, as_of).map(Answer::of)
         }
@@ -103,14 +101,12 @@ fn call_rest(database: &Database, verb: &str, args: &Arguments) -> Outcome {
                 .and_then(|kind| database.create_index(&coll, &field, kind))
                 .map(|()| Answer::nothing())
         }
-        "indexes" => Ok(Answer::of(
-            database
-                .indexes()
-                .into_iter()
-                .map(|(coll, field, kind)| json!([coll, field, kind.as_str()]))
-                .collect::<Vec<Value>>(),
-        )),
-        "collections" => Ok(Answer::of(database.collections())),
+        "indexes" => database.indexes().map(|indexes| {
+            let listed =
+                indexes.iter().map(|(coll, field, kind)| json!([coll, field, kind.as_str()]));
+            Answer::of(listed.collect::<Vec<Value>>())
+        }),
+        "collections" => database.collections().map(Answer::of),
         "verify" => database.verify().map(Answer::of),
         "verify_determinism" => database.verify_determinism().map(Answer::of),
         "verify_report" => database.verify_report().map(|report| Answer::One(report.to_json())),
@@ -125,7 +121,9 @@ fn call_rest(database: &Database, verb: &str, args: &Arguments) -> Outcome {
 fn write_options(args: &Arguments) -> Result<WriteOptions, String> {
     let caused_by = match args.value("caused_by")? {
         None | Some(Value::Null) => Vec::new(),
-        Some(list) => serde_json::from_value(list).map_err(|error| format!("caused_by: {error}"))?,
+        Some(list) => {
+            serde_json::from_value(list).map_err(|error| format!("caused_by: {error}"))?
+        }
     };
     Ok(WriteOptions {
         client: args.text("client")?,

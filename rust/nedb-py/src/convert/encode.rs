@@ -197,7 +197,7 @@ impl Encoder<'_> {
     fn enter(&mut self, value: &Bound<'_, PyAny>) -> PyResult<()> {
         self.depth += 1;
         if self.depth > DEPTH_MAX {
-            return Err(invalid(value.py(), "the value is circular or nested too deeply"));
+            return Err(limit(value.py(), "the value is circular or nested too deeply"));
         }
         Ok(())
     }

@@ -77,7 +77,7 @@ impl Cursor<'_> {
         let operand = self.operand("a condition")?;
         if let TokenKind::Compare(operator) = self.token().kind {
             self.advance()?;
-            let right = self.operand("a value")?;
+            let right = self.right_operand(&operand)?;
             self.check_end_of_comparison()?;
             let (left, right) = (Box::new(operand), Box::new(right));
             return Ok(Expression::Compare { operator, left, right });
@@ -131,6 +131,27 @@ impl Cursor<'_> {
         match self.take_value()? {
             Some(value) => Ok(Expression::Literal(value)),
             None => Ok(Expression::Field(self.path(expected)?)),
+        }
+    }
+
+    /// Takes what a comparison compares with.
+    ///
+    /// A bare word beside a field is refused: it is nearly always a text that lost its quotes, and NEDB
+    /// 1.x took it for one.
+    fn right_operand(&mut self, left: &Expression) -> Result<Expression> {
+        let token = self.token();
+        let right = self.operand("a value")?;
+        match (left, &right) {
+            (Expression::Field(_), Expression::Field(path))
+                if matches!(token.kind, TokenKind::Word(_)) && path.as_single().is_some() =>
+            {
+                let message = format!(
+                    "expected a value, found the bare word {path}; put a text in quotes, \
+                     \"{path}\", or a field to compare with in backticks, `{path}`"
+                );
+                Err(self.fault(token, message))
+            }
+            _ => Ok(right),
         }
     }
 

@@ -278,7 +278,7 @@ fn keywords_are_names_where_a_name_must_stand() {
         ("FROM t GROUP BY a, `count`", "scan(t) group(a,count; )"),
         ("FROM t GROUP BY group SUM sum", "scan(t) group(group; sum:sum )"),
         (
-            "FROM t WHERE count > 1 AND search = limit",
+            "FROM t WHERE count > 1 AND search = `limit`",
             "scan(t) filter(and (> count 1) (= search limit))",
         ),
         ("FROM t WHERE and = 1 AND or = 2", "scan(t) filter(and (= and 1) (= or 2))"),
@@ -499,7 +499,7 @@ const WRONG_QUERIES: &[(&str, &str)] = &[
     ),
     (
         "FROM users WHERE a = LIMIT 5",
-        "expected AND, OR, another clause or the end after \"LIMIT\", found the number 5; \"LIMIT\" was read as a name here (line 1, column 28)",
+        "expected a value, found the bare word LIMIT; put a text in quotes, \"LIMIT\", or a field to compare with in backticks, `LIMIT` (line 1, column 22)",
     ),
     (
         "FROM users WHERE 1 < a < 5",

@@ -1,0 +1,101 @@
+//! Compares `surface.toml` and `errors.toml` with what Rust sees of NEDB, both ways.
+//!
+//! In: the two tables, and the sources of `db/`, since Rust has no reflection. Out: the names that
+//! only one side knows.
+
+use nedb_core::ErrorCode;
+use std::collections::BTreeSet;
+use std::path::{Path, PathBuf};
+
+/// Returns a path below the root of the repository.
+fn at_root(path: &str) -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("../..").join(path)
+}
+
+/// Reads one of the suite's tables and returns its entries.
+fn entries(file: &str, key: &str) -> Vec<toml::Table> {
+    let text = std::fs::read_to_string(at_root("tests/conformance").join(file))
+        .expect("the table is readable");
+    let table: toml::Table = text.parse().expect("the table is TOML");
+    let list = table.get(key).and_then(toml::Value::as_array).expect("the table has entries");
+    list.iter().filter_map(|entry| entry.as_table().cloned()).collect()
+}
+
+/// Returns a text member of an entry.
+fn text<'e>(entry: &'e toml::Table, member: &str) -> &'e str {
+    entry.get(member).and_then(toml::Value::as_str).unwrap_or_default()
+}
+
+/// Returns the names of an entry in one language.
+fn names(entry: &toml::Table, language: &str) -> Vec<String> {
+    let list = entry.get(language).and_then(toml::Value::as_array);
+    list.into_iter().flatten().filter_map(toml::Value::as_str).map(str::to_owned).collect()
+}
+
+/// Collects the public functions of every `impl Database` of a source text.
+fn public_functions(source: &str, found: &mut BTreeSet<String>) {
+    let mut inside = false;
+    for line in source.lines() {
+        if line.starts_with("impl") {
+            inside = line.starts_with("impl Database ");
+        } else if line == "}" {
+            inside = false;
+        }
+        if let Some(rest) = line.strip_prefix("    pub fn ")
+            && inside
+        {
+            found.extend(rest.split(['(', '<']).next().map(str::to_owned));
+        }
+    }
+}
+
+#[test]
+fn every_verb_is_there_and_none_is_extra() {
+    let mut found = BTreeSet::new();
+    for entry in std::fs::read_dir(at_root("rust/nedb-core/src/db")).expect("db/ is a folder") {
+        let source = std::fs::read_to_string(entry.expect("an entry").path());
+        public_functions(&source.expect("a source is text"), &mut found);
+    }
+    let verbs = entries("surface.toml", "verb");
+    let listed: BTreeSet<String> = verbs.iter().flat_map(|verb| names(verb, "rust")).collect();
+    assert_eq!(listed, found);
+}
+
+#[test]
+fn a_verb_that_is_missing_says_why() {
+    for verb in entries("surface.toml", "verb") {
+        let missing = verb.get("missing").and_then(toml::Value::as_table).cloned();
+        let missing = missing.unwrap_or_default();
+        assert!(!text(&verb, "meaning").is_empty(), "{verb}");
+        for language in ["rust", "python", "node_core", "node"] {
+            let excused = !text(&missing, language).is_empty();
+            assert_ne!(names(&verb, language).is_empty(), !excused, "{language}: {verb}");
+        }
+    }
+}
+
+#[test]
+fn error_codes_are_those_of_the_table_in_its_order() {
+    let errors = entries("errors.toml", "error");
+    let listed: Vec<(&str, &str)> =
+        errors.iter().map(|error| (text(error, "rust"), text(error, "code"))).collect();
+    let variants: Vec<String> = ErrorCode::ALL.iter().map(|code| format!("{code:?}")).collect();
+    let found: Vec<(&str, &str)> = variants
+        .iter()
+        .zip(ErrorCode::ALL)
+        .map(|(variant, code)| (variant.as_str(), code.as_str()))
+        .collect();
+    assert_eq!(listed, found);
+}
+
+#[test]
+fn every_error_has_its_five_spellings_and_a_meaning() {
+    for error in entries("errors.toml", "error") {
+        for member in ["code", "rust", "python", "resp", "meaning"] {
+            assert!(!text(&error, member).is_empty(), "{member}: {error}");
+        }
+        assert_eq!(text(&error, "resp"), text(&error, "code"), "the prefix is the code");
+        let status = error.get("http").and_then(toml::Value::as_integer).unwrap_or_default();
+        assert!((400..600).contains(&status), "{error}");
+    }
+}

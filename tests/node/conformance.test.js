@@ -1,0 +1,273 @@
+"use strict";
+/**
+ * Runs the conformance suite from Node, on NedbCore, which takes and gives JSON texts.
+ *
+ * In: `tests/conformance/cases/<topic>/*.json`. Out: one test for each case, and a line of counts.
+ * The format of a case is described in `tests/conformance/README.md`.
+ */
+
+const { test, after } = require("node:test");
+const fs = require("node:fs");
+const os = require("node:os");
+const path = require("node:path");
+const { NedbCore } = require("../../node/index.js");
+const { parse, stringify } = require("./lossless.js");
+const { check } = require("./conformance.expect.js");
+
+const CASES = path.join(__dirname, "..", "conformance", "cases");
+const ONLY = process.env.NEDB_CONFORMANCE_ONLY ?? "";
+const NEEDS_DISK = new Set(["reopen", "open_again"]);
+/** The clock of this host cannot move: such a case runs in a directory and is reopened. */
+const MOVES_CLOCK = "set_clock";
+const NO_OPTIONS = new Set(["coll", "id", "doc", "doc_text", "docs", "items", "items_text", "frm", "rel", "to"]);
+const counts = { cases: 0, memory: 0, disk: 0, skipped: 0, failed: 0 };
+
+/** Writes `{"$repeat": [[text, count], ...]}` out as the joined text. */
+function writtenOut(value) {
+  if (!(value instanceof Map) || !value.has("$repeat")) return value;
+  return value.get("$repeat").map(([text, count]) => text.repeat(Number(count.text))).join("");
+}
+
+/** The arguments of a step. */
+class Arguments {
+  /** @param {Map} members the `args` of a step, or undefined */
+  constructor(members) {
+    this.members = new Map([...(members ?? [])].map(([name, value]) => [name, writtenOut(value)]));
+  }
+
+  /** Returns a text, or undefined. */
+  text(name) {
+    return this.members.get(name) ?? undefined;
+  }
+
+  /** Returns a whole number as a BigInt, or undefined. */
+  integer(name) {
+    const number = this.members.get(name);
+    return number === undefined || number === null ? undefined : BigInt(number.text);
+  }
+
+  /** Returns a number, or undefined. */
+  number(name) {
+    const number = this.members.get(name);
+    return number === undefined ? undefined : Number(number.text);
+  }
+
+  /** Returns the JSON text of `name`, or the string of `name_text` as it is. */
+  json(name) {
+    if (this.members.has(`${name}_text`)) return this.members.get(`${name}_text`);
+    return this.members.has(name) ? stringify(this.members.get(name)) : undefined;
+  }
+
+  /** Returns the write options as JSON text. */
+  options() {
+    const options = [...this.members].filter(([name]) => !NO_OPTIONS.has(name));
+    return options.length === 0 ? undefined : stringify(new Map(options));
+  }
+}
+
+const nothing = () => ({ text: "null" });
+const one = (value) => ({ text: value === null ? "null" : value });
+const json = (value) => ({ text: stringify(value) });
+const target = (args) => [args.text("coll"), args.text("id")];
+const edge = (args) => [args.text("frm"), args.text("rel"), args.text("to")];
+
+/** Verb → how it is called and what it answers. */
+const VERBS = {
+  put: (db, args) => one(db.put(...target(args), args.json("doc"), args.options())),
+  put_many: (db, args) => ({ rows: db.putMany(args.text("coll"), args.json("docs")) }),
+  delete: (db, args) => json(db.delete(...target(args), args.options())),
+  get: (db, args) =>
+    one(args.options() === undefined ? db.get(...target(args)) : db.getAt(...target(args), args.options())),
+  query: (db, args) => ({ rows: db.query(args.text("nql"), args.json("params")) }),
+  link: (db, args) => json(db.link(...edge(args), args.options())),
+  unlink: (db, args) => json(db.unlink(...edge(args), args.options())),
+  neighbors: (db, args) => json(db.neighbors(args.text("node"), args.text("rel"), args.integer("as_of"))),
+  inbound: (db, args) => json(db.inbound(args.text("node"), args.text("rel"), args.integer("as_of"))),
+  create_index: (db, args) =>
+    nothing(db.createIndex(args.text("coll"), args.text("field"), args.text("kind"))),
+  indexes: (db) => one(db.indexes()),
+  collections: (db) => json(db.collections()),
+  expire: (db, args) => json(db.expire(...target(args), args.number("ttl_s"))),
+  sweep: (db) => json(db.sweep()),
+  batch: (db, args) => ({ rows: db.batch(args.json("items"), args.options()) }),
+  checkpoint: (db, args) => json(db.checkpoint(args.text("note"))),
+  verify: (db) => json(db.verify()),
+  verify_report: (db) => one(db.verifyReport()),
+  verify_determinism: (db) => json(db.verifyDeterminism()),
+  seq: (db) => json(db.seq()),
+  head: (db) => json(db.head()),
+  op: (db, args) => one(db.op(args.integer("seq"))),
+  flush: (db) => nothing(db.flush()),
+};
+
+/** A database under test, with its clock and its directory. */
+class Host {
+  /** Opens an empty database, in memory without a directory. */
+  constructor(now, directory) {
+    this.now = now;
+    this.directory = directory;
+    this.closed = false;
+    this.readOnly = false;
+    this.open();
+  }
+
+  /** Opens the directory, or a new database in memory. */
+  open() {
+    const options = JSON.stringify({ clock: this.now, read_only: this.readOnly });
+    this.db = this.directory === undefined ? new NedbCore(options) : NedbCore.open(this.directory, options);
+    this.closed = false;
+  }
+
+  /** Returns seq and head as one text. */
+  state() {
+    return `seq ${this.db.seq()}, head ${this.db.head()}`;
+  }
+
+  /** Runs a step and checks its answer, and, after an error, that nothing changed. */
+  run(verb, args, expect) {
+    const before = this.closed ? "" : this.state();
+    let outcome;
+    try {
+      outcome = this.perform(verb, args);
+    } catch (error) {
+      if (error.name !== "NedbError") throw error;
+      outcome = { error };
+    }
+    check(expect, outcome);
+    if (outcome.error !== undefined && !this.closed && this.state() !== before) {
+      throw new Error(`a refused call changed ${before} to ${this.state()}`);
+    }
+  }
+
+  /** Does what a step says. */
+  perform(verb, args) {
+    switch (verb) {
+      case "reopen":
+        return this.reopen(args);
+      case "open_again":
+        return nothing(NedbCore.open(this.directory, JSON.stringify({ clock: this.now })).close());
+      case MOVES_CLOCK:
+        this.now = args.number("now");
+        return this.reopen(new Arguments());
+      case "expect_state":
+        return this.expectState(args);
+      case "close":
+        this.closed = true;
+        return nothing(this.db.close());
+      default:
+        if (!(verb in VERBS)) throw new Error(`the suite knows no verb ${verb}`);
+        return VERBS[verb](this.db, args);
+    }
+  }
+
+  /** Closes the database and opens its directory again; seq and head must stay. */
+  reopen(args) {
+    const before = this.closed ? undefined : this.state();
+    this.db.close();
+    if (args.members.get("without_checkpoints") === true) {
+      for (const name of fs.readdirSync(this.directory)) {
+        if (name.startsWith("checkpoint.")) fs.rmSync(path.join(this.directory, name));
+      }
+    }
+    this.readOnly = args.members.get("read_only") === true;
+    this.open();
+    if (before !== undefined && this.state() !== before) {
+      throw new Error(`reopening changed ${before} to ${this.state()}`);
+    }
+    return nothing();
+  }
+
+  /** Checks seq and head against those that a step gives. */
+  expectState(args) {
+    const [seq, head] = [args.integer("seq"), args.text("head")];
+    const wrong =
+      (seq !== undefined && seq !== this.db.seq()) || (head !== undefined && head !== this.db.head());
+    if (wrong) throw new Error(`expected seq ${seq}, head ${head}; got ${this.state()}`);
+    return nothing();
+  }
+
+  /** Checks what must hold after every case. */
+  checkEnd(head) {
+    if (this.closed) return;
+    if (head !== undefined && head !== this.db.head()) {
+      throw new Error(`head is ${this.db.head()}, expected ${head}`);
+    }
+    if (!this.db.verify()) throw new Error("verify is false");
+    if (!this.db.verifyDeterminism()) throw new Error("verify_determinism is false");
+    if (this.directory !== undefined) {
+      this.reopen(new Arguments(new Map([["read_only", this.readOnly]])));
+    }
+  }
+}
+
+/** Runs the steps of a case in one place, then checks what must hold after every case. */
+function runCase(conformanceCase, directory) {
+  const host = new Host(Number(conformanceCase.get("clock")?.text ?? "1000.5"), directory);
+  try {
+    conformanceCase.get("steps").forEach((step, number) => {
+      try {
+        host.run(step.get("do"), new Arguments(step.get("args")), step.get("expect"));
+      } catch (error) {
+        error.message = `step ${number} (${step.get("do")}): ${error.message}`;
+        throw error;
+      }
+    });
+    host.checkEnd(conformanceCase.get("head"));
+  } finally {
+    host.db.close();
+  }
+}
+
+/** Runs a case in an empty temporary directory. */
+function runOnDisk(conformanceCase) {
+  const directory = fs.mkdtempSync(path.join(os.tmpdir(), "nedb-conformance-"));
+  try {
+    runCase(conformanceCase, directory);
+  } finally {
+    fs.rmSync(directory, { recursive: true, force: true });
+  }
+  counts.disk += 1;
+}
+
+/** Runs a case in every place it asks for. */
+function runEverywhere(conformanceCase) {
+  const verbs = conformanceCase.get("steps").map((step) => step.get("do"));
+  const needsDisk = verbs.some((verb) => NEEDS_DISK.has(verb) || verb === MOVES_CLOCK);
+  if (needsDisk || conformanceCase.get("durable") === true) runOnDisk(conformanceCase);
+  if (needsDisk) return;
+  runCase(conformanceCase, undefined);
+  counts.memory += 1;
+}
+
+/** Lists the case files, by name. */
+function caseFiles() {
+  const files = fs.readdirSync(CASES, { withFileTypes: true }).filter((entry) => entry.isDirectory());
+  return files
+    .flatMap(({ name }) => fs.readdirSync(path.join(CASES, name)).map((file) => `${name}/${file}`))
+    .filter((name) => name.endsWith(".json"))
+    .sort();
+}
+
+for (const file of caseFiles()) {
+  for (const conformanceCase of parse(fs.readFileSync(path.join(CASES, file), "utf8"))) {
+    const name = conformanceCase.get("name");
+    if (!file.includes(ONLY) && !name.includes(ONLY)) continue;
+    const skip = conformanceCase.get("skip")?.get("node");
+    counts.cases += 1;
+    if (skip !== undefined) counts.skipped += 1;
+    test(`${file}: ${name}`, { skip: skip ?? false }, () => {
+      counts.failed += 1;
+      runEverywhere(conformanceCase);
+      counts.failed -= 1;
+    });
+  }
+}
+
+after(() => {
+  const { cases, memory, disk, skipped, failed } = counts;
+  console.log(
+    `conformance (node): ${cases} cases, ${memory} runs in memory, ${disk} on disk, ` +
+      `${skipped} skipped, ${failed} failed`,
+  );
+  if (cases === 0) throw new Error("no case was found");
+});

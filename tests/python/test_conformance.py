@@ -1,0 +1,267 @@
+"""Runs the conformance suite from Python.
+
+In: ``tests/conformance/cases/<topic>/*.json``. Out: one test for each case, and a line of counts.
+The format of a case is described in ``tests/conformance/README.md``.
+
+Python's ``json`` keeps integers and doubles apart and spells both as NEDB does, so a document may be
+read and written again without changing its canonical text.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import pathlib
+import tempfile
+
+import pytest
+
+import nedb
+
+CASES = pathlib.Path(__file__).parent.parent / "conformance" / "cases"
+ONLY = os.environ.get("NEDB_CONFORMANCE_ONLY", "")
+NEEDS_DISK = {"reopen", "open_again"}
+KINDS = {type(None): "null", bool: "boolean", int: "number", float: "number",
+         str: "string", list: "array", dict: "object"}
+COUNTS = {"cases": 0, "memory": 0, "disk": 0, "skipped": 0, "failed": 0}
+
+
+class Mismatch(AssertionError):
+    """An answer that is not the expected one."""
+
+    def __init__(self, expected, got):
+        """Says both."""
+        super().__init__(f"\n    expected {expected!r}\n    got      {got!r}")
+
+
+def written_out(value):
+    """Writes ``{"$repeat": [[text, count], ...]}`` out as the joined text."""
+    if isinstance(value, dict) and "$repeat" in value:
+        return "".join(text * count for text, count in value["$repeat"])
+    return value
+
+
+def text_of(value):
+    """Writes a value as compact JSON text with its members in their order."""
+    text = json.dumps(value, ensure_ascii=False, separators=(",", ":"))
+    return text.replace("\x7f", "\\u007f")
+
+
+def plain(value):
+    """Returns an answer with tuples as lists, as JSON has no tuples."""
+    if isinstance(value, (list, tuple)):
+        return [plain(item) for item in value]
+    return {k: plain(v) for k, v in value.items()} if isinstance(value, dict) else value
+
+
+def equal(wanted, got):
+    """Tells whether a value is the wanted one; ``$any`` and ``$has`` stand for many."""
+    if isinstance(wanted, dict) and "$any" in wanted:
+        return KINDS[type(got)] == wanted["$any"]
+    if isinstance(wanted, dict) and "$has" in wanted:
+        members = wanted["$has"]
+        return isinstance(got, dict) and all(k in got and equal(members[k], got[k]) for k in members)
+    # True == 1 and 1 == 1.0 in Python, but not in the suite.
+    if type(wanted) is not type(got):
+        return False
+    if isinstance(wanted, dict):
+        return wanted.keys() == got.keys() and all(equal(wanted[k], got[k]) for k in wanted)
+    if isinstance(wanted, list):
+        return len(wanted) == len(got) and all(map(equal, wanted, got))
+    return repr(wanted) == repr(got) if isinstance(wanted, float) else wanted == got
+
+
+def check_error(form, error):
+    """Checks an error's code, message and place."""
+    if error.code != form["error"]:
+        raise Mismatch(form, f"{error.code} {error}") from error
+    if form.get("message_contains", "").lower() not in str(error).lower():
+        raise Mismatch(form, str(error)) from error
+    if "position" in form:
+        got = {"line": error.lineno, "column": error.offset}
+        if got != form["position"]:
+            raise Mismatch(form["position"], got) from error
+
+
+def check_answer(form, answer):
+    """Checks an answer against the one form that a step names."""
+    (kind, wanted), = form.items()
+    answer = plain(answer)
+    if kind == "ids":
+        answer = [row["_id"] for row in answer]
+    elif kind == "result_text":
+        answer = text_of(answer)
+    elif kind == "rows_text":
+        answer = [text_of(row) for row in answer]
+    elif kind == "count":
+        answer = len(answer)
+    elif kind not in ("result", "rows"):
+        raise ValueError(f"the case expects an unknown form: {kind}")
+    if not equal(wanted, answer):
+        raise Mismatch(wanted, answer)
+
+
+class Host:
+    """A database under test, with its clock and its directory."""
+
+    def __init__(self, now, directory):
+        """Opens an empty database, in memory without a directory."""
+        self.now = now
+        self.directory = directory
+        self.closed = False
+        self.read_only = False
+        self.open()
+
+    def open(self):
+        """Opens the directory, or a new database in memory."""
+        clock = lambda: self.now  # noqa: E731 - reads the clock when it is asked
+        self.db = nedb.NEDB(self.directory, read_only=self.read_only, clock=clock)
+        self.closed = False
+
+    def state(self):
+        """Returns seq and head."""
+        return None if self.closed else (self.db.seq, self.db.head)
+
+    def run(self, step):
+        """Runs a step and checks its answer, and, after an error, that nothing changed."""
+        before, expect = self.state(), step.get("expect", {})
+        args = {name: written_out(value) for name, value in step.get("args", {}).items()}
+        try:
+            answer = getattr(self, f"do_{step['do']}", None) or getattr(self.db, step["do"])
+            answer = answer(**args) if callable(answer) else answer
+        except nedb.NEDBError as error:
+            if "error" not in expect:
+                raise Mismatch(expect, f"{error.code} {error}") from error
+            check_error(expect, error)
+            assert self.closed or self.state() == before, "a refused call changed seq or head"
+            return
+        if "error" in expect:
+            raise Mismatch(expect, answer)
+        if expect:
+            check_answer(expect, answer)
+
+    def do_put(self, coll, id, doc=None, doc_text=None, **options):
+        """Puts a document: a dict as a dict, anything else as its text."""
+        if isinstance(doc, dict):
+            return self.db.put(coll, id, doc, **options)
+        text = text_of(doc) if doc_text is None else doc_text
+        return json.loads(self.db.put_json(coll, id, text, **options))
+
+    def do_get(self, coll, id, **options):
+        """Reads a document both ways."""
+        found = self.db.get_json(coll, id, **options)
+        value = None if found is None else json.loads(found)
+        assert equal(value, self.db.get(coll, id, **options)), "get and get_json differ"
+        return value
+
+    def do_query(self, nql, params=None, params_text=None):
+        """Runs a query with its parameters."""
+        return self.db.query(nql, params if params_text is None else json.loads(params_text))
+
+    def do_batch(self, items=None, items_text=None, **options):
+        """Writes a transaction."""
+        return self.db.batch(items if items_text is None else json.loads(items_text), **options)
+
+    def do_checkpoint(self, **options):
+        """Appends a checkpoint; Python answers the head, as 1.x did, the suite wants the seq."""
+        assert self.db.checkpoint(**options) == self.db.head
+        return self.db.seq
+
+    def do_op(self, seq):
+        """Reads an op from the log."""
+        return self.db.log[seq].to_dict() if 0 <= seq < len(self.db.log) else None
+
+    def do_close(self):
+        """Closes the database."""
+        self.closed = True
+        self.db.close()
+
+    def do_reopen(self, read_only=False, without_checkpoints=False):
+        """Closes the database and opens its directory again; seq and head must stay."""
+        before = self.state()
+        self.db.close()
+        if without_checkpoints:
+            for saved in pathlib.Path(self.directory).glob("checkpoint.*"):
+                saved.unlink()
+        self.read_only = read_only
+        self.open()
+        assert before in (None, self.state()), "reopening changed seq or head"
+
+    def do_open_again(self):
+        """Opens the directory a second time, for writing."""
+        nedb.NEDB(self.directory, clock=self.now).close()
+
+    def do_set_clock(self, now):
+        """Moves the clock."""
+        self.now = now
+
+    def do_expect_state(self, **wanted):
+        """Checks seq and head against those that a step gives."""
+        got = {name: getattr(self.db, name) for name in wanted}
+        if got != wanted:
+            raise Mismatch(wanted, got)
+
+    def check_end(self, head):
+        """Checks what must hold after every case."""
+        if self.closed:
+            return
+        assert head in (None, self.db.head), f"head is {self.db.head}, expected {head}"
+        assert self.db.verify(), "verify is false"
+        assert self.db.verify_determinism(), "verify_determinism is false"
+        if self.directory is not None:
+            self.do_reopen(read_only=self.read_only)
+
+
+def run_case(case, directory):
+    """Runs the steps of a case in one place, then checks what must hold after every case."""
+    host = Host(case.get("clock", 1000.5), directory)
+    try:
+        for number, step in enumerate(case["steps"]):
+            try:
+                host.run(step)
+            except Exception as error:
+                message = f"step {number} ({step['do']}): {error}"
+                raise AssertionError(message) from error
+        host.check_end(case.get("head"))
+    finally:
+        host.db.close()
+
+
+def load():
+    """Yields every case with the name of its file."""
+    for path in sorted(CASES.rglob("*.json")):
+        name = path.relative_to(CASES).as_posix()
+        for case in json.loads(path.read_text(encoding="utf-8")):
+            if ONLY in name or ONLY in case["name"]:
+                yield pytest.param(case, id=f"{name}: {case['name']}")
+
+
+@pytest.fixture(scope="module", autouse=True)
+def closing_line(request):
+    """Prints the counts after the last case."""
+    yield
+    line = ("conformance (python): {cases} cases, {memory} runs in memory, {disk} on disk, "
+            "{skipped} skipped, {failed} failed")
+    capture = request.config.pluginmanager.getplugin("capturemanager")
+    with capture.global_and_fixture_disabled():
+        print("\n" + line.format(**COUNTS))
+    assert COUNTS["cases"] > 0, "no case was found"
+
+
+@pytest.mark.parametrize("case", list(load()))
+def test_case(case):
+    """Runs one case in every place it asks for."""
+    COUNTS["cases"] += 1
+    if "python" in case.get("skip", {}):
+        COUNTS["skipped"] += 1
+        pytest.skip(case["skip"]["python"])
+    needs_disk = any(step["do"] in NEEDS_DISK for step in case["steps"])
+    COUNTS["failed"] += 1
+    if not needs_disk:
+        run_case(case, None)
+        COUNTS["memory"] += 1
+    if needs_disk or case.get("durable"):
+        with tempfile.TemporaryDirectory() as directory:
+            run_case(case, directory)
+        COUNTS["disk"] += 1
+    COUNTS["failed"] -= 1
