@@ -179,7 +179,9 @@ impl Database {
             self.inner.read_state()?.log.read_bytes(offset, bytes_max, out)
         })?;
         let is_known = found.head == known.head && found.op_count as Seq == known.seq + 1;
-        let damage = found.damage.or_else(|| {
+        // Opening looks into payloads, which the chain does not: the first of both is named.
+        let damages = report.damage.iter().cloned().chain(found.damage);
+        let damage = damages.min_by_key(|damage| damage.seq).or_else(|| {
             (!is_known).then(|| Damage {
                 seq: found.op_count as Seq,
                 offset_bytes: end_bytes,
