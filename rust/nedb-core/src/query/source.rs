@@ -19,6 +19,8 @@ use crate::snapshot::{CollectionId, DocRef, ScanCursor, Snapshot};
 
 /// How much more of an index is read each time that what was read held too few rows.
 const GROWTH_FACTOR: usize = 8;
+/// How much of an index is read first at the least, where a predicate may drop some.
+const READ_COUNT_MIN: usize = 16;
 
 impl Source<'_> {
     /// Returns the rows.
@@ -97,7 +99,8 @@ impl Source<'_> {
         let mut wanted = match (self.keep, &self.predicate) {
             (None, _) => usize::MAX,
             (Some(keep), None) => keep,
-            (Some(keep), Some(_)) => keep.saturating_mul(4).max(SCAN_CHUNK_COUNT),
+            // Where the index answers the whole predicate, all that is read is wanted.
+            (Some(keep), Some(_)) => keep.saturating_mul(2).max(READ_COUNT_MIN),
         };
         let mut read_count = 0;
         let mut handles = Vec::new();
