@@ -108,7 +108,8 @@ impl Nonce {
         match token.parse::<i128>() {
             Ok(integer) => Nonce::Integer(integer),
             Err(_) => match token.parse::<f64>() {
-                Ok(value) if value.is_finite() => Nonce::Fraction(value),
+                // Beyond every double it is still above, or below, every other.
+                Ok(value) if !value.is_nan() => Nonce::Fraction(value.clamp(f64::MIN, f64::MAX)),
                 _ => Nonce::Integer(0),
             },
         }
@@ -143,4 +144,20 @@ pub(crate) mod kind {
     pub const PUT_FILE: &str = "put_file";
     pub const CHECKPOINT: &str = "checkpoint";
     pub const TRANSACTION: &str = "tx";
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_nonce_beyond_every_double_leaves_none_above_it() {
+        let huge = Nonce::parse(&format!("1{}", "0".repeat(400)));
+        assert!(Nonce::Integer(i64::MAX.into()).is_below(huge));
+        assert!(!huge.is_below(Nonce::Integer(i64::MAX.into())));
+        assert!(huge.next() > i64::MAX.into());
+        let tiny = Nonce::parse(&format!("-1{}", "0".repeat(400)));
+        assert!(tiny.is_below(Nonce::Integer(1)) && tiny.next() < 1);
+        assert_eq!(Nonce::parse("NaN"), Nonce::Integer(0));
+    }
 }

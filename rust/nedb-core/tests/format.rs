@@ -177,6 +177,30 @@ fn odd_nonces_of_1_2_2_are_honoured_and_never_written() {
 }
 
 #[test]
+fn a_document_of_1_2_2_can_expire_whatever_it_says_of_itself() {
+    for fixture in ["refused", "provenance", "basic"] {
+        let (_folder, db, expected) = open_fixture("1.2.2", fixture);
+        for (collection, id, document) in expected.documents() {
+            if collection.is_empty() || collection.contains(':') || id.is_empty() {
+                continue;
+            }
+            let name = format!("{fixture} {collection}:{id}");
+            let expired = db.expire(&collection, &id, 1e6, &WriteOptions::default());
+            assert!(expired.unwrap_or_else(|error| panic!("{name}: {error}")), "{name}");
+            let now = read(&db, &collection, &id, None);
+            for key in ["v", "m", "_confidence", "_valid_from", "_valid_to", "_evidence"] {
+                let was = document.get(key);
+                let is_number = was.and_then(Value::as_f64).is_some();
+                let is_same = now.get(key).and_then(Value::as_f64) == was.and_then(Value::as_f64);
+                let is_kept = now.get(key) == was || is_number && is_same || fixture == "refused";
+                assert!(is_kept, "{name}: {key} was {was:?} and is {:?}", now.get(key));
+            }
+        }
+        assert!(db.verify().unwrap() && db.verify_determinism().unwrap(), "{fixture}");
+    }
+}
+
+#[test]
 fn idempotency_keys_of_1_2_2_still_stand() {
     let (_folder, db, _) = open_fixture("1.2.2", "provenance");
     let seq = db.seq();

@@ -69,11 +69,26 @@ impl Writer {
     }
 
     /// Syncs what was appended.
+    ///
+    /// Errors: `StorageError`; `CommitUnknown` after a failed write. The system may report the pages of
+    /// a failed sync as clean, so to sync again and believe it would make `LOCK` say what is not so.
     pub fn sync(&mut self) -> Result<()> {
-        match &mut self.store {
-            Some(store) => store.sync().map_err(|error| Error::storage("sync the log", error)),
-            None => Ok(()),
+        let Some(store) = &mut self.store else { return Ok(()) };
+        match &self.refusal {
+            Some((code, reason)) => Err(Error::new(*code, reason.clone())),
+            None => store.sync().map_err(|error| Error::storage("sync the log", error)),
         }
+    }
+
+    /// Tells whether a write failed, so that nothing more is written.
+    pub fn has_failed(&self) -> bool {
+        matches!(self.refusal, Some((ErrorCode::CommitUnknown, _)))
+    }
+
+    /// Puts another store in the place of the writer's own.
+    #[cfg(test)]
+    pub fn wrap_store(&mut self, wrap: impl FnOnce(Box<dyn LogStore>) -> Box<dyn LogStore>) {
+        self.store = self.store.take().map(wrap);
     }
 }
 

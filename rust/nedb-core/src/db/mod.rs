@@ -18,10 +18,13 @@
 //! | `transaction` | several things as one op |
 //! | `read` | get, query, neighbours, ops |
 //! | `maintain` | indexes, checkpoints, verification, sweeping, closing |
+//! | `fault` | tests with a disk that fails |
 
 mod admit;
 mod check;
 mod commit;
+#[cfg(test)]
+mod fault;
 mod maintain;
 mod open;
 mod options;

@@ -106,8 +106,9 @@ impl Database {
         if directory.has_key_file() {
             return Err(key_required(&directory));
         }
-        let durable_bytes = durable_bytes(directory.path());
         let lock = if for_writing { Some(directory.lock()?) } else { None };
+        // A writer that is about to stop may still say more until the lock is ours.
+        let durable_bytes = durable_bytes(directory.path());
         let file = directory.open_log(for_writing)?;
         let reader = LogReader::disk(Arc::clone(&file) as Arc<dyn LogBytes>, options.cache_bytes);
         let mut state = State::new(reader);
@@ -167,16 +168,23 @@ impl Database {
         let Some(bytes) = state.log.disk_bytes().map(Arc::clone) else {
             return Ok(state.views.seq);
         };
+        // In this order: a length seen first may end within a batch that is synced a moment later.
+        let synced_bytes = durable_bytes(directory.path());
         let len_bytes = bytes.len_bytes().map_err(|error| Error::storage("read the log", error))?;
-        let end_bytes =
-            durable_bytes(directory.path()).map_or(len_bytes, |durable| durable.min(len_bytes));
+        let end_bytes = synced_bytes.map_or(len_bytes, |synced| synced.min(len_bytes));
         let end = replay_into(&mut state, bytes.as_ref(), end_bytes)?;
         drop(writer);
         match end.fault {
-            Some(fault @ (Fault::WrongHash | Fault::WrongLink(_))) => Err(Error::integrity(
-                format!("the log is damaged at op {}: {}", end.next_seq, fault.reason()),
-            )),
-            _ => Ok(state.views.seq),
+            None => Ok(state.views.seq),
+            // Without a `LOCK` to say so, the end of the file may be a line that is being written.
+            Some(Fault::NotWellFormed(_)) if synced_bytes.is_none() && end.is_last_line => {
+                Ok(state.views.seq)
+            }
+            Some(fault) => Err(Error::integrity(format!(
+                "the log is damaged at op {}: {}",
+                end.next_seq,
+                fault.reason()
+            ))),
         }
     }
 

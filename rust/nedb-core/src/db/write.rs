@@ -168,10 +168,10 @@ impl Database {
         let Some(text) = group.with_state(|state| current_text(state, now, &target))? else {
             return Ok(false);
         };
-        let kept =
-            WriteOptions { ttl_seconds: Some(ttl_seconds), ..with_provenance(options, &text) };
-        let kept: WriteOptions = kept;
-        let checked = check::options(&kept)?;
+        let last_seq = group.with_state(|state| state.views.seq);
+        let kept = with_provenance(options, &text, last_seq);
+        let kept = WriteOptions { ttl_seconds: Some(ttl_seconds), ..kept };
+        let checked = check::kept_options(&kept)?;
         let draft = put_draft(&mut group, &target, &text, &checked)?;
         group.stage(draft)?;
         group.finish()?;
@@ -463,18 +463,21 @@ fn current_with_seq(
     }))
 }
 
-/// Returns the options of a write that keeps what a stored text says about itself.
-fn with_provenance(options: &WriteOptions, stored: &str) -> WriteOptions {
+/// Returns the options of a write that keeps what a stored text says about itself. What NEDB 1.x took
+/// and nobody may write any more, as a cause that is no op, counts as absent.
+fn with_provenance(options: &WriteOptions, stored: &str, last_seq: Seq) -> WriteOptions {
     let mut kept = options.clone();
     for (key, value) in members(stored) {
         let text = || string_text(value).map(Cow::into_owned);
         match key {
             "_caused_by" => {
-                kept.caused_by = elements(value).filter_map(|seq| seq.parse().ok()).collect();
+                let seqs = elements(value).filter_map(|seq| seq.parse().ok());
+                kept.caused_by = seqs.filter(|seq| (0..=last_seq).contains(seq)).collect();
             }
-            "_confidence" => kept.confidence = value.parse().ok(),
+            "_confidence" => {
+                kept.confidence = value.parse().ok().filter(|it| (0.0..=1.0).contains(it));
+            }
             "_evidence" => kept.evidence = text(),
-            // A bound of NEDB 1.x that is no date counts as absent.
             "_valid_from" => kept.valid_from = text().filter(|date| is_date(date)),
             "_valid_to" => kept.valid_to = text().filter(|date| is_date(date)),
             _ => {}
