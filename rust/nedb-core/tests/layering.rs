@@ -74,7 +74,7 @@ fn level_of(module: &str) -> Option<usize> {
 
 /// Tells why one module may not import a path of another; None when it may.
 fn objection(module: &str, path: &[String]) -> Option<String> {
-    let Some(target) = path.first().filter(|target| *target != module) else { return None };
+    let target = path.first().filter(|target| *target != module)?;
     let Some(level) = level_of(target) else {
         return Some(format!("{target} has no place in the table: name the module it comes from"));
     };
@@ -82,7 +82,7 @@ fn objection(module: &str, path: &[String]) -> Option<String> {
         Some(at) => WORDS[..at].contains(&target.as_str()),
         None => row_of(module).is_some_and(|row| {
             let named = |also: &&str| path.join("::").starts_with(*also);
-            row.levels.contains(&(level as u8)) || row.also.iter().any(|also| named(&also))
+            row.levels.contains(&(level as u8)) || row.also.iter().any(named)
         }),
     };
     (!allowed).then(|| format!("{module} may not import {target}"))
