@@ -11,6 +11,7 @@
 use super::Inner;
 use super::admit::{self, Pending};
 use super::check::CheckedOptions;
+use super::write::stored_text;
 use crate::error::{Error, ErrorCode, Result};
 use crate::fold::fold;
 use crate::hash::ZERO_HASH;
@@ -171,6 +172,11 @@ impl<'w, 'a> Group<'w, 'a> {
         };
         self.staged.push(Staged { op, line, hash: encoded.hash });
         Ok(Admitted::New(seq))
+    }
+
+    /// Returns the stored text of the op that was staged last, if it is a put.
+    pub fn last_staged_text(&self) -> Option<&str> {
+        stored_text(&self.staged.last()?.op.items)
     }
 
     /// Notes what is staged, so that what is staged next is admitted after it.

@@ -61,9 +61,10 @@ impl Database {
         let mut group = self.inner.begin_group()?;
         let draft = put_draft(&mut group, &target, document, &checked)?;
         let given_back = out.len();
-        let stored = stored_text(&draft.items).map(str::to_owned).unwrap_or_default();
         match group.stage(draft)? {
-            Admitted::New(seq) => write_with_seq(&stored, seq, out),
+            Admitted::New(seq) => {
+                write_with_seq(group.last_staged_text().unwrap_or_default(), seq, out);
+            }
             Admitted::Replayed(seq) => return self.original(&group, seq, 0, out),
         }
         group.finish().inspect_err(|_| out.truncate(given_back))
@@ -99,9 +100,9 @@ impl Database {
             let target = Target::checked(collection, id)?;
             let draft = put_draft(&mut group, &target, document, &checked)?;
             let mut result = String::new();
-            let stored = stored_text(&draft.items).map(str::to_owned).unwrap_or_default();
             if let Admitted::New(seq) = group.stage(draft)? {
-                write_with_seq(&stored, seq, &mut result);
+                let stored = group.last_staged_text().unwrap_or_default();
+                write_with_seq(stored, seq, &mut result);
             }
             group.note_staged();
             results.push(result);
