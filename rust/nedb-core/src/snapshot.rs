@@ -11,17 +11,15 @@
 use crate::error::{Error, Result};
 use crate::instant::Instant;
 use crate::json::Path;
-use crate::log::{Fields, normalize};
 use crate::op::{Item, OpKind, Seq};
 use crate::views::index::{At, CollectionIndexes, Range, ValueIndex};
 use crate::views::{DocumentId, LifeId, State, VersionId};
 use parking_lot::RwLockReadGuard;
 use std::ops::{Bound, ControlFlow};
 
-pub(crate) use crate::log::TextRef;
-pub(crate) use crate::views::CollectionId;
 pub use crate::views::index::IndexKind;
 pub(crate) use crate::views::index::{for_each_string, tokenize};
+pub(crate) use crate::views::{CollectionId, TextRef};
 
 /// One version of one document.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -417,12 +415,7 @@ impl<'a> Snapshot<'a> {
         if seq < 0 || seq > self.seq {
             return Ok(look(&[]));
         }
-        let line = self.state.log.line(seq)?;
-        let damaged = |reason: String| Error::integrity(format!("op {seq} is damaged: {reason}"));
-        let normalized = normalize(&line).map_err(|fault| damaged(fault.reason()))?;
-        let fields = Fields::split(&normalized).map_err(|fault| damaged(fault.reason()))?;
-        let op = fields.to_op().map_err(|fault| damaged(fault.reason()))?;
-        Ok(look(op.items.as_slice()))
+        self.state.with_op(seq, |op| look(op.items.as_slice()))
     }
 
     fn version_written(&self, seq: Seq, kind: &OpKind<'_>) -> Option<DocRef> {

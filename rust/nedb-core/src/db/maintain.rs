@@ -11,7 +11,7 @@ use crate::error::{Error, ErrorCode, Result};
 use crate::fold::{backfill, fold};
 use crate::json::{Path as FieldPath, write_string};
 use crate::limits::SCAN_CHUNK_COUNT;
-use crate::log::{Damage, Fields, LogReader, normalize, verify};
+use crate::log::{Damage, LogReader, verify};
 use crate::op::{Item, Items, OpKind, Seq, kind};
 use crate::snapshot::IndexKind;
 use crate::store::{Directory, LogBytes};
@@ -179,7 +179,9 @@ impl Database {
             self.inner.read_state()?.log.read_bytes(offset, bytes_max, out)
         })?;
         let is_known = found.head == known.head && found.op_count as Seq == known.seq + 1;
-        let damage = found.damage.or_else(|| {
+        // Opening looks into payloads, which the chain does not: the first of both is named.
+        let damages = report.damage.iter().cloned().chain(found.damage);
+        let damage = damages.min_by_key(|damage| damage.seq).or_else(|| {
             (!is_known).then(|| Damage {
                 seq: found.op_count as Seq,
                 offset_bytes: end_bytes,
@@ -222,7 +224,9 @@ impl Database {
                     let is_same = fresh.views.difference(&state.views).is_none();
                     break Some(is_same && fresh.head == state.head);
                 }
-                refold_chunk(&mut fresh, &state)?;
+                if !refold_chunk(&mut fresh, &state)? {
+                    return Ok(false);
+                }
             };
             // An index that came in between is not in the fresh views: begin again with it.
             if let Some(outcome) = outcome {
@@ -342,18 +346,21 @@ fn fresh_like(state: &State) -> State {
     fresh
 }
 
-/// Folds the next ops of a log into a fresh state.
-fn refold_chunk(fresh: &mut State, state: &State) -> Result<()> {
+/// Folds the next ops of a log into a fresh state; false when the log no longer holds them.
+fn refold_chunk(fresh: &mut State, state: &State) -> Result<bool> {
     let first = fresh.views.seq + 1;
     let last = state.views.seq.min(first + SCAN_CHUNK_COUNT as Seq);
     for seq in first..=last {
-        let line = state.log.line(seq)?;
-        let damaged =
-            |_| Error::new(ErrorCode::IntegrityError, format!("op {seq} of the log is damaged"));
-        let normalized = normalize(&line).map_err(damaged)?;
-        let fields = Fields::split(&normalized).map_err(damaged)?;
-        fold(&mut fresh.views, &fields.to_op().map_err(damaged)?);
-        fresh.head = fields.hash.to_owned();
+        let State { views, head, .. } = fresh;
+        let folded = state.log.with_fields(seq, |fields| {
+            fold(views, &fields.to_op()?);
+            *head = fields.hash.to_owned();
+            Ok(())
+        });
+        match folded {
+            Err(error) if error.code() == ErrorCode::IntegrityError => return Ok(false),
+            other => other?,
+        }
     }
-    Ok(())
+    Ok(true)
 }

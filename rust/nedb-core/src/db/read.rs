@@ -4,10 +4,8 @@ use super::Database;
 use super::check;
 use super::options::ReadOptions;
 use crate::document::write_with_seq;
-use crate::error::{Error, Result};
+use crate::error::Result;
 use crate::instant::Bound;
-use crate::json::legacy_document;
-use crate::log::normalize;
 use crate::op::Seq;
 use crate::query::{self, Params, Rows, algebra};
 use crate::snapshot::{Snapshot, SnapshotOptions};
@@ -89,16 +87,7 @@ impl Database {
         if seq < 0 || seq > state.views.seq {
             return Ok(None);
         }
-        let line = state.log.line(seq)?;
-        let damaged =
-            |reason: String| Error::integrity(format!("op {seq} of the log is damaged: {reason}"));
-        let normalized = normalize(&line).map_err(|fault| damaged(fault.reason()))?;
-        if normalized.is_legacy {
-            return legacy_document(&normalized.text)
-                .map(Some)
-                .map_err(|error| damaged(error.message().to_owned()));
-        }
-        Ok(Some(normalized.text.into_owned()))
+        state.log.with_fields(seq, |fields| fields.to_canonical()).map(Some)
     }
 
     /// Returns the collections that hold a document, in order of their first one's creation.

@@ -8,6 +8,7 @@ use crate::document::{Provenance, write_seqs, write_stored, write_with_seq};
 use crate::error::{Error, Result};
 use crate::json::{elements, members, string_text, write_string};
 use crate::limits::{BATCH_ITEMS_COUNT_MAX, DOCUMENT_BYTES_MAX};
+use crate::log::Fault;
 use crate::op::{Item, Items, OpKind, Put, Seq, TextPlace, kind};
 use crate::views::State;
 use std::borrow::Cow;
@@ -424,16 +425,13 @@ pub(super) fn stored_text<'d>(items: &'d Items<'_>) -> Option<&'d str> {
 
 /// Returns the stored text that an item of an op wrote.
 pub(super) fn written_text(state: &State, seq: Seq, item: u32) -> Result<String> {
-    let line = state.log.line(seq)?;
-    let damaged = |_| Error::integrity(format!("op {seq} of the log is damaged"));
-    let normalized = crate::log::normalize(&line).map_err(damaged)?;
-    let op = crate::log::Fields::split(&normalized)
-        .and_then(|fields| fields.to_op())
-        .map_err(damaged)?;
-    match op.items.as_slice().get(item as usize).map(|item| &item.kind) {
-        Some(OpKind::Put(put)) => Ok(put.text.clone().into_owned()),
-        _ => Err(Error::integrity(format!("op {seq} of the log is no put"))),
-    }
+    state.log.with_fields(seq, |fields| {
+        let op = fields.to_op()?;
+        match op.items.as_slice().get(item as usize).map(|item| &item.kind) {
+            Some(OpKind::Put(put)) => Ok(put.text.clone().into_owned()),
+            _ => Err(Fault::Unreadable("it is no put".to_owned())),
+        }
+    })
 }
 
 /// Returns the stored text of a document at HEAD, or None where it is absent or expired.

@@ -29,6 +29,8 @@ pub(crate) enum Fault {
     WrongHash,
     /// Whole, but not the successor of the line before.
     WrongLink(String),
+    /// The next of the chain, but not to be understood: no crash leaves that.
+    Unreadable(String),
 }
 
 impl Fault {
@@ -39,11 +41,16 @@ impl Fault {
             Fault::Encrypted => "the line is encrypted".to_owned(),
             Fault::WrongHash => "the hash is not that of the op".to_owned(),
             Fault::WrongLink(reason) => format!("the line is not the next of the chain: {reason}"),
+            Fault::Unreadable(reason) => format!("the op cannot be understood: {reason}"),
         }
     }
 
     fn form(reason: impl Into<String>) -> Fault {
         Fault::NotWellFormed(reason.into())
+    }
+
+    fn unreadable(reason: impl Into<String>) -> Fault {
+        Fault::Unreadable(reason.into())
     }
 }
 
@@ -170,14 +177,24 @@ impl<'t> Fields<'t> {
         self.caused_by.map(seqs).unwrap_or_default()
     }
 
+    /// Returns the whole op as canonical text.
+    ///
+    /// Errors: `Fault::Unreadable` for what NEDB 1.x wrote and we cannot spell.
+    pub fn to_canonical(&self) -> Result<String, Fault> {
+        if !self.is_legacy {
+            return Ok(self.text.to_owned());
+        }
+        legacy_document(self.text).map_err(|error| Fault::unreadable(error.message()))
+    }
+
     /// Builds the op.
     ///
-    /// Errors: `Fault::NotWellFormed` when the payload of a known kind lacks what it needs.
+    /// Errors: `Fault::Unreadable` when the payload of a known kind lacks what it needs.
     pub fn to_op(&self) -> Result<Op<'t>, Fault> {
         let kind = self.kind();
         let items = if kind == kind::TRANSACTION {
-            let list =
-                member(self.payload, "items").ok_or_else(|| Fault::form("tx without items"))?;
+            let list = member(self.payload, "items")
+                .ok_or_else(|| Fault::unreadable("tx without items"))?;
             Items::Many(
                 elements(list).map(|item| self.transaction_item(item)).collect::<Result<_, _>>()?,
             )
@@ -208,7 +225,7 @@ impl<'t> Fields<'t> {
     fn transaction_item(&self, item: &'t str) -> Result<Item<'t>, Fault> {
         let kind = member(item, "op").map(text_of).unwrap_or_default();
         let payload =
-            member(item, "payload").ok_or_else(|| Fault::form("tx item without payload"))?;
+            member(item, "payload").ok_or_else(|| Fault::unreadable("tx item without payload"))?;
         Ok(Item {
             kind: self.op_kind(&kind, payload)?,
             caused_by: Cow::Owned(member(item, "caused_by").map(seqs).unwrap_or_default()),
@@ -218,8 +235,8 @@ impl<'t> Fields<'t> {
     fn op_kind(&self, kind: &str, payload: &'t str) -> Result<OpKind<'t>, Fault> {
         let text = |key: &str| {
             member(payload, key)
-                .and_then(string_text)
-                .ok_or_else(|| Fault::form(format!("{kind} without {key}")))
+                .map(text_of)
+                .ok_or_else(|| Fault::unreadable(format!("{kind} without {key}")))
         };
         Ok(match kind {
             kind::PUT => OpKind::Put(self.put(payload, text("coll")?, text("id")?)?),
@@ -242,9 +259,10 @@ impl<'t> Fields<'t> {
         collection: Cow<'t, str>,
         id: Cow<'t, str>,
     ) -> Result<Put<'t>, Fault> {
-        let doc = member(payload, "doc").ok_or_else(|| Fault::form("put without doc"))?;
+        let doc = member(payload, "doc").ok_or_else(|| Fault::unreadable("put without doc"))?;
         let (text, place) = if self.is_legacy {
-            let served = legacy_document(doc).map_err(|error| Fault::form(error.message()))?;
+            let served =
+                legacy_document(doc).map_err(|error| Fault::unreadable(error.message()))?;
             (Cow::Owned(legacy_stored(&served, &id)), TextPlace::LEGACY)
         } else {
             (Cow::Borrowed(doc), self.place_of(doc))
@@ -402,4 +420,36 @@ fn hash_text<'t>(value: Option<&'t str>, key: &str) -> Result<&'t str, Fault> {
 /// Returns the text of a string, or the token itself: NEDB 1.x checked no types.
 fn text_of(raw: &str) -> Cow<'_, str> {
     string_text(raw).unwrap_or(Cow::Borrowed(raw))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn op_of(payload: &str) -> Result<String, Fault> {
+        let hash = crate::hash::ZERO_HASH;
+        let line = format!(
+            "{{\"seq\": 0, \"client\": \"c\", \"nonce\": 1, \"op\": \"put\", \"payload\": {payload}, \
+             \"ts\": 1.0, \"idem\": null, \"prev_hash\": \"{hash}\", \"hash\": \"{hash}\"}}"
+        );
+        let normalized = normalize(line.as_bytes())?;
+        let fields = Fields::split(&normalized)?;
+        let op = fields.to_op()?;
+        match &op.items.as_slice().first().map(|item| &item.kind) {
+            Some(OpKind::Put(put)) => Ok(format!("{} {} {}", put.collection, put.id, put.text)),
+            other => Ok(format!("{other:?}")),
+        }
+    }
+
+    #[test]
+    fn a_name_of_nedb_1_that_is_no_text_is_read_as_it_is_spelt() {
+        let put = op_of(r#"{"key": "7:5", "coll": 7, "id": 5, "doc": {"_id": 5}}"#).unwrap();
+        assert_eq!(put, r#"7 5 {"_id":"5"}"#);
+    }
+
+    #[test]
+    fn an_op_that_cannot_be_understood_is_not_mistaken_for_what_a_crash_leaves() {
+        let fault = op_of(r#"{"coll": "u", "id": "a", "sealed": "x"}"#).unwrap_err();
+        assert_eq!(fault, Fault::Unreadable("put without doc".to_owned()));
+    }
 }

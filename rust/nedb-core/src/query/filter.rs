@@ -151,8 +151,12 @@ impl Predicate {
             Predicate::Not(inner) => !inner.holds(row),
             Predicate::Test { operand, test } => test.holds(&operand.raw(row)),
             Predicate::Pair { left, operator, right } => {
-                let ordering = compare_raw(&left.raw(row), &right.raw(row));
-                satisfies(*operator, ordering)
+                let (left, right) = (left.raw(row), right.raw(row));
+                // Two nulls are equal, and yet neither is at most the other: null has no order.
+                let is_equality =
+                    matches!(operator, CompareOperator::Equal | CompareOperator::NotEqual);
+                let is_ordered = is_equality || type_class(&left) != TypeClass::Null;
+                satisfies(*operator, compare_raw(&left, &right).filter(|_| is_ordered))
             }
         }
     }
@@ -358,6 +362,10 @@ mod tests {
             holds(&Expression::Compare { operator, left: field(left), right: field(right) })
         };
         assert!(pair(CompareOperator::Equal, "none", "missing"));
+        assert!(!pair(CompareOperator::LessOrEqual, "none", "missing"));
+        assert!(!pair(CompareOperator::GreaterOrEqual, "none", "none"));
+        assert!(!pair(CompareOperator::NotEqual, "none", "missing"));
+        assert!(pair(CompareOperator::LessOrEqual, "age", "age"));
         assert!(pair(CompareOperator::Less, "nested.x.0", "age"));
         assert!(pair(CompareOperator::NotEqual, "age", "zip"));
         assert!(!pair(CompareOperator::Less, "age", "zip"));

@@ -7,19 +7,11 @@
 //! * The versions of a document are in order of seq; a delete is a version without text.
 //! * Lives are numbered in order of creation, within a collection; a life is never reused.
 
+use super::ids::{CollectionId, DocumentId, LifeId, VersionId};
 use super::live_list::LiveList;
 use super::names::Names;
 use crate::instant::Instant;
 use crate::op::{Seq, TextPlace};
-
-/// A collection's number.
-pub(crate) type CollectionId = u32;
-/// A document's number within its collection.
-pub(crate) type DocumentId = u32;
-/// A version's number within its document.
-pub(crate) type VersionId = u32;
-/// A life's number within its collection: the order of creation.
-pub(crate) type LifeId = u32;
 
 /// The end of what has not ended.
 pub(crate) const NO_END: Seq = Seq::MAX;

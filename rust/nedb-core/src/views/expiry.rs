@@ -2,7 +2,7 @@
 //!
 //! In: the end of each current version. Out: those whose end has come, soonest first.
 
-use super::documents::{CollectionId, DocumentId};
+use super::ids::{CollectionId, DocumentId};
 use rustc_hash::FxHashMap;
 use std::collections::BTreeSet;
 

@@ -11,6 +11,7 @@
 //! | `expiry` | which documents go when |
 //! | `index/` | eq, ordered and full-text indexes, at HEAD and at every seq before |
 //! | `state` | the views beside the log that they were folded from |
+//! | `ids` | the numbers by which views speak of the same things |
 //! | `live_list` | an ordered list whose dead entries are dropped in bulk |
 //! | `names` | strings as small numbers |
 
@@ -18,6 +19,7 @@ mod causes;
 mod clients;
 mod documents;
 mod expiry;
+mod ids;
 pub(crate) mod index;
 mod live_list;
 mod names;
@@ -28,13 +30,12 @@ use crate::op::Seq;
 
 pub(crate) use causes::Causes;
 pub(crate) use clients::Clients;
-pub(crate) use documents::{
-    CollectionId, DocumentId, Documents, LifeId, Put as DocumentPut, Version, VersionId,
-};
+pub(crate) use documents::{Documents, Put as DocumentPut, Version};
 pub(crate) use expiry::Expiry;
+pub(crate) use ids::{CollectionId, DocumentId, LifeId, VersionId};
 pub(crate) use index::Indexes;
 pub(crate) use relations::Relations;
-pub(crate) use state::State;
+pub(crate) use state::{State, TextRef};
 
 /// All views, at one seq.
 #[derive(Debug)]

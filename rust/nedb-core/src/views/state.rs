@@ -3,7 +3,10 @@
 use super::{Version, Views};
 use crate::error::Result;
 use crate::hash::ZERO_HASH;
-use crate::log::{LogReader, TextRef, WantedText};
+use crate::log::{LogReader, WantedText};
+use crate::op::{Op, Seq};
+
+pub(crate) use crate::log::TextRef;
 
 /// What a read looks at: views that say where, a log that says what.
 pub(crate) struct State {
@@ -35,5 +38,12 @@ impl State {
             collection,
             id,
         })
+    }
+
+    /// Hands an op of the log to `look`.
+    ///
+    /// Errors: `StorageError`, `IntegrityError`.
+    pub fn with_op<T>(&self, seq: Seq, look: impl FnOnce(&Op<'_>) -> T) -> Result<T> {
+        self.log.with_fields(seq, |fields| Ok(look(&fields.to_op()?)))
     }
 }

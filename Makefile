@@ -1,0 +1,167 @@
+# Build, test and try NEDB. `make` alone lists the targets.
+#
+# Needs: Rust, Python 3.9 or newer, Node 18 or newer, a C linker, make. The rest is fetched from
+# crates.io, PyPI and npm into .venv/, node_modules/ and examples/node_modules/.
+#
+# A target that builds leaves a stamp in build/, so that nothing is built twice.
+
+.DEFAULT_GOAL := help
+.NOTPARALLEL:
+.DELETE_ON_ERROR:
+SHELL := bash
+.SHELLFLAGS := -eu -o pipefail -c
+
+PYTHON ?= python3
+CARGO ?= cargo
+NPM ?= npm
+NODE ?= node
+# Options for pytest, for example: make test-python PYTEST_ARGS="-k transaction"
+PYTEST_ARGS ?=
+# NEDB_1X=skip leaves out the comparison with NEDB 1.2.2.
+NEDB_1X ?= run
+
+ifeq ($(OS),Windows_NT)
+  VENV_BIN := Scripts
+  EXE := .exe
+else
+  VENV_BIN := bin
+  EXE :=
+endif
+PY := $(CURDIR)/.venv/$(VENV_BIN)/python$(EXE)
+PY_1X := $(CURDIR)/.venv-1x/$(VENV_BIN)/python$(EXE)
+STAMPS := build/stamps
+FILMS := examples/node_modules/vega-datasets/data/movies.json
+
+export PYO3_PYTHON := $(PY)
+export VIRTUAL_ENV := $(CURDIR)/.venv
+export NPM_CONFIG_FUND := false
+export NPM_CONFIG_AUDIT := false
+export NPM_CONFIG_UPDATE_NOTIFIER := false
+export PIP_DISABLE_PIP_VERSION_CHECK := 1
+ifneq ($(NEDB_1X),skip)
+  export NEDB_1X_PYTHON := $(PY_1X)
+  STAMP_1X := $(STAMPS)/venv-1x
+endif
+
+CORE_SOURCES := $(shell find rust/nedb-core/src -name '*.rs') Cargo.toml Cargo.lock rust/nedb-core/Cargo.toml
+WHEEL_SOURCES := $(CORE_SOURCES) pyproject.toml $(shell find rust/nedb-py -type f)
+ADDON_SOURCES := $(CORE_SOURCES) package.json $(shell find rust/nedb-node -type f)
+
+step = @printf '\n\033[1m== %s\033[0m\n' "$(1)"
+
+.PHONY: help
+help: ## List the targets
+	@grep -hE '^[a-z][a-z-]*:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 18
+
+# ---------------------------------------------------------------------------------- tools and builds
+
+# A Python without ensurepip (Debian splits it off) makes the environment with the pip it has.
+$(STAMPS)/venv: scripts/requirements-dev.txt
+	$(call step,Python environment .venv)
+	scripts/make_venv $(PYTHON) .venv
+	$(PY) -m pip install --quiet --requirement scripts/requirements-dev.txt
+	@mkdir -p $(STAMPS) && touch $@
+
+$(STAMPS)/venv-1x:
+	$(call step,Python environment .venv-1x with NEDB 1.2.2)
+	scripts/make_venv $(PYTHON) .venv-1x
+	$(PY_1X) -m pip install --quiet nedb-engine==1.2.2
+	@mkdir -p $(STAMPS) && touch $@
+
+$(STAMPS)/npm: package.json package-lock.json
+	$(call step,Node tools)
+	$(NPM) ci --no-progress --ignore-scripts
+	@mkdir -p $(STAMPS) && touch $@
+
+$(STAMPS)/films: examples/package.json examples/package-lock.json
+	$(call step,Films for the tours)
+	$(NPM) ci --no-progress --ignore-scripts --prefix examples
+	@test -s $(FILMS)
+	@mkdir -p $(STAMPS) && touch $@
+
+$(STAMPS)/wheel: $(STAMPS)/venv $(WHEEL_SOURCES)
+	$(call step,Python extension)
+	$(PY) -m maturin develop --release --quiet
+	@touch $@
+
+$(STAMPS)/addon: $(ADDON_SOURCES) scripts/build_addon.mjs
+	$(call step,Node addon)
+	$(NODE) scripts/build_addon.mjs --cargo $(CARGO)
+	@mkdir -p $(STAMPS) && touch $@
+
+.PHONY: build wheel addon
+build: wheel addon ## Build the Python extension and the Node addon (release)
+wheel: $(STAMPS)/wheel
+addon: $(STAMPS)/addon
+
+# ------------------------------------------------------------------------------------------- trying
+
+.PHONY: tour tour-node tour-rust
+tour: $(STAMPS)/wheel $(STAMPS)/films ## Load 3,201 films and ask questions, from Python
+	$(PY) examples/tour.py
+
+tour-node: $(STAMPS)/addon $(STAMPS)/films ## The same tour from Node
+	$(NODE) examples/tour.mjs
+
+tour-rust: $(STAMPS)/films ## The same tour from Rust
+	$(CARGO) run --quiet --package nedb-core --example tour
+
+# ------------------------------------------------------------------------------------------ checking
+
+.PHONY: test check lint test-rust test-python test-node test-tours test-docs
+test: lint test-rust test-python test-node test-docs test-tours ## Run everything: lints, tests in three languages, tours
+
+check: lint test-docs ## Run what takes seconds: formatting, lints, the core's unit tests, the documents
+	$(call step,Unit tests of the core)
+	$(CARGO) test --quiet --package nedb-core --lib
+
+lint: $(STAMPS)/venv
+	$(call step,cargo fmt --check)
+	$(CARGO) fmt --all --check
+	$(call step,cargo clippy)
+	$(CARGO) clippy --quiet --workspace --all-targets -- --deny warnings
+
+# nextest runs tests in parallel processes; where it is not installed cargo's own runner does.
+test-rust: $(STAMP_1X) ## Rust: unit, model, crash, damage and conformance tests
+	$(call step,Rust tests)
+	if $(CARGO) nextest --version >/dev/null 2>&1; then \
+	  $(CARGO) nextest run --package nedb-core --no-fail-fast --status-level slow --final-status-level fail; \
+	else \
+	  $(CARGO) test --package nedb-core --lib --tests --no-fail-fast; \
+	fi
+	$(call step,Rust documentation examples)
+	$(CARGO) test --package nedb-core --doc
+
+test-python: $(STAMPS)/wheel $(STAMP_1X) ## Python: pytest, and the type stubs against the extension
+	$(call step,Python tests)
+	$(PY) -m pytest tests/python $(PYTEST_ARGS)
+	$(call step,Python types)
+	$(PY) -m mypy
+	$(PY) -m mypy.stubtest nedb
+
+test-node: $(STAMPS)/addon $(STAMPS)/npm ## Node: node --test, and the type declarations
+	$(call step,Node types)
+	$(NPM) run --silent test:types
+	$(call step,Node tests)
+	$(NPM) run --silent test:node
+
+test-docs: $(STAMPS)/venv ## The documents: generated pages are current, links lead somewhere
+	$(call step,Documents)
+	$(PY) scripts/make_errors_page.py --check
+	$(PY) scripts/check_links.py
+	$(PY) tests/conformance/lint_cases.py
+
+test-tours: $(STAMPS)/wheel $(STAMPS)/addon $(STAMPS)/films ## Run the three tours and compare their heads
+	$(call step,Tours from Python Node and Rust)
+	$(CARGO) build --quiet --package nedb-core --example tour
+	$(PY) scripts/compare_tours.py --node $(NODE) --cargo $(CARGO)
+
+.PHONY: bench
+bench: $(STAMPS)/wheel $(STAMPS)/addon ## Measure (see bench/README.md)
+	$(MAKE) -C bench PYTHON=$(PY) NODE=$(NODE)
+
+.PHONY: clean
+clean: ## Remove everything that was built or fetched
+	$(CARGO) clean
+	rm -rf build dist .venv .venv-1x node_modules examples/node_modules .pytest_cache .mypy_cache
+	rm -f node/*.node python/nedb/_native*.so python/nedb/_native*.pyd

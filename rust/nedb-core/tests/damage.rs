@@ -1,0 +1,372 @@
+//! What becomes of a log whose bytes were changed, and of one that changes under an open database.
+//!
+//! Every byte is changed in every way. What may come of it: a typed error at open; a database that is
+//! open for reading up to the first line that does not fit, and says which and why; unchanged ops; or,
+//! where the crash rules allow it, a tail that was cut and kept. Never a panic, never other documents.
+
+mod support;
+
+use nedb_core::{Database, Options, ReadOptions, WriteOptions};
+use std::path::Path;
+use support::mutate::{Mutation, of_byte, of_lines, rehashed, replaced_in_line};
+use support::{code, contents, copy_of, files, lines, log_of, open, open_read_only, ops, sample};
+use tempfile::TempDir;
+
+/// What a log says before it is damaged.
+struct Truth {
+    log: Vec<u8>,
+    ops: Vec<String>,
+    /// What HEAD shows after each number of ops, and its hash.
+    contents: Vec<Vec<String>>,
+    heads: Vec<String>,
+}
+
+impl Truth {
+    fn of(log: Vec<u8>) -> Truth {
+        let count = lines(&log).len();
+        let after = |count: usize| {
+            let folder = support::folder_with(&lines(&log)[..count].concat(), None);
+            let db = open_read_only(folder.path()).unwrap();
+            assert!(db.verify().unwrap());
+            (ops(&db).unwrap(), contents(&db).unwrap(), db.head())
+        };
+        let (ops, _, _) = after(count);
+        assert_eq!(ops.len(), count);
+        let (contents, heads) = (0..=count).map(|count| (after(count).1, after(count).2)).unzip();
+        Truth { log, ops, contents, heads }
+    }
+
+    fn ours() -> Truth {
+        let folder = tempfile::tempdir().unwrap();
+        sample::write(folder.path(), sample::all_kinds);
+        Truth::of(log_of(folder.path()))
+    }
+
+    fn of_1_2_2(fixture: &str) -> Truth {
+        Truth::of(log_of(copy_of("1.2.2", fixture).path()))
+    }
+
+    fn len_bytes(&self) -> u64 {
+        self.log.len() as u64
+    }
+}
+
+/// A folder whose log is written anew for every mutation.
+struct Bench<'t> {
+    truth: &'t Truth,
+    folder: TempDir,
+    /// What `LOCK` says.
+    durable_bytes: Option<u64>,
+}
+
+impl Bench<'_> {
+    fn new(truth: &Truth, durable_bytes: Option<u64>) -> Bench<'_> {
+        Bench { truth, folder: tempfile::tempdir().unwrap(), durable_bytes }
+    }
+
+    fn path(&self) -> &Path {
+        self.folder.path()
+    }
+
+    /// Opens a mutation and sees to it that what comes of it is allowed.
+    fn check(&self, mutation: &Mutation, read_only: bool) {
+        support::write_log(self.path(), &mutation.log);
+        match self.durable_bytes {
+            Some(durable_bytes) => support::write_lock(self.path(), durable_bytes),
+            None => drop(std::fs::remove_file(self.path().join("LOCK"))),
+        }
+        let options = Options { read_only, ..support::options(support::NOW) };
+        match Database::open(self.path(), options) {
+            Ok(db) => self.check_open(&db, mutation, read_only),
+            Err(error) => {
+                let code = error.code().as_str();
+                let is_typed = ["KEY_REQUIRED", "INTEGRITY_ERROR"].contains(&code);
+                assert!(is_typed, "{}: {error}", mutation.name);
+                assert_eq!(log_of(self.path()), mutation.log, "{}", mutation.name);
+            }
+        }
+    }
+
+    fn check_open(&self, db: &Database, mutation: &Mutation, read_only: bool) {
+        let name = &mutation.name;
+        let count = (db.seq() + 1) as usize;
+        // The head stands for all ops before it; now and then they are read as well.
+        assert_eq!(db.head(), self.truth.heads[count], "{name}");
+        if !read_only {
+            assert_eq!(ops(db).unwrap()[..], self.truth.ops[..count], "{name}");
+            assert_eq!(contents(db).unwrap(), self.truth.contents[count], "{name}");
+        }
+        let report = db.open_report();
+        let verified = db.verify_report().unwrap();
+        assert_eq!(verified.ok, report.damage.is_none(), "{name}");
+        if let Some(damage) = &report.damage {
+            assert_eq!(damage.seq, count as i64, "{name}");
+            assert_eq!(verified.damage.as_ref(), Some(damage), "{name}");
+            assert!(db.is_read_only(), "{name}");
+            assert_eq!(code(db.delete("u", "a", &WriteOptions::default())).as_str(), "READ_ONLY");
+            assert_eq!(log_of(self.path()), mutation.log, "{name}: a damaged log was touched");
+        } else if count < self.truth.ops.len() {
+            self.check_lost_tail(db, mutation, read_only);
+        }
+        db.close().unwrap();
+    }
+
+    /// Ops are missing at the end, and nothing is called damaged: only a crash may look like that.
+    fn check_lost_tail(&self, db: &Database, mutation: &Mutation, read_only: bool) {
+        let (name, report) = (&mutation.name, db.open_report());
+        let kept_bytes = lines(&mutation.log)[..report.op_count as usize].concat().len() as u64;
+        let is_whole = mutation.log.len() as u64 == kept_bytes;
+        match self.durable_bytes {
+            Some(durable_bytes) if is_whole => {
+                assert!(mutation.log.len() < durable_bytes as usize, "{name}");
+                assert!(report.warnings.iter().any(|it| it.contains("shorter")), "{name}");
+            }
+            Some(durable_bytes) => assert!(kept_bytes >= durable_bytes, "{name}"),
+            None if is_whole => {}
+            None => assert_eq!(lines(&mutation.log).len() as u64, report.op_count + 1, "{name}"),
+        }
+        if !is_whole && !read_only {
+            let cut = std::fs::read(report.cut_file.unwrap()).unwrap();
+            assert_eq!([log_of(self.path()), cut].concat(), mutation.log, "{name}");
+            assert_eq!(report.cut_bytes, mutation.log.len() as u64 - kept_bytes, "{name}");
+        }
+    }
+}
+
+/// Opening for reading is tried for every `step`th byte; for writing, which syncs, for a few.
+fn change_every_byte(truth: &Truth, durable_bytes: Option<u64>, step: usize) {
+    let bench = Bench::new(truth, durable_bytes);
+    for at in (0..truth.log.len()).step_by(step) {
+        for mutation in of_byte(&truth.log, at) {
+            bench.check(&mutation, true);
+            if at % 61 == 0 {
+                bench.check(&mutation, false);
+            }
+        }
+    }
+}
+
+#[test]
+fn no_changed_byte_of_ours_goes_unnoticed_after_a_sync() {
+    let truth = Truth::ours();
+    change_every_byte(&truth, Some(truth.len_bytes()), 1);
+}
+
+#[test]
+fn no_changed_byte_of_ours_goes_unnoticed_without_a_lock_file() {
+    let truth = Truth::ours();
+    change_every_byte(&truth, None, 3);
+}
+
+#[test]
+fn no_changed_byte_of_1_2_2_goes_unnoticed() {
+    change_every_byte(&Truth::of_1_2_2("checkpoint"), None, 1);
+}
+
+#[test]
+fn no_changed_byte_of_text_of_1_2_2_goes_unnoticed() {
+    change_every_byte(&Truth::of_1_2_2("unicode"), None, 5);
+}
+
+#[test]
+fn lines_that_were_dropped_swapped_or_repeated_do_not_go_unnoticed() {
+    for truth in [Truth::ours(), Truth::of_1_2_2("checkpoint")] {
+        for durable_bytes in [Some(truth.len_bytes()), None] {
+            let bench = Bench::new(&truth, durable_bytes);
+            for mutation in of_lines(&truth.log) {
+                bench.check(&mutation, false);
+            }
+        }
+    }
+}
+
+fn check_named(truth: &Truth, name: &str, log: Vec<u8>) {
+    let bench = Bench::new(truth, Some(log.len() as u64));
+    bench.check(&Mutation { name: name.to_owned(), log }, false);
+}
+
+#[test]
+fn an_edited_value_under_the_old_hash_is_damage_at_that_op() {
+    let truth = Truth::ours();
+    let log = replaced_in_line(&truth.log, 1, "\"age\":27.5", "\"age\":28.5");
+    check_named(&truth, "edit", log.clone());
+    let folder = support::folder_with(&log, None);
+    let damage = open(folder.path()).open_report().damage.unwrap();
+    assert_eq!((damage.seq, damage.reason.as_str()), (1, "the hash is not that of the op"));
+    assert_eq!(damage.offset_bytes as usize, lines(&log)[0].len());
+}
+
+#[test]
+fn a_rehashed_line_is_damage_at_the_line_after_it() {
+    let truth = Truth::ours();
+    let log = replaced_in_line(&truth.log, 1, "\"age\":27.5", "\"age\":28.5");
+    let log = rehashed(&log, 1);
+    let folder = support::folder_with(&log, Some(log.len() as u64));
+    let db = open(folder.path());
+    let damage = db.open_report().damage.unwrap();
+    assert_eq!(damage.seq, 2);
+    assert!(damage.reason.contains("prev_hash"), "{}", damage.reason);
+    assert_eq!(db.verify_report().unwrap().damage, Some(damage));
+}
+
+#[test]
+fn a_rehashed_last_line_differs_from_the_head_that_was_noted_elsewhere() {
+    let truth = Truth::ours();
+    let last = truth.ops.len() - 1;
+    let log = rehashed(&replaced_in_line(&truth.log, last, "\"n\":2", "\"n\":3"), last);
+    let folder = support::folder_with(&log, None);
+    let db = open(folder.path());
+    // Nothing inside the file can tell: that is what the head is for.
+    assert!(db.verify().unwrap());
+    assert!(!truth.ops[last].contains(&db.head()));
+}
+
+#[test]
+fn a_member_that_no_hash_covers_is_reported() {
+    let truth = Truth::ours();
+    let log = replaced_in_line(&truth.log, 0, "{\"client\"", "{\"added\":1,\"client\"");
+    let folder = support::folder_with(&log, None);
+    let db = open(folder.path());
+    let report = db.verify_report().unwrap();
+    assert!(report.ok);
+    assert_eq!(report.warnings, ["op 0 has a member \"added\" that no hash covers"]);
+}
+
+#[test]
+fn an_op_that_cannot_be_understood_is_damage_even_behind_what_was_synced() {
+    let truth = Truth::ours();
+    let last = truth.ops.len() - 1;
+    let log = rehashed(&replaced_in_line(&truth.log, last, "\"doc\":", "\"dox\":"), last);
+    for durable_bytes in [None, Some(0)] {
+        let folder = support::folder_with(&log[..log.len() - 1], durable_bytes);
+        let db = open(folder.path());
+        let damage = db.open_report().damage.unwrap();
+        assert_eq!((damage.seq, damage.reason.contains("put without doc")), (last as i64, true));
+        assert_eq!(db.verify_report().unwrap().damage, Some(damage));
+        assert_eq!(log_of(folder.path()), log[..log.len() - 1]);
+    }
+}
+
+#[test]
+fn a_damaged_index_definition_is_a_typed_error() {
+    for meta in [
+        "",
+        "{",
+        "\u{0}",
+        "{\"indexes\":1}",
+        "[]",
+        "{\"indexes\":[[1,2,3],[\"a\"],[\"u\",\"f\",\"x\"]]}",
+    ] {
+        let folder = copy_of("2.0", "all_kinds");
+        std::fs::write(folder.path().join("meta.json"), meta).unwrap();
+        match Database::open(folder.path(), support::options(support::NOW)) {
+            Ok(db) => assert!(db.verify().unwrap() && db.indexes().unwrap().is_empty(), "{meta}"),
+            Err(error) => assert_eq!(error.code().as_str(), "INTEGRITY_ERROR", "{meta}: {error}"),
+        }
+    }
+}
+
+/// Changes one byte in a document of a line on the disk, under an open database.
+fn damage_under(folder: &Path, text: &str, other: &str) {
+    let log = String::from_utf8(log_of(folder)).unwrap();
+    assert!(log.contains(text) && text.len() == other.len());
+    let at = log.find(text).unwrap();
+    use std::io::{Seek, SeekFrom, Write};
+    let mut file = std::fs::OpenOptions::new().write(true).open(folder.join("log.aof")).unwrap();
+    file.seek(SeekFrom::Start(at as u64)).unwrap();
+    file.write_all(other.as_bytes()).unwrap();
+}
+
+#[test]
+fn a_document_damaged_under_an_open_database_is_an_error_to_whoever_reads_it() {
+    let folder = copy_of("2.0", "all_kinds");
+    let db = open(folder.path());
+    let at = |as_of| ReadOptions { as_of, ..ReadOptions::default() };
+    let older = db.get("users", "alice", &at(Some(0))).unwrap();
+    damage_under(folder.path(), "\"total\":12.5", "\"total\":99.5");
+    let none = nedb_core::Params::none();
+    let reads = [
+        code(db.get("orders", "1", &at(None))),
+        code(db.query("FROM orders", &none)),
+        code(db.query("FROM users WHERE age = 32", &none)),
+        code(db.op(5)),
+        code(db.expire("orders", "1", 5.0, &WriteOptions::default())),
+        code(db.update("orders", "1", &WriteOptions::default(), |_| Ok(nedb_core::Update::Keep))),
+    ];
+    assert_eq!(reads.map(|code| code.as_str()), ["INTEGRITY_ERROR"; 6]);
+    assert_eq!(db.get("users", "alice", &at(Some(0))).unwrap(), older, "the rest can be read");
+    let damage = db.verify_report().unwrap().damage.unwrap();
+    assert_eq!((damage.seq, damage.reason.as_str()), (5, "the hash is not that of the op"));
+    assert!(!db.verify_determinism().unwrap());
+}
+
+#[test]
+fn a_retry_is_not_answered_from_a_damaged_op() {
+    let folder = copy_of("2.0", "all_kinds");
+    let db = open(folder.path());
+    let with = |idem: &str| WriteOptions { idem: Some(idem.to_owned()), ..WriteOptions::default() };
+    let same = db.put("facts", "a:b", "{}", &with("ключ-🔑")).unwrap();
+    assert!(same.contains("\"v\":true"), "{same}");
+    damage_under(folder.path(), "\"v\":true", "\"v\":null");
+    assert_eq!(code(db.put("facts", "a:b", "{}", &with("ключ-🔑"))).as_str(), "INTEGRITY_ERROR");
+    damage_under(folder.path(), "\"total\":12.5", "\"total\":99.5");
+    let items = r#"[{"op":"put","coll":"users","id":"alice","doc":{}},{"op":"put","coll":"orders","id":"1","doc":{}},
+        {"op":"delete","coll":"users","id":"nobody"},{"op":"link","frm":"users:alice","rel":"placed","to":"orders:1"},
+        {"op":"unlink","frm":"users:alice","rel":"knows","to":"facts:a:b"}]"#;
+    assert_eq!(code(db.batch(items, &with("tx-1"))).as_str(), "INTEGRITY_ERROR");
+    assert_eq!(db.seq(), 14);
+}
+
+#[test]
+fn a_trace_does_not_walk_over_a_damaged_op() {
+    let folder = copy_of("2.0", "all_kinds");
+    let db = open(folder.path());
+    let trace = "FROM facts AS OF 2 TRACE caused_by";
+    assert_eq!(db.query(trace, &nedb_core::Params::none()).unwrap().len(), 2);
+    damage_under(folder.path(), "\"caused_by\":[1,0]", "\"caused_by\":[1,1]");
+    assert_eq!(code(db.query(trace, &nedb_core::Params::none())).as_str(), "INTEGRITY_ERROR");
+}
+
+#[test]
+fn a_rehashed_line_under_an_open_database_fails_verification() {
+    let folder = copy_of("2.0", "all_kinds");
+    let db = open(folder.path());
+    let last = lines(&log_of(folder.path())).len() - 1;
+    let log = replaced_in_line(&log_of(folder.path()), last, "\"n\":2", "\"n\":3");
+    support::write_log(folder.path(), &rehashed(&log, last));
+    let damage = db.verify_report().unwrap().damage.unwrap();
+    assert!(damage.reason.contains("no longer the one that was opened"), "{}", damage.reason);
+    assert!(!db.verify_determinism().unwrap());
+}
+
+#[test]
+fn a_log_that_is_cut_or_gone_under_an_open_database_is_an_error() {
+    for keep in [0, 100] {
+        let folder = copy_of("2.0", "all_kinds");
+        let db = open(folder.path());
+        let file =
+            std::fs::OpenOptions::new().write(true).open(folder.path().join("log.aof")).unwrap();
+        file.set_len(keep).unwrap();
+        assert_eq!(code(db.get("many", "m2", &ReadOptions::default())).as_str(), "INTEGRITY_ERROR");
+        assert_eq!(code(db.op(3)).as_str(), "INTEGRITY_ERROR");
+        let report = db.verify_report().unwrap();
+        assert_eq!((report.ok, report.damage.unwrap().seq), (false, 0));
+        assert!(!db.verify_determinism().unwrap());
+    }
+}
+
+#[test]
+fn reading_a_damaged_database_changes_no_file() {
+    let truth = Truth::ours();
+    let log = replaced_in_line(&truth.log, 1, "\"age\":27.5", "\"age\":28.5");
+    let folder = support::folder_with(&log, Some(log.len() as u64));
+    let before = files(folder.path());
+    let db = open(folder.path());
+    assert_eq!(code(db.sweep()).as_str(), "READ_ONLY");
+    assert_eq!(code(db.create_index("users", "x", nedb_core::IndexKind::Eq)).as_str(), "READ_ONLY");
+    assert_eq!(code(db.checkpoint(None)).as_str(), "READ_ONLY");
+    db.flush().unwrap();
+    db.close().unwrap();
+    assert_eq!(files(folder.path()), before);
+    assert_eq!(open(folder.path()).open_report().damage.unwrap().seq, 1, "and it stays damaged");
+}
