@@ -12,6 +12,7 @@ use super::admit::{self, Admission, Refusal};
 use super::check::CheckedOptions;
 use super::commit::{Buffers, Staged, Tail, Writer};
 use super::overlay::{Overlay, PendingVersion};
+use super::write::stored_text;
 use crate::error::{Error, ErrorCode, Result};
 use crate::log::{Body, EncodedLine, encode_line};
 use crate::op::{Item, Items, Nonce, Op, OpKind, Seq};
@@ -152,6 +153,11 @@ impl<'w> Group<'w> {
         };
         self.staged.push(Staged { op: op.into_owned(), line, hash: encoded.hash });
         Ok(Admitted::New(seq))
+    }
+
+    /// Returns the stored text of the op that was staged last, if it is a put.
+    pub fn last_staged_text(&self) -> Option<&str> {
+        stored_text(&self.staged.last()?.op.items)
     }
 
     /// Notes what is staged, so that what is staged next is admitted after it.

@@ -245,9 +245,10 @@ pub(super) fn stage_one(group: &mut Group<'_>, draft: Draft<'_>) -> Result<Seq> 
 
 /// Stages a put, and appends the document to `out` as it is handed out.
 fn stage_put(group: &mut Group<'_>, draft: Draft<'_>, out: &mut String) -> Result<()> {
-    let stored = stored_text(&draft.items).map(str::to_owned).unwrap_or_default();
     match group.stage(draft)? {
-        Admitted::New(seq) => write_with_seq(&stored, seq, out),
+        Admitted::New(seq) => {
+            write_with_seq(group.last_staged_text().unwrap_or_default(), seq, out);
+        }
         Admitted::Replayed(seq) => {
             let original = group.with_state(|state| written_text(state, seq, 0))?;
             write_with_seq(&original, seq, out);
