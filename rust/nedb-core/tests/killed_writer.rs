@@ -4,7 +4,13 @@
 //! and kills it at some moment. That is a process crash, not a power cut: what it tests are torn lines,
 //! the lock of a dead process and what `LOCK` says.
 
-#![allow(clippy::unwrap_used, clippy::indexing_slicing, clippy::panic, reason = "it is test code")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::indexing_slicing,
+    clippy::panic,
+    clippy::infinite_iter,
+    reason = "it is test code"
+)]
 
 mod support;
 
