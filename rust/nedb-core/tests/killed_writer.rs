@@ -37,7 +37,11 @@ fn writer_that_is_killed() {
     std::thread::scope(|scope| {
         for thread in 0..2 {
             let db = &db;
-            scope.spawn(move || (0..).for_each(|n| write_one(db, thread, n)));
+            scope.spawn(move || {
+                for n in 0.. {
+                    write_one(db, thread, n);
+                }
+            });
         }
     });
 }
