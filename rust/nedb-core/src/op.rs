@@ -23,6 +23,56 @@ pub(crate) struct Op<'a> {
     pub items: Items<'a>,
 }
 
+impl Op<'_> {
+    /// Makes the op independent of the texts that it borrows.
+    pub fn into_owned(self) -> Op<'static> {
+        let items = match self.items {
+            Items::One(item) => Items::One(item.into_owned()),
+            Items::Many(items) => Items::Many(items.into_iter().map(Item::into_owned).collect()),
+        };
+        Op {
+            seq: self.seq,
+            client: owned(self.client),
+            nonce: self.nonce,
+            idem: self.idem.map(owned),
+            items,
+        }
+    }
+}
+
+impl Item<'_> {
+    fn into_owned(self) -> Item<'static> {
+        let kind = match self.kind {
+            OpKind::Put(put) => OpKind::Put(Put {
+                collection: owned(put.collection),
+                id: owned(put.id),
+                text: owned(put.text),
+                place: put.place,
+                valid_from: put.valid_from,
+                valid_to: put.valid_to,
+                expires_at: put.expires_at,
+            }),
+            OpKind::Delete { collection, id } => {
+                OpKind::Delete { collection: owned(collection), id: owned(id) }
+            }
+            OpKind::Link { from, relation, to } => {
+                OpKind::Link { from: owned(from), relation: owned(relation), to: owned(to) }
+            }
+            OpKind::Unlink { from, relation, to } => {
+                OpKind::Unlink { from: owned(from), relation: owned(relation), to: owned(to) }
+            }
+            OpKind::PutFile => OpKind::PutFile,
+            OpKind::Checkpoint => OpKind::Checkpoint,
+            OpKind::Unknown => OpKind::Unknown,
+        };
+        Item { kind, caused_by: Cow::Owned(self.caused_by.into_owned()) }
+    }
+}
+
+fn owned(text: Cow<'_, str>) -> Cow<'static, str> {
+    Cow::Owned(text.into_owned())
+}
+
 /// What an op does: one thing, or, in a transaction, several.
 #[derive(Debug)]
 pub(crate) enum Items<'a> {

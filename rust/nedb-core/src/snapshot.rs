@@ -11,6 +11,7 @@
 use crate::error::{Error, Result};
 use crate::instant::Instant;
 use crate::json::Path;
+use crate::limits::SCAN_CHUNK_COUNT;
 use crate::op::{Item, OpKind, Seq};
 use crate::views::index::{At, CollectionIndexes, Range, ValueIndex};
 use crate::views::{DocumentId, LifeId, State, VersionId};
@@ -46,6 +47,12 @@ pub(crate) struct SnapshotOptions {
     pub now_seconds: f64,
 }
 
+/// Tells whether a read of HEAD has to know the time: whether anything it may see has an end. At a
+/// valid time it may see versions that were replaced, whose ends nobody keeps count of.
+pub(crate) fn may_expire(state: &State, valid_at: Option<Instant>) -> bool {
+    valid_at.is_some() || !state.views.expiry.is_empty()
+}
+
 /// The state at one place in time.
 pub(crate) struct Snapshot<'a> {
     state: RwLockReadGuard<'a, State>,
@@ -65,14 +72,14 @@ pub(crate) struct SearchMatches {
     pub document_frequency: Vec<u64>,
     /// Documents that have every term, in order of creation.
     pub matches: Vec<SearchMatch>,
+    /// How often each of them has each term: the counts of one after those of the one before.
+    pub frequencies: Vec<u32>,
 }
 
 /// One document that has every term.
-#[derive(Debug)]
+#[derive(Clone, Copy, Debug)]
 pub(crate) struct SearchMatch {
     pub document: DocRef,
-    /// How often it has each term.
-    pub frequencies: Vec<u32>,
     /// How many words its searched fields have.
     pub length: u32,
 }
@@ -82,7 +89,7 @@ impl<'a> Snapshot<'a> {
     pub fn open(state: RwLockReadGuard<'a, State>, options: &SnapshotOptions) -> Self {
         let head = state.views.seq;
         // Reading at a seq, even the last, is reading the log, which knows no expiry.
-        let sees_expiry = options.as_of.is_none() && !state.views.expiry.is_empty();
+        let sees_expiry = options.as_of.is_none() && may_expire(&state, options.valid_at);
         Snapshot {
             seq: options.as_of.map_or(head, |seq| seq.clamp(-1, head)),
             valid_at: options.valid_at,
@@ -104,6 +111,30 @@ impl<'a> Snapshot<'a> {
     /// Returns a collection's name.
     pub fn collection_name(&self, collection: CollectionId) -> &str {
         self.state.views.documents.collection_name(collection)
+    }
+
+    /// Returns the collections that hold a visible document, in order of their first one's creation.
+    pub fn collections(&self) -> Vec<&str> {
+        let documents = &self.state.views.documents;
+        let first = |collection: CollectionId| {
+            let life = documents.lives(collection).first()?;
+            documents.versions(collection, life.document).first()
+        };
+        let mut found: Vec<(Seq, u32, CollectionId)> = (0..documents.collection_count())
+            .filter(|collection| self.has_document(*collection))
+            .filter_map(|it| first(it).map(|version| (version.seq, version.item, it)))
+            .collect();
+        found.sort_unstable();
+        found.into_iter().map(|(_, _, it)| documents.collection_name(it)).collect()
+    }
+
+    fn has_document(&self, collection: CollectionId) -> bool {
+        let mut cursor = ScanCursor::default();
+        let mut found = Vec::new();
+        while found.is_empty()
+            && self.scan_chunk(collection, &mut cursor, SCAN_CHUNK_COUNT, &mut found)
+        {}
+        !found.is_empty()
     }
 
     /// Returns about how many documents a scan would give.
@@ -257,15 +288,20 @@ impl<'a> Snapshot<'a> {
             return None;
         }
         let found = search.search(terms, self.at());
-        let matches = found.hits.into_iter().filter_map(|(life, frequencies, length)| {
-            let document = self.visible_in_life(collection, life)?;
-            Some(SearchMatch { document, frequencies, length })
-        });
+        let mut matches = Vec::with_capacity(found.hits.len());
+        let mut frequencies = Vec::with_capacity(found.counts.len());
+        for (hit, counts) in found.hits.iter().zip(found.counts.chunks_exact(terms.len().max(1))) {
+            if let Some(document) = self.visible_in_life(collection, hit.life) {
+                matches.push(SearchMatch { document, length: hit.length });
+                frequencies.extend_from_slice(counts);
+            }
+        }
         Some(SearchMatches {
             document_count: found.document_count,
             token_count: found.token_count,
             document_frequency: found.document_frequencies,
-            matches: matches.collect(),
+            matches,
+            frequencies,
         })
     }
 
@@ -378,8 +414,18 @@ impl<'a> Snapshot<'a> {
         }?;
         let found = DocRef { collection, document, version };
         if let Some(now) = self.now_seconds {
-            let expires_at = documents.expires_at(collection, self.version(found)?);
-            if expires_at.is_some_and(|expires_at| expires_at <= now) {
+            // At a valid time an older version may be seen. It goes with its document, as it will
+            // when the sweep deletes that.
+            let current = match self.valid_at {
+                None => version,
+                Some(_) => documents.version_at(collection, document, self.seq)?,
+            };
+            let has_expired = |version| {
+                let version = self.version(DocRef { version, ..found });
+                let expires_at = version.and_then(|it| documents.expires_at(collection, it));
+                expires_at.is_some_and(|expires_at| expires_at <= now)
+            };
+            if has_expired(version) || has_expired(current) {
                 return None;
             }
         }

@@ -1,7 +1,7 @@
 //! Options, nonces, preconditions and transactions that are refused, and that a refusal leaves no trace:
 //! same seq, same head, same files, and the next write goes through, in memory and on a disk.
 
-#![allow(clippy::unwrap_used, clippy::indexing_slicing, clippy::panic, reason = "tests")]
+#![allow(clippy::unwrap_used, clippy::indexing_slicing, clippy::panic, reason = "it is test code")]
 
 mod support;
 

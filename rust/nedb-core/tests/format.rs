@@ -3,13 +3,7 @@
 //! A fixture is a database as a release wrote it, and what that release answered. What we answer may
 //! differ only where semantics.md says so: `_id` is the key, `_seq` is the op's.
 
-#![allow(
-    clippy::unwrap_used,
-    clippy::indexing_slicing,
-    clippy::panic,
-    clippy::print_stderr,
-    reason = "tests"
-)]
+#![allow(clippy::unwrap_used, clippy::indexing_slicing, clippy::panic, reason = "it is test code")]
 
 mod support;
 

@@ -1,7 +1,7 @@
 //! What the fuzz targets of rust/fuzz do, for as long as a test may take, on inputs that are near to
 //! what is right: lines of real logs cut and joined, JSON with a slip, queries of real words.
 
-#![allow(clippy::unwrap_used, clippy::indexing_slicing, clippy::panic, reason = "tests")]
+#![allow(clippy::unwrap_used, clippy::indexing_slicing, clippy::panic, reason = "it is test code")]
 
 mod support;
 

@@ -5,7 +5,7 @@
     clippy::indexing_slicing,
     clippy::panic,
     clippy::print_stderr,
-    reason = "tests"
+    reason = "it is test code"
 )]
 
 mod support;

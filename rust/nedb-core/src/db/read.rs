@@ -8,7 +8,7 @@ use crate::error::Result;
 use crate::instant::Bound;
 use crate::op::Seq;
 use crate::query::{self, Params, Rows, algebra};
-use crate::snapshot::{Snapshot, SnapshotOptions};
+use crate::snapshot::{Snapshot, SnapshotOptions, may_expire};
 
 impl Database {
     /// Returns a document, with `_seq`, or None where there is none at that place in time.
@@ -94,23 +94,15 @@ impl Database {
     ///
     /// Errors: `DatabaseClosed`.
     pub fn collections(&self) -> Result<Vec<String>> {
-        let state = self.inner.read_state()?;
-        let documents = &state.views.documents;
-        let mut found: Vec<(Seq, u32)> = (0..documents.collection_count())
-            .filter(|collection| documents.live_count(*collection) > 0)
-            .filter_map(|collection| {
-                documents.lives(collection).first().map(|life| (life.start_seq, collection))
-            })
-            .collect();
-        found.sort_unstable();
-        Ok(found.into_iter().map(|(_, it)| documents.collection_name(it).to_owned()).collect())
+        let snapshot = self.snapshot(None, None)?;
+        Ok(snapshot.collections().into_iter().map(str::to_owned).collect())
     }
 
     fn snapshot(&self, as_of: Option<Seq>, valid_as_of: Option<&str>) -> Result<Snapshot<'_>> {
         let valid_at = check::date("valid_as_of", valid_as_of, Bound::At)?;
         let state = self.inner.read_state()?;
         // Asking the time costs as much as a read, and only an expiry needs it.
-        let needs_time = as_of.is_none() && !state.views.expiry.is_empty();
+        let needs_time = as_of.is_none() && may_expire(&state, valid_at);
         let now_seconds = if needs_time { self.inner.options.clock.now_seconds() } else { 0.0 };
         Ok(Snapshot::open(state, &SnapshotOptions { as_of, valid_at, now_seconds }))
     }

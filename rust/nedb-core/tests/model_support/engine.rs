@@ -1,0 +1,158 @@
+//! The same calls on the real database.
+
+use super::admit::with_a;
+use super::call::Call;
+use super::script::{COLLECTIONS, Change, INDEXES};
+use nedb_core::{
+    Database, ErrorCode, IndexKind, ManualClock, Options, Result, Update, WriteOptions,
+};
+use serde_json::{Value, json};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use tempfile::TempDir;
+
+/// Where a clock of a script begins.
+pub const START_SECONDS: f64 = 1_000.5;
+
+/// A real database that scripts are run against.
+pub struct Engine {
+    pub db: Database,
+    clock: Arc<ManualClock>,
+    now: f64,
+    directory: Option<TempDir>,
+}
+
+impl Engine {
+    /// Makes a database in memory, which will have no index and is never reopened.
+    pub fn plain() -> Engine {
+        let clock = Arc::new(ManualClock::new(START_SECONDS));
+        let db = Database::in_memory(options(&clock)).expect("memory opens");
+        Engine { db, clock, now: START_SECONDS, directory: None }
+    }
+
+    /// Makes a database on a disk, with what indexes and reopenings a script asks for.
+    pub fn on_disk() -> Engine {
+        let directory = tempfile::tempdir_in(quick_folder()).expect("a folder for the database");
+        let clock = Arc::new(ManualClock::new(START_SECONDS));
+        let db = Database::open(directory.path(), options(&clock)).expect("a new database opens");
+        Engine { db, clock, now: START_SECONDS, directory: Some(directory) }
+    }
+
+    /// Does what a call says.
+    pub fn apply(&mut self, call: &Call) -> std::result::Result<Value, ErrorCode> {
+        self.call(call).map_err(|error| error.code())
+    }
+
+    fn call(&mut self, call: &Call) -> Result<Value> {
+        let db = &self.db;
+        match call {
+            Call::Put { target, document, options } => {
+                db.put(&target.0, &target.1, document, options).map(|row| parse(&row))
+            }
+            Call::PutMany { collection, documents, options } => {
+                let rows = db.put_many(collection, documents, options)?;
+                Ok(rows.iter().map(|row| parse(row)).collect())
+            }
+            Call::Delete { target, options } => {
+                db.delete(&target.0, &target.1, options).map(|seq| json!(seq))
+            }
+            Call::Link { edge: [from, relation, to], options } => {
+                db.link(from, relation, to, options).map(|seq| json!(seq))
+            }
+            Call::Unlink { edge: [from, relation, to], options } => {
+                db.unlink(from, relation, to, options).map(|seq| json!(seq))
+            }
+            Call::Batch { items, options } => {
+                let items: Value = items.iter().map(|(item, it)| batch_item(item, it)).collect();
+                let rows = db.batch(&items.to_string(), options)?;
+                Ok(rows.iter().map(|row| parse(row)).collect())
+            }
+            Call::Expire { target, ttl_s } => db
+                .expire(&target.0, &target.1, *ttl_s, &WriteOptions::default())
+                .map(|is_there| json!(is_there)),
+            Call::Update { target, change, options } => self.update(target, *change, options),
+            Call::Sweep => db.sweep().map(|count| json!(count)),
+            Call::Checkpoint => db.checkpoint(None).map(|seq| json!(seq)),
+            Call::Tick(seconds) => {
+                self.now += seconds;
+                self.clock.set(self.now);
+                Ok(Value::Null)
+            }
+            Call::CreateIndex { collection, index } => self.create_index(*collection, *index),
+            Call::Reopen => self.reopen(),
+        }
+    }
+
+    fn update(
+        &self,
+        target: &(String, String),
+        change: Change,
+        options: &WriteOptions,
+    ) -> Result<Value> {
+        let row = self.db.update(&target.0, &target.1, options, |current| {
+            let current = current.map(|row| match parse(row) {
+                Value::Object(row) => row,
+                other => panic!("a document is an object, not {other}"),
+            });
+            Ok(match change {
+                Change::Keep => Update::Keep,
+                Change::Delete => Update::Delete,
+                Change::SetA(text) => Update::Put(with_a(current, text)),
+            })
+        })?;
+        Ok(row.map_or(Value::Null, |row| parse(&row)))
+    }
+
+    fn create_index(&self, collection: usize, index: usize) -> Result<Value> {
+        if self.directory.is_some() {
+            let (field, kind) = INDEXES[index];
+            self.db.create_index(COLLECTIONS[collection], field, IndexKind::parse(kind)?)?;
+        }
+        Ok(Value::Null)
+    }
+
+    fn reopen(&mut self) -> Result<Value> {
+        if let Some(directory) = &self.directory {
+            self.db.close()?;
+            self.db = Database::open(directory.path(), options(&self.clock))?;
+            assert_eq!(self.db.open_report().cut_bytes, 0, "a clean stop leaves nothing to cut");
+        }
+        Ok(Value::Null)
+    }
+}
+
+fn options(clock: &Arc<ManualClock>) -> Options {
+    // A small cache, so that texts are read from the disk too.
+    Options { clock: Arc::clone(clock) as Arc<_>, cache_bytes: 2_000, ..Options::default() }
+}
+
+/// A folder in memory where there is one: thousands of syncs are not what is tested here.
+fn quick_folder() -> PathBuf {
+    let shared = Path::new("/dev/shm");
+    if shared.is_dir() { shared.to_owned() } else { std::env::temp_dir() }
+}
+
+/// Parses a JSON text that the database handed out.
+pub fn parse(text: &str) -> Value {
+    serde_json::from_str(text).unwrap_or_else(|error| panic!("{text}: {error}"))
+}
+
+/// Returns an item of a transaction with its options as members.
+fn batch_item(item: &Value, options: &WriteOptions) -> Value {
+    let mut item = item.clone();
+    let mut set = |name: &str, value: Value| {
+        if !value.is_null() {
+            item[name] = value;
+        }
+    };
+    set("if_seq", json!(options.if_seq));
+    set("ttl_s", json!(options.ttl_seconds));
+    set("evidence", json!(options.evidence));
+    set("confidence", json!(options.confidence));
+    set("valid_from", json!(options.valid_from));
+    set("valid_to", json!(options.valid_to));
+    if !options.caused_by.is_empty() {
+        set("caused_by", json!(options.caused_by));
+    }
+    item
+}
