@@ -4,6 +4,7 @@
 //! differ only where semantics.md says so: `_id` is the key, `_seq` is the op's.
 
 #![allow(clippy::unwrap_used, clippy::indexing_slicing, clippy::panic, reason = "it is test code")]
+#![expect(clippy::print_stderr, reason = "a skipped check says so")]
 
 mod support;
 
