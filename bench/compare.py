@@ -17,11 +17,10 @@ import platform
 import subprocess
 import sys
 from pathlib import Path
-from statistics import median
 
 import report
 import workload
-from table import CHURN_ROWS, HISTORY_ROWS, MAIN_ROWS, QUERIES, Row
+from table import CHURN_ROWS, HISTORY_ROWS, MAIN_ROWS, Row
 
 HERE = Path(__file__).resolve().parent
 CHURN_COUNT = 1_000
@@ -90,6 +89,7 @@ class Comparison:
             side.close()
         return {
             "machine": machine(self.sides),
+            "note": self.options.note,
             "rounds": self.options.rounds,
             "sizes": sizes,
             "churn": churn,
@@ -156,7 +156,7 @@ class Comparison:
         if query == "verify":
             return None if rows == [True] else "verify is not true"
         if query == "get":
-            return oracle._content_fault(rows, lambda document: True)
+            return oracle.content_fault(rows, lambda _document: True)
         return oracle.fault(query, rows)
 
     def _measure(self, rows: tuple[Row, ...], title: str) -> dict[str, dict[str, list[float]]]:
@@ -187,14 +187,6 @@ def machine(sides: dict[str, Process]) -> dict:
     }
 
 
-def ratios(tasks: dict, task: str, ours: str = "ours", other: str = "sqlite") -> float | None:
-    """Return the median over the rounds of how many times longer the other side took."""
-    if other not in tasks.get(task, {}):
-        return None
-    pairs = zip(tasks[task][other], tasks[task][ours])
-    return median(theirs / mine for theirs, mine in pairs)
-
-
 def parse_arguments(arguments: list[str] | None) -> argparse.Namespace:
     """Read the command line."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
@@ -205,6 +197,7 @@ def parse_arguments(arguments: list[str] | None) -> argparse.Namespace:
     parser.add_argument("--sizes", type=int, nargs="+", default=list(workload.DOCUMENT_COUNTS))
     parser.add_argument("--rounds", type=int, default=7)
     parser.add_argument("--overwrite-count", type=int, default=1_000_000)
+    parser.add_argument("--note", default="", help="a sentence to put above the results")
     parser.add_argument("--out", type=Path, help="folder for the results (default: this one)")
     parser.add_argument("--quick", action="store_true", help="a smoke run; writes only with --out")
     options = parser.parse_args(arguments)

@@ -17,18 +17,23 @@ the median of {rounds} rounds, a ratio the median of the rounds' ratios: how man
 side took. Rates are of one thread. *Reached* is told for the documents of 110 bytes on which the bounds
 stand; the larger ones stand beside them.
 
-{machine}
+{machine}. {note}
 """
 
 
 def markdown(results: dict) -> str:
     """Write the page."""
-    parts = [INTRODUCTION.format(rounds=results["rounds"], machine=_machine(results["machine"]))]
+    parts = [_introduction(results)]
     for size in results["sizes"]:
         parts.append(_size(size))
     if results["churn"]:
         parts.append(_churn(results["churn"]))
     return "\n".join(parts)
+
+
+def _introduction(results: dict) -> str:
+    facts = {"machine": _machine(results["machine"]), "note": results["note"]}
+    return INTRODUCTION.format(rounds=results["rounds"], **facts).replace(". \n", ".\n")
 
 
 def misses(results: dict) -> int:

@@ -12,11 +12,12 @@ class Target:
     kind: str  #: "seconds_max", "rate_min", "times_min" or "times_max_of"
     value: float
     other: str = ""  #: the side, or for "times_max_of" the task of ours
+    sqlite_s: float = 0.0  #: what SQLite took on the machine on which a "seconds_max" was set
 
     def text(self) -> str:
         """Say the bound in a few words."""
         if self.kind == "seconds_max":
-            return f"≤ {duration(self.value)}"
+            return f"≤ {duration(self.value)} (there {self.sqlite_s / self.value:.2g}× SQLite)"
         if self.kind == "rate_min":
             return f"≥ {rate(1 / self.value)}"
         if self.kind == "times_max_of":
@@ -54,13 +55,14 @@ QUERIES = {
     "search_common": "SEARCH a word of 7 %, LIMIT 10, ranked",
     "group": "GROUP BY status AVG age",
 }
+#: Our bound, and what SQLite took where it was set.
 _BOUNDS = {
-    "scan": 5e-3,
-    "eq": 20e-6,
-    "range": 20e-6,
-    "search_rare": 40e-6,
-    "search_common": 40e-6,
-    "group": 10e-3,
+    "scan": (5e-3, 33e-3),
+    "eq": (20e-6, 115e-6),
+    "range": (20e-6, 110e-6),
+    "search_rare": (40e-6, 153e-6),
+    "search_common": (40e-6, 153e-6),
+    "group": (10e-3, 102e-3),
 }
 
 
@@ -72,8 +74,8 @@ MAIN_ROWS = (
     Row("put", "Python put", True, _times(4, 10)),
     Row("get", "Python get, random", True, _times(6, 1.5)),
     *(
-        Row(task, title, targets=(Target("seconds_max", _BOUNDS[task]),))
-        for task, title in QUERIES.items()
+        Row(task, title, targets=(Target("seconds_max", bound_s, sqlite_s=sqlite_s),))
+        for (task, title), (bound_s, sqlite_s) in zip(QUERIES.items(), _BOUNDS.values())
     ),
     Row("verify", "verify", True, (Target("rate_min", 1e6),), ("ours", "nedb1")),
 )

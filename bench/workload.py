@@ -161,9 +161,10 @@ class Oracle:
         ids = [row["_id"] for row in rows]
         if len(ids) != wanted or len(set(ids)) != wanted:
             return f"{len(ids)} rows with {len(set(ids))} ids, not {wanted}"
-        return self._content_fault(rows, qualifies)
+        return self.content_fault(rows, qualifies)
 
-    def _content_fault(self, rows: list[dict], qualifies) -> str | None:
+    def content_fault(self, rows: list[dict], qualifies) -> str | None:
+        """Say which row is not its document, or does not qualify."""
         for row in rows:
             given = {key: value for key, value in row.items() if not key.startswith("_")}
             if given != self.docs[row["_id"]]:
@@ -176,7 +177,7 @@ class Oracle:
         found = sorted(d["score"] for d in self.docs.values() if is_in_range(d))
         if [row["score"] for row in rows] != found[:LIMIT]:
             return "not the lowest scores, in order"
-        return self._content_fault(rows, is_in_range)
+        return self.content_fault(rows, is_in_range)
 
     def _group_fault(self, rows: list[dict]) -> str | None:
         for status in STATUSES:

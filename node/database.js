@@ -245,6 +245,11 @@ class NEDB {
 
   // The handle
 
+  /** The seq of the last op that is known to be on the disk; in memory, of the last op. */
+  get durableSeq() {
+    return this.#core.durableSeq();
+  }
+
   /** The seq of the last op; -1n when there is none. */
   get seq() {
     return this.#core.seq();

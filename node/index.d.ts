@@ -109,6 +109,11 @@ export interface OpenOptions {
   clock?: number;
   /** Memory for texts that were read. */
   cacheBytes?: number;
+  /**
+   * When a write is acknowledged: "always" (it is on the disk, the default), "never" (the operating
+   * system has it), or the milliseconds between two syncs.
+   */
+  durability?: "always" | "never" | number;
 }
 
 export type IndexKind = "eq" | "ordered" | "search";
@@ -284,6 +289,8 @@ export class NEDB {
 
   /** The seq of the last op; -1n when there is none. */
   readonly seq: bigint;
+  /** The seq of the last op that is known to be on the disk; in memory, of the last op. */
+  readonly durableSeq: bigint;
   /** The hash after the last op, 64 hex digits. */
   readonly head: string;
   readonly readOnly: boolean;
@@ -335,6 +342,8 @@ export class NedbCore {
   verifyReport(): string;
   verifyDeterminism(): boolean;
   seq(): bigint;
+  /** The seq of the last op that is known to be on the disk; in memory, of the last op. */
+  durableSeq(): bigint;
   head(): string;
   op(seq: Seq): string | null;
   flush(): void;

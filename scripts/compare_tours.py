@@ -9,6 +9,7 @@ the same writes are the same bytes from every language.
 from __future__ import annotations
 
 import argparse
+import os
 import re
 import subprocess
 import sys
@@ -28,9 +29,12 @@ def main() -> None:
         "Node": [arguments.node, "examples/tour.mjs"],
         "Rust": rust,
     }
+    environment = {**os.environ, "PYTHONUTF8": "1"}
     heads = {}
     for language, command in tours.items():
-        run = subprocess.run(command, cwd=ROOT, text=True, encoding="utf-8", capture_output=True)
+        run = subprocess.run(
+            command, cwd=ROOT, text=True, encoding="utf-8", capture_output=True, env=environment
+        )
         answered = len(re.findall(r"^    (?:EXPLAIN |)FROM ", run.stdout, flags=re.MULTILINE))
         if run.returncode != 0:
             sys.exit(f"{run.stdout}\n{run.stderr}\ntours: the tour from {language} failed")

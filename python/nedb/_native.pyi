@@ -100,12 +100,14 @@ class NEDB:
         read_only: bool = False,
         clock: float | Callable[[], float] | None = None,
         cache_bytes: int | None = None,
+        durability: str | int | None = None,
     ) -> Self:
         """Open the database in the directory ``path``, or a new one in memory.
 
         ``read_only`` opens beside the process that writes. ``clock`` is None (the machine's), seconds
         since 1970 that stand still, or a callable that returns them. ``cache_bytes`` bounds the texts
-        kept in memory.
+        kept in memory. ``durability`` says when a write is acknowledged: "always" (it is on the disk, the
+        default), "never" (the operating system has it), or the milliseconds between two syncs.
         """
 
     def put(
@@ -308,6 +310,10 @@ class NEDB:
     @property
     def seq(self) -> int:
         """The seq of the last op; -1 when there is none."""
+
+    @property
+    def durable_seq(self) -> int:
+        """The seq of the last op that is known to be on the disk; in memory, of the last op."""
 
     @property
     def head(self) -> str:

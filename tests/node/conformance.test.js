@@ -95,6 +95,7 @@ const VERBS = {
   verify_report: (db) => one(db.verifyReport()),
   verify_determinism: (db) => json(db.verifyDeterminism()),
   seq: (db) => json(db.seq()),
+  durable_seq: (db) => json(db.durableSeq()),
   head: (db) => json(db.head()),
   op: (db, args) => one(db.op(args.integer("seq"))),
   flush: (db) => nothing(db.flush()),

@@ -54,6 +54,11 @@ pub(crate) fn write_stored(
         while let Some(reserved) = pending.next_if(|reserved| is_key_below(reserved, key)) {
             write_reserved(reserved, id, provenance, &mut writer);
         }
+        if pending.peek().is_none() {
+            // Whatever follows is the user's: all keys from here on come after the reserved ones.
+            writer.raw_tail(canonical.get(offset_in(&canonical, key) - 1..).unwrap_or("}"));
+            return Ok(());
+        }
         if !RESERVED.contains(&key) {
             writer.raw_member(key, value);
         } else if key == "_id" && string_text(value).as_deref() != Some(id) {
@@ -234,6 +239,14 @@ impl<'a> MemberWriter<'a> {
     fn raw_member(&mut self, key: &str, value: &str) {
         self.key(key);
         self.out.push_str(value);
+    }
+
+    /// Writes the last members as they stand in another object, its closing brace included.
+    fn raw_tail(self, members: &str) {
+        if !self.is_first {
+            self.out.push(',');
+        }
+        self.out.push_str(members);
     }
 
     fn member(&mut self, key: &str, write: impl FnOnce(&mut String)) {

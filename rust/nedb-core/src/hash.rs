@@ -43,9 +43,12 @@ impl ChainHasher {
 
 /// Writes bytes as lower-case hexadecimal digits.
 pub(crate) fn to_hex(bytes: &[u8]) -> String {
-    let digit =
-        |nibble: u8| char::from(if nibble < 10 { b'0' + nibble } else { b'a' - 10 + nibble });
-    bytes.iter().flat_map(|byte| [digit(byte >> 4), digit(byte & 0xf)]).collect()
+    let digit = |nibble: u8| if nibble < 10 { b'0' + nibble } else { b'a' - 10 + nibble };
+    let mut hex = Vec::with_capacity(2 * bytes.len());
+    for byte in bytes {
+        hex.extend_from_slice(&[digit(byte >> 4), digit(byte & 0xf)]);
+    }
+    String::from_utf8(hex).unwrap_or_default()
 }
 
 /// Tells whether a text is a hash as the log holds it: 64 lower-case hexadecimal digits.

@@ -18,7 +18,9 @@ mod store;
 mod views;
 
 pub use clock::{Clock, ManualClock, SystemClock};
-pub use db::{Database, OpenReport, Options, ReadOptions, Update, VerifyReport, WriteOptions};
+pub use db::{
+    Database, Durability, OpenReport, Options, ReadOptions, Update, VerifyReport, WriteOptions,
+};
 pub use error::{Error, ErrorCode, QueryPosition, Result};
 pub use hash::ZERO_HASH;
 pub use json::{Path, Value};

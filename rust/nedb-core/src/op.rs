@@ -23,6 +23,56 @@ pub(crate) struct Op<'a> {
     pub items: Items<'a>,
 }
 
+impl Op<'_> {
+    /// Makes the op independent of the texts that it borrows.
+    pub fn into_owned(self) -> Op<'static> {
+        let items = match self.items {
+            Items::One(item) => Items::One(item.into_owned()),
+            Items::Many(items) => Items::Many(items.into_iter().map(Item::into_owned).collect()),
+        };
+        Op {
+            seq: self.seq,
+            client: owned(self.client),
+            nonce: self.nonce,
+            idem: self.idem.map(owned),
+            items,
+        }
+    }
+}
+
+impl Item<'_> {
+    fn into_owned(self) -> Item<'static> {
+        let kind = match self.kind {
+            OpKind::Put(put) => OpKind::Put(Put {
+                collection: owned(put.collection),
+                id: owned(put.id),
+                text: owned(put.text),
+                place: put.place,
+                valid_from: put.valid_from,
+                valid_to: put.valid_to,
+                expires_at: put.expires_at,
+            }),
+            OpKind::Delete { collection, id } => {
+                OpKind::Delete { collection: owned(collection), id: owned(id) }
+            }
+            OpKind::Link { from, relation, to } => {
+                OpKind::Link { from: owned(from), relation: owned(relation), to: owned(to) }
+            }
+            OpKind::Unlink { from, relation, to } => {
+                OpKind::Unlink { from: owned(from), relation: owned(relation), to: owned(to) }
+            }
+            OpKind::PutFile => OpKind::PutFile,
+            OpKind::Checkpoint => OpKind::Checkpoint,
+            OpKind::Unknown => OpKind::Unknown,
+        };
+        Item { kind, caused_by: Cow::Owned(self.caused_by.into_owned()) }
+    }
+}
+
+fn owned(text: Cow<'_, str>) -> Cow<'static, str> {
+    Cow::Owned(text.into_owned())
+}
+
 /// What an op does: one thing, or, in a transaction, several.
 #[derive(Debug)]
 pub(crate) enum Items<'a> {
@@ -108,7 +158,8 @@ impl Nonce {
         match token.parse::<i128>() {
             Ok(integer) => Nonce::Integer(integer),
             Err(_) => match token.parse::<f64>() {
-                Ok(value) if value.is_finite() => Nonce::Fraction(value),
+                // Beyond every double it is still above, or below, every other.
+                Ok(value) if !value.is_nan() => Nonce::Fraction(value.clamp(f64::MIN, f64::MAX)),
                 _ => Nonce::Integer(0),
             },
         }
@@ -143,4 +194,20 @@ pub(crate) mod kind {
     pub const PUT_FILE: &str = "put_file";
     pub const CHECKPOINT: &str = "checkpoint";
     pub const TRANSACTION: &str = "tx";
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_nonce_beyond_every_double_leaves_none_above_it() {
+        let huge = Nonce::parse(&format!("1{}", "0".repeat(400)));
+        assert!(Nonce::Integer(i64::MAX.into()).is_below(huge));
+        assert!(!huge.is_below(Nonce::Integer(i64::MAX.into())));
+        assert!(huge.next() > i64::MAX.into());
+        let tiny = Nonce::parse(&format!("-1{}", "0".repeat(400)));
+        assert!(tiny.is_below(Nonce::Integer(1)) && tiny.next() < 1);
+        assert_eq!(Nonce::parse("NaN"), Nonce::Integer(0));
+    }
 }

@@ -72,14 +72,14 @@ pub(crate) struct SearchMatches {
     pub document_frequency: Vec<u64>,
     /// Documents that have every term, in order of creation.
     pub matches: Vec<SearchMatch>,
+    /// How often each of them has each term: the counts of one after those of the one before.
+    pub frequencies: Vec<u32>,
 }
 
 /// One document that has every term.
-#[derive(Debug)]
+#[derive(Clone, Copy, Debug)]
 pub(crate) struct SearchMatch {
     pub document: DocRef,
-    /// How often it has each term.
-    pub frequencies: Vec<u32>,
     /// How many words its searched fields have.
     pub length: u32,
 }
@@ -288,15 +288,20 @@ impl<'a> Snapshot<'a> {
             return None;
         }
         let found = search.search(terms, self.at());
-        let matches = found.hits.into_iter().filter_map(|(life, frequencies, length)| {
-            let document = self.visible_in_life(collection, life)?;
-            Some(SearchMatch { document, frequencies, length })
-        });
+        let mut matches = Vec::with_capacity(found.hits.len());
+        let mut frequencies = Vec::with_capacity(found.counts.len());
+        for (hit, counts) in found.hits.iter().zip(found.counts.chunks_exact(terms.len().max(1))) {
+            if let Some(document) = self.visible_in_life(collection, hit.life) {
+                matches.push(SearchMatch { document, length: hit.length });
+                frequencies.extend_from_slice(counts);
+            }
+        }
         Some(SearchMatches {
             document_count: found.document_count,
             token_count: found.token_count,
             document_frequency: found.document_frequencies,
-            matches: matches.collect(),
+            matches,
+            frequencies,
         })
     }
 

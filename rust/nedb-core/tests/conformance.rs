@@ -3,6 +3,8 @@
 //! In: `tests/conformance/cases/<topic>/*.json`. Out: a line of counts, and for every failure the
 //! file, the case, the step, what was expected and what came. The format of a case is described in
 //! `tests/conformance/README.md`.
+
+#![allow(clippy::unwrap_used, clippy::indexing_slicing, clippy::panic, reason = "it is test code")]
 #![expect(clippy::print_stdout, reason = "a runner tells how many cases it ran")]
 
 #[path = "conformance/case.rs"]

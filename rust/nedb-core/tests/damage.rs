@@ -4,6 +4,8 @@
 //! open for reading up to the first line that does not fit, and says which and why; unchanged ops; or,
 //! where the crash rules allow it, a tail that was cut and kept. Never a panic, never other documents.
 
+#![allow(clippy::unwrap_used, clippy::indexing_slicing, clippy::panic, reason = "it is test code")]
+
 mod support;
 
 use nedb_core::{Database, Options, ReadOptions, WriteOptions};

@@ -3,6 +3,8 @@
 //! A fixture is a database as a release wrote it, and what that release answered. What we answer may
 //! differ only where semantics.md says so: `_id` is the key, `_seq` is the op's.
 
+#![allow(clippy::unwrap_used, clippy::indexing_slicing, clippy::panic, reason = "it is test code")]
+
 mod support;
 
 use nedb_core::{Database, Options, ReadOptions, Value, WriteOptions};
@@ -174,6 +176,30 @@ fn odd_nonces_of_1_2_2_are_honoured_and_never_written() {
     write("f", Some(2)).unwrap();
     assert_eq!(support::code(write("g", Some(i64::MAX))).as_str(), "REPLAY_ERROR");
     assert_eq!(support::code(write("g", None)).as_str(), "REPLAY_ERROR", "2^70 leaves none");
+}
+
+#[test]
+fn a_document_of_1_2_2_can_expire_whatever_it_says_of_itself() {
+    for fixture in ["refused", "provenance", "basic"] {
+        let (_folder, db, expected) = open_fixture("1.2.2", fixture);
+        for (collection, id, document) in expected.documents() {
+            if collection.is_empty() || collection.contains(':') || id.is_empty() {
+                continue;
+            }
+            let name = format!("{fixture} {collection}:{id}");
+            let expired = db.expire(&collection, &id, 1e6, &WriteOptions::default());
+            assert!(expired.unwrap_or_else(|error| panic!("{name}: {error}")), "{name}");
+            let now = read(&db, &collection, &id, None);
+            for key in ["v", "m", "_confidence", "_valid_from", "_valid_to", "_evidence"] {
+                let was = document.get(key);
+                let is_number = was.and_then(Value::as_f64).is_some();
+                let is_same = now.get(key).and_then(Value::as_f64) == was.and_then(Value::as_f64);
+                let is_kept = now.get(key) == was || is_number && is_same || fixture == "refused";
+                assert!(is_kept, "{name}: {key} was {was:?} and is {:?}", now.get(key));
+            }
+        }
+        assert!(db.verify().unwrap() && db.verify_determinism().unwrap(), "{fixture}");
+    }
 }
 
 #[test]

@@ -4,6 +4,8 @@
 //! `use` with its braces, and inline. What stands under `#[cfg(test)]` may look anywhere. An offender
 //! is named by file and line, with the rule that it breaks.
 
+#![allow(clippy::unwrap_used, clippy::indexing_slicing, clippy::panic, reason = "it is test code")]
+
 #[path = "layering_support/paths.rs"]
 mod paths;
 mod source_support;
@@ -72,7 +74,7 @@ fn level_of(module: &str) -> Option<usize> {
 
 /// Tells why one module may not import a path of another; None when it may.
 fn objection(module: &str, path: &[String]) -> Option<String> {
-    let Some(target) = path.first().filter(|target| *target != module) else { return None };
+    let target = path.first().filter(|target| *target != module)?;
     let Some(level) = level_of(target) else {
         return Some(format!("{target} has no place in the table: name the module it comes from"));
     };
@@ -80,7 +82,7 @@ fn objection(module: &str, path: &[String]) -> Option<String> {
         Some(at) => WORDS[..at].contains(&target.as_str()),
         None => row_of(module).is_some_and(|row| {
             let named = |also: &&str| path.join("::").starts_with(*also);
-            row.levels.contains(&(level as u8)) || row.also.iter().any(|also| named(&also))
+            row.levels.contains(&(level as u8)) || row.also.iter().any(named)
         }),
     };
     (!allowed).then(|| format!("{module} may not import {target}"))

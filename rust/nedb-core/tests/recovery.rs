@@ -4,6 +4,8 @@
 //! `LOCK` says, is never cut; what is cut is kept beside the log; and what was never acknowledged may
 //! stay when it is whole.
 
+#![allow(clippy::unwrap_used, clippy::indexing_slicing, clippy::panic, reason = "it is test code")]
+
 mod support;
 
 use nedb_core::{Database, WriteOptions};

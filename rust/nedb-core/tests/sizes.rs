@@ -3,6 +3,8 @@
 //! They are where reading ends, not where it is good: a file has 80 to 400 lines, a function up to 25
 //! (`ARCHITECTURE.md`, Sizes). An exception is named below, with its reason.
 
+#![allow(clippy::unwrap_used, clippy::indexing_slicing, clippy::panic, reason = "it is test code")]
+
 mod source_support;
 
 use source_support::{Source, line_of, past_closing, read_sources, repository};

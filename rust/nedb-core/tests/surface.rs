@@ -3,6 +3,8 @@
 //! In: the two tables, and the sources of `db/`, since Rust has no reflection. Out: the names that
 //! only one side knows.
 
+#![allow(clippy::unwrap_used, clippy::indexing_slicing, clippy::panic, reason = "it is test code")]
+
 use nedb_core::ErrorCode;
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};

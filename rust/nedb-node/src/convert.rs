@@ -13,7 +13,7 @@ use std::sync::Arc;
 
 use napi::bindgen_prelude::{BigInt, FromNapiValue, TypeName, Utf16String, ValidateNapiValue};
 use napi::{Env, ValueType, sys};
-use nedb_core::{Error, ManualClock, Options, ReadOptions, Result, WriteOptions};
+use nedb_core::{Durability, Error, ManualClock, Options, ReadOptions, Result, WriteOptions};
 use serde::Deserialize;
 use serde::de::{self, MapAccess, SeqAccess, Visitor};
 use serde_json::value::RawValue;
@@ -191,6 +191,7 @@ struct OpenFields {
     read_only: Option<bool>,
     clock: Option<f64>,
     cache_bytes: Option<usize>,
+    durability: Option<serde_json::Value>,
 }
 
 /// Reads the options of a write from JSON text; none are the defaults.
@@ -228,6 +229,11 @@ pub fn open_options(text: Option<&str>) -> Result<Options> {
     }
     opened.read_only = fields.read_only.unwrap_or(opened.read_only);
     opened.cache_bytes = fields.cache_bytes.unwrap_or(opened.cache_bytes);
+    if let Some(given) = fields.durability {
+        // A number is spelt as itself, so that one parser decides.
+        let text = given.as_str().map_or_else(|| given.to_string(), str::to_owned);
+        opened.durability = Durability::parse(&text)?;
+    }
     Ok(opened)
 }
 

@@ -45,6 +45,12 @@ impl NedbCore {
         throwing(env, || Ok(self.database.seq())).map(BigInt::from)
     }
 
+    /// Answers the seq of the last op that is known to be on the disk; in memory, of the last op.
+    #[napi]
+    pub fn durable_seq(&self, env: &Env) -> napi::Result<BigInt> {
+        throwing(env, || Ok(self.database.durable_seq())).map(BigInt::from)
+    }
+
     /// Answers the hash after the last op: 64 hex digits.
     #[napi]
     pub fn head(&self, env: &Env) -> napi::Result<String> {

@@ -6,7 +6,7 @@
 
 use std::path::PathBuf;
 
-use nedb_core::{Database, Options, WriteOptions};
+use nedb_core::{Database, Durability, Options, WriteOptions};
 use pyo3::prelude::*;
 use pyo3::types::{PyAny, PyBytes, PyDict, PyList, PyString, PyTuple};
 
@@ -34,15 +34,17 @@ impl Nedb {
     ///
     /// read_only opens beside the process that writes. clock is None (the machine's), a number of
     /// seconds since 1970 that stands still, or a callable that returns one. cache_bytes bounds the
-    /// texts kept in memory.
+    /// texts kept in memory. durability says when a write is acknowledged: "always" (it is on the disk),
+    /// "never" (the operating system has it), or milliseconds between two syncs.
     #[new]
-    #[pyo3(signature = (path=None, *, read_only=false, clock=None, cache_bytes=None))]
+    #[pyo3(signature = (path=None, *, read_only=false, clock=None, cache_bytes=None, durability=None))]
     fn new(
         py: Python<'_>,
         path: Option<&Bound<'_, PyAny>>,
         read_only: bool,
         clock: Option<&Bound<'_, PyAny>>,
         cache_bytes: Option<Integer>,
+        durability: Option<&Bound<'_, PyAny>>,
     ) -> PyResult<Self> {
         let time = TimeSource::new(clock)?;
         time.tick(py)?;
@@ -52,7 +54,14 @@ impl Nedb {
             Some(Integer(bytes)) => usize::try_from(bytes)
                 .map_err(|_| invalid(py, "cache_bytes must not be negative"))?,
         };
-        let options = Options { clock: time.engine_clock(), read_only, cache_bytes };
+        let durability = match durability {
+            None => defaults.durability,
+            // A number is spelt as itself, so that one parser decides.
+            Some(given) => Durability::parse(&given.str()?.to_string_lossy())
+                .map_err(|error| to_python(py, &error))?,
+        };
+        let clock = time.engine_clock();
+        let options = Options { clock, read_only, cache_bytes, durability };
         let path = path.map(directory).transpose()?;
         let durable = path.is_some();
         let open = || match path {
@@ -425,6 +434,12 @@ impl Nedb {
     #[getter]
     fn seq(&self) -> i64 {
         self.engine.database().seq()
+    }
+
+    /// The seq of the last op that is known to be on the disk; in memory, of the last op.
+    #[getter]
+    fn durable_seq(&self) -> i64 {
+        self.engine.database().durable_seq()
     }
 
     /// The hash of the last op, which commits to the whole log: 64 hexadecimal digits.

@@ -1,84 +1,79 @@
 //! What may be appended: nonces, idempotency, preconditions.
 //!
-//! In: the views, and the overlay of what was admitted but is not folded yet. Out: a nonce and a seq,
-//! or the op that an idempotency key already stands for, or an error.
+//! In: the views, and the overlay of what was admitted but is not folded yet. Out: a nonce, or the op
+//! that an idempotency key already stands for, or a refusal.
 //!
 //! Invariants:
 //! * Admission looks at the overlay first, so that ops admitted together are admitted in order.
+//! * A refusal that only an op of others justifies is none yet: that op may fail. It is asked for again
+//!   once that op is synced.
 //! * Admission changes nothing.
 
+use super::overlay::Overlay;
 use crate::error::{Error, ErrorCode, Result};
 use crate::log::{Fields, member};
-use crate::op::{Items, Nonce, Op, OpKind, Seq, kind};
+use crate::op::{Items, Nonce, OpKind, Seq, kind};
 use crate::views::State;
-use rustc_hash::FxHashMap;
 
-/// What was admitted and is not in the views yet.
-#[derive(Debug, Default)]
-pub(super) struct Pending {
-    nonces: FxHashMap<String, Nonce>,
-    /// The last seq of each document; -1 when it was deleted.
-    versions: FxHashMap<(String, String), Seq>,
-    idem: FxHashMap<String, Seq>,
+/// Why something is not admitted.
+#[derive(Debug)]
+pub(super) enum Refusal {
+    /// For good.
+    Final(Error),
+    /// It depends on an op that is not synced yet: ask again when it is.
+    AskAgain,
 }
 
-impl Pending {
-    /// Notes an op that was admitted.
-    pub fn note(&mut self, op: &Op<'_>) {
-        self.nonces.insert(op.client.clone().into_owned(), op.nonce);
-        if let Some(idem) = &op.idem {
-            self.idem.insert(idem.clone().into_owned(), op.seq);
-        }
-        for item in op.items.as_slice() {
-            let (collection, id, seq) = match &item.kind {
-                OpKind::Put(put) => (&put.collection, &put.id, op.seq),
-                OpKind::Delete { collection, id } => (collection, id, -1),
-                _ => continue,
-            };
-            self.versions.insert((collection.to_string(), id.to_string()), seq);
-        }
+impl From<Error> for Refusal {
+    fn from(error: Error) -> Self {
+        Refusal::Final(error)
     }
+}
 
-    /// Forgets everything, once it is folded.
-    pub fn clear(&mut self) {
-        self.nonces.clear();
-        self.versions.clear();
-        self.idem.clear();
-    }
+/// What admission looks at.
+#[derive(Clone, Copy)]
+pub(super) struct Admission<'s> {
+    pub state: &'s State,
+    pub overlay: Overlay<'s>,
+    pub now_seconds: f64,
 }
 
 /// Returns the nonce of a write.
 ///
-/// Errors: `ReplayError` when an explicit one is not above the client's last, or none is left.
+/// Refuses with `ReplayError` an explicit one that is not above the client's last, and when none is
+/// left.
 pub(super) fn nonce(
-    state: &State,
-    pending: &Pending,
+    admission: &Admission<'_>,
     client: &str,
     explicit: Option<i64>,
-) -> Result<i64> {
-    let last = pending.nonces.get(client).copied();
-    let last = last.or_else(|| state.views.clients.last_nonce(client));
-    match explicit {
-        Some(nonce) if last.is_none_or(|last| last.is_below(Nonce::Integer(nonce.into()))) => {
-            Ok(nonce)
-        }
-        Some(nonce) => Err(Error::new(
-            ErrorCode::ReplayError,
-            format!(
-                "nonce {nonce} of client {client:?} is not above its last, {}; a replayed write is refused",
-                spell(last)
-            ),
-        )),
-        None => {
-            let next = last.map_or(1, Nonce::next).max(1);
-            i64::try_from(next).ok().ok_or_else(|| {
-                Error::new(
-                    ErrorCode::ReplayError,
-                    format!("client {client:?} has used its last nonce; write as another client"),
-                )
-            })
-        }
+) -> std::result::Result<i64, Refusal> {
+    let Admission { state, overlay, .. } = admission;
+    let folded = state.views.clients.last_nonce(client);
+    let last = overlay.last_nonce(client).or(folded);
+    let Some(nonce) = explicit else { return Ok(next_nonce(client, last)?) };
+    let is_above =
+        |last: Option<Nonce>| last.is_none_or(|last| last.is_below(Nonce::Integer(nonce.into())));
+    if is_above(last) {
+        return Ok(nonce);
     }
+    if is_above(folded) && is_above(overlay.own_last_nonce(client)) {
+        return Err(Refusal::AskAgain);
+    }
+    let message = format!(
+        "nonce {nonce} of client {client:?} is not above its last, {}; a replayed write is refused",
+        spell(last)
+    );
+    Err(Refusal::Final(Error::new(ErrorCode::ReplayError, message)))
+}
+
+fn next_nonce(client: &str, last: Option<Nonce>) -> Result<i64> {
+    let next = last.map_or(1, Nonce::next).max(1);
+    i64::try_from(next).map_err(|_| {
+        Error::new(
+            ErrorCode::ReplayError,
+            format!("client {client:?} has used its last nonce; write as another client"),
+        )
+    })
 }
 
 fn spell(nonce: Option<Nonce>) -> String {
@@ -91,27 +86,27 @@ fn spell(nonce: Option<Nonce>) -> String {
 
 /// Checks that a document's last version is the one that was expected.
 ///
-/// Errors: `PreconditionFailed`.
+/// Refuses with `PreconditionFailed`.
 pub(super) fn precondition(
-    state: &State,
-    pending: &Pending,
-    now_seconds: f64,
+    admission: &Admission<'_>,
     document: (&str, &str),
-    if_seq: Option<Seq>,
-) -> Result<()> {
-    let Some(expected) = if_seq else { return Ok(()) };
+    expected: Seq,
+) -> std::result::Result<(), Refusal> {
     let (collection, id) = document;
-    // A key of owned strings is made only where a precondition is asked for.
-    let pending = pending.versions.get(&(collection.to_owned(), id.to_owned())).copied();
-    let found = pending.unwrap_or_else(|| last_seq(state, now_seconds, collection, id));
+    let Admission { state, overlay, now_seconds } = admission;
+    let folded = last_seq(state, *now_seconds, collection, id);
+    let found = overlay.version(collection, id).map_or(folded, |version| version.seq);
     if found == expected {
         return Ok(());
     }
-    let there = if found < 0 { "there is none".to_owned() } else { format!("it is {found}") };
-    Err(Error::new(
+    if folded == expected {
+        return Err(Refusal::AskAgain);
+    }
+    let there = if folded < 0 { "there is none".to_owned() } else { format!("it is {folded}") };
+    Err(Refusal::Final(Error::new(
         ErrorCode::PreconditionFailed,
         format!("if_seq {expected} does not hold for {collection}:{id}: {there}; read it again"),
-    ))
+    )))
 }
 
 /// Returns the seq of a document's version at HEAD, or -1 where it is absent or expired.
@@ -120,12 +115,6 @@ pub(super) fn last_seq(state: &State, now_seconds: f64, collection: &str, id: &s
         Some((seq, expires_at)) if expires_at.is_none_or(|it| it > now_seconds) => seq,
         _ => -1,
     }
-}
-
-/// Tells whether a document is there and its end has come.
-pub(super) fn is_expired(state: &State, now_seconds: f64, collection: &str, id: &str) -> bool {
-    let version = last_version(state, collection, id);
-    version.and_then(|(_, expires_at)| expires_at).is_some_and(|it| it <= now_seconds)
 }
 
 /// Returns the seq and the end of a document's last version, if that is no deletion.
@@ -152,17 +141,20 @@ pub(super) fn causes(caused_by: &[Seq], own_seq: Seq) -> Result<()> {
 
 /// Returns the op that an idempotency key stands for already.
 ///
-/// Errors: `IdempotencyConflict` when it is of another kind or has another target; `StorageError`,
-/// `IntegrityError` when the log cannot confirm it.
+/// Refuses with `IdempotencyConflict` when it is of another kind or has another target; with
+/// `StorageError` or `IntegrityError` when the log cannot confirm it.
 pub(super) fn replayed(
-    state: &State,
-    pending: &Pending,
+    admission: &Admission<'_>,
     idem: Option<&str>,
     items: &Items<'_>,
-) -> Result<Option<Seq>> {
+) -> std::result::Result<Option<Seq>, Refusal> {
     let Some(idem) = idem else { return Ok(None) };
-    if pending.idem.contains_key(idem) {
-        return Err(conflict(idem, "an op of the same batch"));
+    let Admission { state, overlay, .. } = admission;
+    if overlay.has_own_idem(idem) {
+        return Err(conflict(idem, "an op of the same batch").into());
+    }
+    if overlay.has_others_idem(idem) {
+        return Err(Refusal::AskAgain);
     }
     for seq in state.views.clients.idem_candidates(idem) {
         // The table holds hashes: the log says whether the key is this one.
@@ -176,7 +168,7 @@ pub(super) fn replayed(
         match found {
             None => {}
             Some(Ok(seq)) => return Ok(Some(seq)),
-            Some(Err(other)) => return Err(conflict(idem, &format!("op {seq}, a {other}"))),
+            Some(Err(other)) => return Err(conflict(idem, &format!("op {seq}, a {other}")).into()),
         }
     }
     Ok(None)

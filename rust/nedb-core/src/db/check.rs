@@ -18,6 +18,22 @@ pub(super) struct CheckedOptions<'a> {
 ///
 /// Errors: `InvalidArgument`, `LimitExceeded`.
 pub(super) fn options(given: &WriteOptions) -> Result<CheckedOptions<'_>> {
+    let checked = kept_options(given)?;
+    if checked.valid_from.zip(checked.valid_to).is_some_and(|(from, to)| to < from) {
+        return Err(Error::invalid(format!(
+            "valid_to {:?} is before valid_from {:?}",
+            given.valid_to.as_deref().unwrap_or_default(),
+            given.valid_from.as_deref().unwrap_or_default()
+        )));
+    }
+    Ok(checked)
+}
+
+/// Checks the options of a write that keeps the valid time that a document has: NEDB 1.x took a
+/// `valid_to` before its `valid_from`.
+///
+/// Errors: `InvalidArgument`, `LimitExceeded`.
+pub(super) fn kept_options(given: &WriteOptions) -> Result<CheckedOptions<'_>> {
     let client = given.client.as_deref().unwrap_or("local");
     name("client", client)?;
     if let Some(idem) = &given.idem {
@@ -40,7 +56,8 @@ pub(super) fn options(given: &WriteOptions) -> Result<CheckedOptions<'_>> {
     if given.caused_by.len() > CAUSES_COUNT_MAX {
         return Err(Error::limit(format!("caused_by names more than {CAUSES_COUNT_MAX} ops")));
     }
-    let (valid_from, valid_to) = valid_time(given)?;
+    let valid_from = date("valid_from", given.valid_from.as_deref(), Bound::From)?;
+    let valid_to = date("valid_to", given.valid_to.as_deref(), Bound::To)?;
     Ok(CheckedOptions { given, client, valid_from, valid_to })
 }
 
@@ -75,19 +92,6 @@ pub(super) fn ttl(ttl_seconds: f64) -> Result<()> {
         )));
     }
     Ok(())
-}
-
-fn valid_time(given: &WriteOptions) -> Result<(Option<Instant>, Option<Instant>)> {
-    let valid_from = date("valid_from", given.valid_from.as_deref(), Bound::From)?;
-    let valid_to = date("valid_to", given.valid_to.as_deref(), Bound::To)?;
-    if valid_from.zip(valid_to).is_some_and(|(from, to)| to < from) {
-        return Err(Error::invalid(format!(
-            "valid_to {:?} is before valid_from {:?}",
-            given.valid_to.as_deref().unwrap_or_default(),
-            given.valid_from.as_deref().unwrap_or_default()
-        )));
-    }
-    Ok((valid_from, valid_to))
 }
 
 /// Reads a date that may be left out.

@@ -1,292 +1,400 @@
-//! The one way to write: admit, append, sync, fold.
+//! How what was admitted becomes durable: batches, one append and one sync each.
 //!
-//! In: what an op would be. Out: its seq, once it is as durable as was asked for, or an error and no
-//! trace.
+//! In: groups of admitted ops. Out: an acknowledgement to everyone in a batch, or to nobody.
+//!
+//! Threads that write at the same time gather in one batch. One of them, its leader, appends the batch,
+//! syncs once, folds it and wakes the rest. While it syncs, the next batch is admitted, serialised and
+//! hashed; it is written only after. Whoever finds no leader at work leads at once, so that a lone
+//! writer waits for nobody; in memory there is nothing to wait for, and no batch.
 //!
 //! Invariants:
-//! * One thread at a time holds the writer; what it appends follows what is folded.
-//! * Nothing is folded, and so nothing visible, before its line is synced.
-//! * After a failed append or sync the handle writes no more: what is on the disk is unknown.
+//! * At most one batch is being written; its ops come right after those that are folded.
+//! * Nothing is folded, and so nothing visible, before it is as durable as was asked for.
+//! * When a batch fails, so do all after it, and the handle writes no more: what is on the disk is
+//!   unknown.
 
 use super::Inner;
-use super::admit::{self, Pending};
-use super::check::CheckedOptions;
+use super::options::Durability;
+use super::overlay::Pending;
 use crate::error::{Error, ErrorCode, Result};
 use crate::fold::fold;
-use crate::hash::ZERO_HASH;
-use crate::log::{Body, EncodedLine, encode_line};
-use crate::op::{Item, Items, Nonce, Op, OpKind, Seq};
+use crate::op::{Op, OpKind, Seq};
 use crate::store::LogStore;
 use crate::views::State;
-use parking_lot::MutexGuard;
-use std::borrow::Cow;
+use parking_lot::{Condvar, Mutex, MutexGuard};
+use std::io;
 use std::ops::Range;
+use std::sync::atomic::Ordering;
+use std::sync::{Arc, Weak};
+use std::time::Duration;
 
-/// What the one who writes holds.
+/// An op that was admitted, with its line.
+#[derive(Debug)]
+pub(super) struct Staged {
+    pub op: Op<'static>,
+    /// Where its line stands among the lines beside it.
+    pub line: Range<usize>,
+    pub hash: String,
+}
+
+/// Ops of several threads that become durable together.
+#[derive(Debug, Default)]
+pub(super) struct Batch {
+    pub lines: String,
+    pub staged: Vec<Staged>,
+    pub overlay: Pending,
+    signal: Arc<Signal>,
+}
+
+/// What became of a batch, for those who wait for it.
+#[derive(Debug, Default)]
+struct Signal {
+    outcome: Mutex<Outcome>,
+    changed: Condvar,
+}
+
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+enum Outcome {
+    #[default]
+    Waiting,
+    /// One of those who wait must lead the batch.
+    NeedsLeader,
+    Durable,
+    Failed,
+}
+
+impl Signal {
+    fn set(&self, outcome: Outcome) {
+        *self.outcome.lock() = outcome;
+        match outcome {
+            Outcome::NeedsLeader => {
+                self.changed.notify_one();
+            }
+            _ => {
+                self.changed.notify_all();
+            }
+        }
+    }
+
+    /// Waits until the batch is over, or needs this thread to lead it.
+    fn wait(&self) -> Outcome {
+        let mut outcome = self.outcome.lock();
+        while *outcome == Outcome::Waiting {
+            self.changed.wait(&mut outcome);
+        }
+        let found = *outcome;
+        if found == Outcome::NeedsLeader {
+            *outcome = Outcome::Waiting;
+        }
+        found
+    }
+}
+
+/// Where lines go.
+enum Sink {
+    /// Nowhere: the reader keeps them.
+    Memory,
+    /// To a log on a disk; None while a leader has it.
+    Disk(Option<Box<dyn LogStore>>),
+}
+
+/// What whoever writes holds.
 pub(super) struct Writer {
-    /// Where lines go; None in memory.
-    store: Option<Box<dyn LogStore>>,
+    sink: Sink,
     /// Why nothing may be written, if nothing may.
-    refusal: Option<(ErrorCode, String)>,
-    pending: Pending,
-    scratch: String,
-    payload: String,
-    lines: String,
+    pub refusal: Option<(ErrorCode, String)>,
+    /// What is being gathered for the next append.
+    pub batch: Batch,
+    /// What the batch that is being written leaves behind.
+    pub syncing: Pending,
+    /// Whether a leader is at work, or has been called.
+    is_led: bool,
+    /// How many wait for there to be no leader, instead of the next one.
+    barrier_count: usize,
+    /// The seq and the hash that the next op follows.
+    pub tail: Tail,
+    pub buffers: Buffers,
+}
+
+/// The last op that was admitted.
+#[derive(Clone, Debug)]
+pub(super) struct Tail {
+    pub seq: Seq,
+    pub hash: String,
+}
+
+/// Working space that is kept from one write to the next.
+#[derive(Debug, Default)]
+pub(super) struct Buffers {
+    pub scratch: String,
+    pub payload: String,
+    pub lines: String,
+    pub overlay: Pending,
 }
 
 impl Writer {
     /// Makes the writer of a log in memory.
-    pub fn memory() -> Self {
-        Writer::new(None, None)
+    pub fn memory(tail: Tail) -> Self {
+        Writer::new(Sink::Memory, None, tail)
     }
 
     /// Makes the writer of a log on a disk.
-    pub fn disk(store: Box<dyn LogStore>) -> Self {
-        Writer::new(Some(store), None)
+    pub fn disk(store: Box<dyn LogStore>, tail: Tail) -> Self {
+        Writer::new(Sink::Disk(Some(store)), None, tail)
     }
 
     /// Makes a writer that refuses every write.
-    pub fn refusing(code: ErrorCode, reason: String) -> Self {
-        Writer::new(None, Some((code, reason)))
+    pub fn refusing(code: ErrorCode, reason: String, tail: Tail) -> Self {
+        Writer::new(Sink::Memory, Some((code, reason)), tail)
     }
 
-    fn new(store: Option<Box<dyn LogStore>>, refusal: Option<(ErrorCode, String)>) -> Self {
+    fn new(sink: Sink, refusal: Option<(ErrorCode, String)>, tail: Tail) -> Self {
         Writer {
-            store,
+            sink,
             refusal,
-            pending: Pending::default(),
-            scratch: String::new(),
-            payload: String::new(),
-            lines: String::new(),
+            batch: Batch::default(),
+            syncing: Pending::default(),
+            is_led: false,
+            barrier_count: 0,
+            tail,
+            buffers: Buffers::default(),
         }
+    }
+
+    /// Tells whether lines go to a disk.
+    pub fn is_on_disk(&self) -> bool {
+        matches!(self.sink, Sink::Disk(_))
     }
 
     /// Gives the lock on the directory back.
     pub fn close(&mut self) {
-        if let Some(mut store) = self.store.take() {
+        if let Sink::Disk(store) = &mut self.sink
+            && let Some(mut store) = store.take()
+        {
             store.release();
         }
     }
 
-    /// Syncs what was appended.
-    pub fn sync(&mut self) -> Result<()> {
-        match &mut self.store {
-            Some(store) => store.sync().map_err(|error| Error::storage("sync the log", error)),
-            None => Ok(()),
+    /// Puts another store between this writer and the disk.
+    #[cfg(test)]
+    pub fn wrap_store(&mut self, wrap: impl FnOnce(Box<dyn LogStore>) -> Box<dyn LogStore>) {
+        let store = self.take_store().map(wrap);
+        self.give_store_back(store);
+    }
+
+    fn take_store(&mut self) -> Option<Box<dyn LogStore>> {
+        match &mut self.sink {
+            Sink::Disk(store) => store.take(),
+            Sink::Memory => None,
         }
     }
-}
 
-/// What an op would be.
-pub(super) struct Draft<'a> {
-    pub options: &'a CheckedOptions<'a>,
-    /// The kind's name in the log.
-    pub op: &'static str,
-    pub items: Items<'a>,
-    /// The payload's canonical text; texts of the items stand in it.
-    pub payload: String,
-    /// Preconditions: collection, id, expected seq.
-    pub if_seqs: Vec<(&'a str, &'a str, Seq)>,
-    /// Whether the op itself carries the provenance of the options.
-    pub has_provenance: bool,
-}
-
-/// What became of a draft.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Admitted {
-    /// It will be this op.
-    New(Seq),
-    /// Its idempotency key stands for this op already: nothing is appended.
-    Replayed(Seq),
-}
-
-struct Staged<'a> {
-    op: Op<'a>,
-    line: Range<usize>,
-    hash: String,
-}
-
-/// Ops that are admitted one after another and made durable together.
-pub(super) struct Group<'w, 'a> {
-    inner: &'w Inner,
-    writer: MutexGuard<'w, Writer>,
-    staged: Vec<Staged<'a>>,
-    now_seconds: f64,
+    fn give_store_back(&mut self, given: Option<Box<dyn LogStore>>) {
+        if let Sink::Disk(store) = &mut self.sink {
+            *store = given;
+        }
+    }
 }
 
 impl Inner {
-    /// Begins a group: takes the writer.
-    ///
-    /// Errors: `DatabaseClosed`, `ReadOnly`, `CommitUnknown` after a failed write.
-    pub(super) fn begin_group<'a>(&self) -> Result<Group<'_, 'a>> {
-        let mut writer = self.writer.lock();
-        self.check_open()?;
-        if let Some((code, reason)) = &writer.refusal {
-            return Err(Error::new(*code, reason.clone()));
-        }
-        writer.lines.clear();
-        writer.pending.clear();
-        let now_seconds = self.options.clock.now_seconds();
-        Ok(Group { inner: self, writer, staged: Vec::new(), now_seconds })
-    }
-}
-
-impl<'w, 'a> Group<'w, 'a> {
-    /// Returns the time of this group, in seconds since 1970.
-    pub fn now_seconds(&self) -> f64 {
-        self.now_seconds
-    }
-
-    /// Hands the state to `look`; nobody else writes meanwhile.
-    pub fn with_state<T>(&self, look: impl FnOnce(&State) -> T) -> T {
-        look(&self.inner.state.read())
-    }
-
-    /// Lends a buffer for a payload; `Draft::payload` gives it back.
-    pub fn payload_buffer(&mut self) -> String {
-        let mut payload = std::mem::take(&mut self.writer.payload);
-        payload.clear();
-        payload
-    }
-
-    /// Admits a draft as the next op, after those staged already.
-    ///
-    /// Errors: `InvalidArgument` for a cause that is none, `IdempotencyConflict`, `ReplayError`,
-    /// `PreconditionFailed`, `LimitExceeded`. The group is as before then.
-    pub fn stage(&mut self, draft: Draft<'a>) -> Result<Admitted> {
-        let outcome = self.try_stage(&draft);
-        let Draft { options, mut items, payload, .. } = draft;
-        self.writer.payload = payload;
-        let (seq, nonce, line, encoded) = match outcome? {
-            Outcome::Replayed(seq) => return Ok(Admitted::Replayed(seq)),
-            Outcome::New { seq, nonce, line, encoded } => (seq, nonce, line, encoded),
-        };
-        shift_places(&mut items, encoded.payload_start);
-        let op = Op {
-            seq,
-            client: Cow::Borrowed(options.client),
-            nonce: Nonce::Integer(nonce.into()),
-            idem: options.given.idem.as_deref().map(Cow::Borrowed),
-            items,
-        };
-        self.staged.push(Staged { op, line, hash: encoded.hash });
-        Ok(Admitted::New(seq))
-    }
-
-    /// Notes what is staged, so that what is staged next is admitted after it.
-    pub fn note_staged(&mut self) {
-        if let Some(last) = self.staged.last() {
-            self.writer.pending.note(&last.op);
-        }
-    }
-
-    /// Appends and syncs what is staged, folds it, and so makes it visible.
-    ///
-    /// Errors: `CommitUnknown`; nothing is visible then, and nothing more is written.
-    pub fn finish(mut self) -> Result<()> {
-        if self.staged.is_empty() {
-            return Ok(());
-        }
-        let writer = &mut *self.writer;
-        if let Some(store) = &mut writer.store {
-            let written = store.append(writer.lines.as_bytes()).and_then(|()| store.sync());
-            if let Err(error) = written {
-                return Err(fail(writer, error));
+    /// Folds ops of a log in memory at once.
+    pub(super) fn publish(&self, staged: &mut [Staged], lines: &str) {
+        let mut state = self.state.write();
+        for staged in staged {
+            let line = lines.get(staged.line.clone()).unwrap_or_default();
+            state.log.push_line(line);
+            for (number, item) in staged.op.items.as_slice().iter().enumerate() {
+                if let OpKind::Put(put) = &item.kind {
+                    state.log.remember(staged.op.seq, number as u32, &put.text);
+                }
             }
-        }
-        let mut state = self.inner.state.write();
-        for staged in &mut self.staged {
-            let line = writer.lines.get(staged.line.clone()).unwrap_or_default();
-            publish(&mut state, &staged.op, line);
+            fold(&mut state.views, &staged.op);
             state.head = std::mem::take(&mut staged.hash);
         }
-        Ok(())
     }
 
-    fn try_stage(&mut self, draft: &Draft<'_>) -> Result<Outcome> {
-        let state = self.inner.state.read();
-        let writer = &mut *self.writer;
-        let (options, given) = (draft.options, draft.options.given);
-        let pending = &writer.pending;
-        if let Some(seq) = admit::replayed(&state, pending, given.idem.as_deref(), &draft.items)? {
-            return Ok(Outcome::Replayed(seq));
+    /// Waits until the batch that is being gathered is durable, and leads it if nobody does.
+    ///
+    /// Errors: `CommitUnknown`.
+    pub(super) fn commit(&self, mut writer: MutexGuard<'_, Writer>) -> Result<()> {
+        if !writer.is_led && writer.barrier_count == 0 {
+            writer.is_led = true;
+            return self.lead(writer);
         }
-        let seq = state.views.seq + 1 + self.staged.len() as Seq;
-        for item in draft.items.as_slice() {
-            admit::causes(&item.caused_by, seq)?;
+        let signal = Arc::clone(&writer.batch.signal);
+        drop(writer);
+        match signal.wait() {
+            Outcome::Durable => Ok(()),
+            Outcome::NeedsLeader => self.lead(self.writer.lock()),
+            Outcome::Waiting | Outcome::Failed => Err(unknown(None)),
         }
-        let nonce = admit::nonce(&state, pending, options.client, given.nonce)?;
-        for (collection, id, expected) in &draft.if_seqs {
-            let document = (*collection, *id);
-            admit::precondition(&state, pending, self.now_seconds, document, Some(*expected))?;
+    }
+
+    /// Writes the batch that was gathered, and calls the leader of the next.
+    fn lead(&self, mut writer: MutexGuard<'_, Writer>) -> Result<()> {
+        let outcome = self.write_batch(&mut writer);
+        self.call_next_leader(&mut writer);
+        outcome
+    }
+
+    /// Writes the batch that was gathered; others gather the next one meanwhile.
+    fn write_batch(&self, writer: &mut MutexGuard<'_, Writer>) -> Result<()> {
+        if writer.refusal.is_some() {
+            return Err(unknown(None));
         }
-        let provenance = draft.has_provenance.then_some(given);
-        let body = Body {
-            seq,
-            client: options.client,
-            nonce,
-            op: draft.op,
-            payload: &draft.payload,
-            ts: self.now_seconds,
-            idem: given.idem.as_deref(),
-            caused_by: provenance.map_or(&[], |given| &given.caused_by),
-            evidence: provenance.and_then(|given| given.evidence.as_deref()),
-            confidence: provenance.and_then(|given| given.confidence),
-            valid_from: provenance.and_then(|given| given.valid_from.as_deref()),
-            valid_to: provenance.and_then(|given| given.valid_to.as_deref()),
+        let mut batch = std::mem::take(&mut writer.batch);
+        writer.syncing = std::mem::take(&mut batch.overlay);
+        let mut store = writer.take_store();
+        let syncs = self.options.durability == Durability::Always;
+        let written = MutexGuard::unlocked(writer, || {
+            let written = append(store.as_deref_mut(), &batch.lines, syncs);
+            if written.is_ok() {
+                self.publish(&mut batch.staged, &batch.lines);
+                if let Some(last) = batch.staged.last().filter(|_| syncs) {
+                    self.durable_seq.store(last.op.seq, Ordering::Release);
+                }
+            }
+            written
+        });
+        writer.give_store_back(store);
+        writer.syncing.clear();
+        match written {
+            Ok(()) => {
+                batch.signal.set(Outcome::Durable);
+                self.progress.notify_all();
+                Ok(())
+            }
+            Err(error) => {
+                self.refuse(writer);
+                batch.signal.set(Outcome::Failed);
+                Err(unknown(Some(error)))
+            }
+        }
+    }
+
+    /// Refuses all writes after one that failed: those that wait, and those that come.
+    fn refuse(&self, writer: &mut Writer) {
+        let reason = "an earlier write failed, so what is on the disk is unknown; reopen the \
+                      database and retry with the same idem";
+        writer.refusal = Some((ErrorCode::CommitUnknown, reason.to_owned()));
+        let batch = std::mem::take(&mut writer.batch);
+        batch.signal.set(Outcome::Failed);
+        self.progress.notify_all();
+    }
+
+    fn call_next_leader(&self, writer: &mut Writer) {
+        let must_wait = writer.barrier_count > 0 || writer.batch.staged.is_empty();
+        writer.is_led = !must_wait;
+        if must_wait {
+            self.progress.notify_all();
+        } else {
+            writer.batch.signal.set(Outcome::NeedsLeader);
+        }
+    }
+
+    /// Waits until everything admitted so far is durable or has failed.
+    pub(super) fn wait_for_pending(&self, writer: &mut MutexGuard<'_, Writer>) {
+        if writer.is_led || !writer.batch.staged.is_empty() {
+            self.progress.wait(writer);
+        }
+    }
+
+    /// Takes the writer when nothing is pending: all that was admitted is folded, and nothing more is
+    /// until the guard goes.
+    pub(super) fn lock_when_idle(&self) -> MutexGuard<'_, Writer> {
+        let mut writer = self.writer.lock();
+        writer.barrier_count += 1;
+        while writer.is_led {
+            self.progress.wait(&mut writer);
+        }
+        while !writer.batch.staged.is_empty() && writer.refusal.is_none() {
+            writer.is_led = true;
+            // Whoever waits for this batch is told by its signal.
+            let _told_to_those_who_wait = self.write_batch(&mut writer);
+            writer.is_led = false;
+        }
+        writer.barrier_count -= 1;
+        writer
+    }
+
+    /// Tells whether a write has failed on its way to the disk.
+    pub(super) fn has_failed(&self) -> bool {
+        matches!(self.writer.lock().refusal, Some((ErrorCode::CommitUnknown, _)))
+    }
+
+    /// Syncs everything that was acknowledged.
+    ///
+    /// Errors: `CommitUnknown`.
+    pub(super) fn sync_now(&self) -> Result<()> {
+        let mut writer = self.lock_when_idle();
+        let seq = writer.tail.seq;
+        match &writer.refusal {
+            Some((ErrorCode::CommitUnknown, _)) => return Err(unknown(None)),
+            Some(_) => return Ok(()),
+            None if self.durable_seq.load(Ordering::Acquire) == seq => return Ok(()),
+            None => {}
+        }
+        let Some(mut store) = writer.take_store() else { return Ok(()) };
+        writer.is_led = true;
+        let synced = MutexGuard::unlocked(&mut writer, || store.sync());
+        writer.give_store_back(Some(store));
+        let outcome = match synced {
+            Ok(()) => {
+                self.durable_seq.store(seq, Ordering::Release);
+                Ok(())
+            }
+            Err(error) => {
+                self.refuse(&mut writer);
+                Err(unknown(Some(error)))
+            }
         };
-        let prev_hash = match self.staged.last() {
-            Some(last) => &last.hash,
-            None if state.views.seq < 0 => ZERO_HASH,
-            None => &state.head,
-        };
-        let start = writer.lines.len();
-        let encoded = encode_line(&body, prev_hash, &mut writer.scratch, &mut writer.lines)?;
-        let line = start..writer.lines.len();
-        Ok(Outcome::New { seq, nonce, line, encoded })
+        self.call_next_leader(&mut writer);
+        outcome
     }
 }
 
-enum Outcome {
-    New { seq: Seq, nonce: i64, line: Range<usize>, encoded: EncodedLine },
-    Replayed(Seq),
-}
-
-/// Turns places in a payload into places in a line.
-fn shift_places(items: &mut Items<'_>, payload_start: usize) {
-    let shift = |item: &mut Item<'_>| {
-        if let OpKind::Put(put) = &mut item.kind {
-            // LINE_BYTES_MAX is far below 4 GiB.
-            put.place.start += payload_start as u32;
+/// Syncs a database every so often, as long as it is open.
+pub(super) fn sync_periodically(inner: &Arc<Inner>, milliseconds: u64) -> io::Result<()> {
+    let inner: Weak<Inner> = Arc::downgrade(inner);
+    let interval = Duration::from_millis(milliseconds.max(1));
+    let work = move || {
+        loop {
+            std::thread::sleep(interval);
+            let Some(inner) = inner.upgrade().filter(|inner| inner.check_open().is_ok()) else {
+                return;
+            };
+            // A sync that fails refuses all further writes, which tells everyone who asks.
+            if inner.sync_now().is_err() {
+                return;
+            }
         }
     };
-    match items {
-        Items::One(item) => shift(item),
-        Items::Many(items) => items.iter_mut().for_each(shift),
-    }
+    std::thread::Builder::new().name("nedb-sync".to_owned()).spawn(work).map(|_| ())
 }
 
-/// Folds an op whose line is in the log.
-fn publish(state: &mut State, op: &Op<'_>, line: &str) {
-    state.log.push_line(line);
-    for (number, item) in op.items.as_slice().iter().enumerate() {
-        if let OpKind::Put(put) = &item.kind {
-            state.log.remember(op.seq, number as u32, &put.text);
-        }
-    }
-    fold(&mut state.views, op);
+fn append(
+    store: Option<&mut (dyn LogStore + 'static)>,
+    lines: &str,
+    syncs: bool,
+) -> io::Result<()> {
+    let store = store.ok_or_else(|| io::Error::other("the log was closed"))?;
+    store.append(lines.as_bytes())?;
+    if syncs { store.sync() } else { Ok(()) }
 }
 
-/// Refuses further writes after one that failed, and says so.
-fn fail(writer: &mut Writer, error: std::io::Error) -> Error {
-    let reason = "an earlier write failed, so what is on the disk is unknown; reopen the database \
-                  and retry with the same idem"
-        .to_owned();
-    writer.refusal = Some((ErrorCode::CommitUnknown, reason));
-    Error::new(
+fn unknown(error: Option<io::Error>) -> Error {
+    let unknown = Error::new(
         ErrorCode::CommitUnknown,
         "the write failed on its way to the disk and may or may not be there after reopening; \
          reopen the database and retry with the same idem",
-    )
-    .with_source(error)
+    );
+    match error {
+        Some(error) => unknown.with_source(error),
+        None => unknown,
+    }
+}
+
+/// Returns the tail that a state ends with.
+pub(super) fn tail_of(state: &State) -> Tail {
+    Tail { seq: state.views.seq, hash: state.head.clone() }
 }

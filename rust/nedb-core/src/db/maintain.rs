@@ -1,11 +1,10 @@
 //! Indexes, checkpoints, verification, sweeping, closing.
 
-use super::admit::is_expired;
 use super::check;
-use super::commit::Draft;
+use super::group::Draft;
 use super::open::{write_damage, write_texts};
 use super::options::WriteOptions;
-use super::write::{Target, delete_draft};
+use super::write::{Target, delete_draft, stage_one};
 use super::{Database, Inner};
 use crate::error::{Error, ErrorCode, Result};
 use crate::fold::{backfill, fold};
@@ -68,7 +67,11 @@ impl Database {
         }
         let path = FieldPath::parse(field);
         // No op is appended, but the writer is held: what is folded in must not change meanwhile.
-        let group = self.inner.begin_group()?;
+        let writer = self.inner.lock_when_idle();
+        self.inner.check_open()?;
+        if let Some((code, reason)) = &writer.refusal {
+            return Err(Error::new(*code, reason.clone()));
+        }
         let built = {
             let state = self.inner.state.read();
             let number = state.views.documents.collection(collection);
@@ -92,7 +95,7 @@ impl Database {
         let number = state.views.documents.add_collection(collection);
         state.views.indexes.replace(number, built);
         drop(state);
-        drop(group);
+        drop(writer);
         Ok(())
     }
 
@@ -115,21 +118,22 @@ impl Database {
         let options =
             WriteOptions { client: Some(SWEEP_CLIENT.to_owned()), ..WriteOptions::default() };
         let checked = check::options(&options)?;
-        let candidates = due(&*self.inner.read_state()?, self.inner.options.clock.now_seconds());
-        let mut group = self.inner.begin_group()?;
-        let now = group.now_seconds();
-        let mut count = 0;
-        for (collection, id) in &candidates {
-            // Between the look and the lock it may have been put again.
-            if group.with_state(|state| is_expired(state, now, collection, id)) {
-                let draft = delete_draft(&mut group, &Target { collection, id }, &checked);
+        self.inner.write(|group| {
+            let now = group.now_seconds();
+            let candidates = group.with_state(|state| due(state, now));
+            let mut count = 0;
+            for (collection, id) in &candidates {
+                // It may have been put again or deleted by a write that is not folded yet.
+                if group.pending_version(collection, id).is_some() {
+                    continue;
+                }
+                let draft = delete_draft(group, &Target { collection, id }, &checked);
                 group.stage(draft)?;
                 group.note_staged();
                 count += 1;
             }
-        }
-        group.finish()?;
-        Ok(count)
+            Ok(count)
+        })
     }
 
     /// Appends a checkpoint op, a mark in the log, and returns its seq.
@@ -138,21 +142,22 @@ impl Database {
     pub fn checkpoint(&self, note: Option<&str>) -> Result<Seq> {
         let options = WriteOptions::default();
         let checked = check::options(&options)?;
-        let mut group = self.inner.begin_group()?;
-        let mut payload = group.payload_buffer();
-        payload.push_str("{\"note\":");
-        write_string(note.unwrap_or("checkpoint"), &mut payload);
-        payload.push('}');
-        let item = Item { kind: OpKind::Checkpoint, caused_by: Cow::Borrowed(&[]) };
-        let draft = Draft {
-            options: &checked,
-            op: kind::CHECKPOINT,
-            items: Items::One(item),
-            payload,
-            if_seqs: Vec::new(),
-            has_provenance: false,
-        };
-        self.finish_one(group, draft)
+        self.inner.write(|group| {
+            let mut payload = group.payload_buffer();
+            payload.push_str("{\"note\":");
+            write_string(note.unwrap_or("checkpoint"), &mut payload);
+            payload.push('}');
+            let item = Item { kind: OpKind::Checkpoint, caused_by: Cow::Borrowed(&[]) };
+            let draft = Draft {
+                options: &checked,
+                op: kind::CHECKPOINT,
+                items: Items::One(item),
+                payload,
+                if_seqs: Vec::new(),
+                has_provenance: false,
+            };
+            stage_one(group, draft)
+        })
     }
 
     /// Reads the log again and tells whether every hash and every link holds.
@@ -248,22 +253,35 @@ impl Database {
 
     /// Returns once everything acknowledged is on the disk.
     ///
-    /// Errors: `DatabaseClosed`, `StorageError`.
+    /// Errors: `DatabaseClosed`, `CommitUnknown`.
     pub fn flush(&self) -> Result<()> {
-        let mut writer = self.inner.writer.lock();
         self.inner.check_open()?;
-        writer.sync()
+        self.inner.sync_now()
+    }
+
+    /// Returns the seq of the last op that is known to be on the disk; in memory, of the last op.
+    ///
+    /// With `Durability::Always` it is the seq of the last op.
+    pub fn durable_seq(&self) -> Seq {
+        match self.inner.directory {
+            Some(_) => self.inner.durable_seq.load(Ordering::Acquire),
+            None => self.seq(),
+        }
     }
 
     /// Closes the database for every handle and lets another process write. Closing twice is harmless.
     ///
-    /// Errors: `StorageError`; it is closed all the same.
+    /// Errors: `CommitUnknown` when the last sync fails; it is closed all the same.
     pub fn close(&self) -> Result<()> {
-        let mut writer = self.inner.writer.lock();
+        if self.is_closed() {
+            return Ok(());
+        }
+        // Whoever's write failed was told; what was acknowledged before it is on the disk.
+        let synced = if self.inner.has_failed() { Ok(()) } else { self.inner.sync_now() };
+        let mut writer = self.inner.lock_when_idle();
         if self.inner.is_closed.swap(true, Ordering::AcqRel) {
             return Ok(());
         }
-        let synced = writer.sync();
         writer.close();
         synced
     }

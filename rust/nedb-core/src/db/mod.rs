@@ -12,19 +12,26 @@
 //! | `options` | what a database, a write and a read are told |
 //! | `check` | every check of an argument |
 //! | `open` | a directory or memory as a database; crash tails; index definitions |
-//! | `commit` | admit, append, sync, fold |
-//! | `admit` | nonces, idempotency, preconditions, and the overlay of what is not folded yet |
+//! | `group` | the ops that one call admits: all or none |
+//! | `admit` | nonces, idempotency, preconditions |
+//! | `overlay` | what was admitted and is not folded yet |
+//! | `commit` | batches of groups: append, sync, fold |
 //! | `write` | put, delete, link and their kin |
 //! | `transaction` | several things as one op |
 //! | `read` | get, query, neighbours, ops |
 //! | `maintain` | indexes, checkpoints, verification, sweeping, closing |
+//! | `fault` | tests with a disk that fails |
 
 mod admit;
 mod check;
 mod commit;
+#[cfg(test)]
+mod fault;
+mod group;
 mod maintain;
 mod open;
 mod options;
+mod overlay;
 mod read;
 mod transaction;
 mod write;
@@ -33,13 +40,13 @@ use crate::error::{Error, ErrorCode, Result};
 use crate::store::Directory;
 use crate::views::State;
 use commit::Writer;
-use parking_lot::{Mutex, RwLock, RwLockReadGuard};
+use parking_lot::{Condvar, Mutex, RwLock, RwLockReadGuard};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
 
 pub use maintain::VerifyReport;
 pub use open::OpenReport;
-pub use options::{Options, ReadOptions, WriteOptions};
+pub use options::{Durability, Options, ReadOptions, WriteOptions};
 pub use write::Update;
 
 /// A database, open. Clones share it; every method may be called from any thread.
@@ -51,6 +58,10 @@ pub struct Database {
 struct Inner {
     state: RwLock<State>,
     writer: Mutex<Writer>,
+    /// Told whenever a batch is over.
+    progress: Condvar,
+    /// The last op that is known to be on the disk.
+    durable_seq: AtomicI64,
     options: Options,
     directory: Option<Directory>,
     is_closed: AtomicBool,

@@ -6,8 +6,8 @@
 //! * Only a crash tail is ever cut, and what is cut is kept beside the log.
 //! * A line that no crash leaves is damage: the database opens for reading, up to that line.
 
-use super::commit::Writer;
-use super::options::Options;
+use super::commit::{Writer, sync_periodically, tail_of};
+use super::options::{Durability, Options};
 use super::{Database, Inner};
 use crate::error::{Error, ErrorCode, Result};
 use crate::fold::fold;
@@ -19,10 +19,10 @@ use crate::snapshot::IndexKind;
 use crate::store::{CutFile, Directory, DiskFile, LogBytes, LogStore, durable_bytes};
 use crate::views::State;
 use crate::views::index::CollectionIndexes;
-use parking_lot::{Mutex, RwLock};
+use parking_lot::{Condvar, Mutex, RwLock};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::sync::atomic::AtomicBool;
+use std::sync::atomic::{AtomicBool, AtomicI64};
 
 /// What opening a database found.
 #[derive(Clone, Debug, Default)]
@@ -89,7 +89,8 @@ impl Database {
             return Err(Error::invalid("a database in memory cannot be opened read-only"));
         }
         let state = State::new(LogReader::memory());
-        Ok(Database::assemble(state, Writer::memory(), options, None, OpenReport::default()))
+        let writer = Writer::memory(tail_of(&state));
+        Ok(Database::assemble(state, writer, options, None, OpenReport::default()))
     }
 
     /// Opens the database in a directory; a writer creates it if need be.
@@ -106,8 +107,9 @@ impl Database {
         if directory.has_key_file() {
             return Err(key_required(&directory));
         }
-        let durable_bytes = durable_bytes(directory.path());
         let lock = if for_writing { Some(directory.lock()?) } else { None };
+        // A writer that is about to stop may still say more until the lock is ours.
+        let durable_bytes = durable_bytes(directory.path());
         let file = directory.open_log(for_writing)?;
         let reader = LogReader::disk(Arc::clone(&file) as Arc<dyn LogBytes>, options.cache_bytes);
         let mut state = State::new(reader);
@@ -130,6 +132,7 @@ impl Database {
             (None, _) => Writer::refusing(
                 ErrorCode::ReadOnly,
                 "the database was opened read-only; open it for writing to write".to_owned(),
+                tail_of(&state),
             ),
             (Some(_), Some(damage)) => Writer::refusing(
                 ErrorCode::ReadOnly,
@@ -138,14 +141,20 @@ impl Database {
                      not written to until it is repaired",
                     damage.seq, damage.reason
                 ),
+                tail_of(&state),
             ),
             (Some(lock), None) => {
                 let mut store = file.into_store(lock, state.log.len_bytes());
                 store.sync().map_err(|error| Error::storage("sync the log", error))?;
-                Writer::disk(Box::new(store))
+                Writer::disk(Box::new(store), tail_of(&state))
             }
         };
-        Ok(Database::assemble(state, writer, options, Some(directory), report))
+        let database = Database::assemble(state, writer, options, Some(directory), report);
+        if let Durability::Interval { milliseconds } = database.inner.options.durability {
+            sync_periodically(&database.inner, milliseconds)
+                .map_err(|error| Error::storage("start the thread that syncs", error))?;
+        }
+        Ok(database)
     }
 
     /// Returns what opening found: how many ops, what was cut, what is damaged.
@@ -167,16 +176,23 @@ impl Database {
         let Some(bytes) = state.log.disk_bytes().map(Arc::clone) else {
             return Ok(state.views.seq);
         };
+        // In this order: a length seen first may end within a batch that is synced a moment later.
+        let synced_bytes = durable_bytes(directory.path());
         let len_bytes = bytes.len_bytes().map_err(|error| Error::storage("read the log", error))?;
-        let end_bytes =
-            durable_bytes(directory.path()).map_or(len_bytes, |durable| durable.min(len_bytes));
+        let end_bytes = synced_bytes.map_or(len_bytes, |synced| synced.min(len_bytes));
         let end = replay_into(&mut state, bytes.as_ref(), end_bytes)?;
         drop(writer);
         match end.fault {
-            Some(fault @ (Fault::WrongHash | Fault::WrongLink(_))) => Err(Error::integrity(
-                format!("the log is damaged at op {}: {}", end.next_seq, fault.reason()),
-            )),
-            _ => Ok(state.views.seq),
+            None => Ok(state.views.seq),
+            // Without a `LOCK` to say so, the end of the file may be a line that is being written.
+            Some(Fault::NotWellFormed(_)) if synced_bytes.is_none() && end.is_last_line => {
+                Ok(state.views.seq)
+            }
+            Some(fault) => Err(Error::integrity(format!(
+                "the log is damaged at op {}: {}",
+                end.next_seq,
+                fault.reason()
+            ))),
         }
     }
 
@@ -187,10 +203,13 @@ impl Database {
         directory: Option<Directory>,
         report: OpenReport,
     ) -> Database {
+        let seq = state.views.seq;
         Database {
             inner: Arc::new(Inner {
                 state: RwLock::new(state),
                 writer: Mutex::new(writer),
+                progress: Condvar::new(),
+                durable_seq: AtomicI64::new(seq),
                 options,
                 directory,
                 is_closed: AtomicBool::new(false),

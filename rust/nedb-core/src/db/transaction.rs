@@ -8,7 +8,7 @@
 
 use super::Database;
 use super::check::{self, CheckedOptions};
-use super::commit::{Admitted, Draft};
+use super::group::{Admitted, Draft};
 use super::options::WriteOptions;
 use super::write::{
     Target, edge_kind, write_delete_payload, write_edge_payload, write_item_provenance, write_put,
@@ -19,6 +19,7 @@ use crate::error::{Error, Result};
 use crate::json::{canonicalize_within, elements, members, string_text, write_string};
 use crate::limits::{BATCH_ITEMS_COUNT_MAX, NESTING_DEPTH_MAX};
 use crate::op::{Item, Items, OpKind, Seq, kind};
+use crate::views::State;
 use std::borrow::Cow;
 use std::collections::HashSet;
 
@@ -51,36 +52,34 @@ impl Database {
         let checked = check::options(options)?;
         let checked_items: Vec<CheckedOptions<'_>> =
             item_options.iter().map(check::options).collect::<Result<_>>()?;
-        let mut group = self.inner.begin_group()?;
-        let mut payload = group.payload_buffer();
-        let now = group.now_seconds();
-        let built = build_items(&steps, &checked_items, now, &mut payload)?;
-        let texts: Vec<Option<String>> = built.iter().map(text_of).collect();
-        let draft = Draft {
-            options: &checked,
-            op: kind::TRANSACTION,
-            items: Items::Many(built),
-            payload,
-            if_seqs: preconditions(&steps, &item_options),
-            has_provenance: false,
-        };
-        match group.stage(draft)? {
-            Admitted::Replayed(seq) => {
-                let puts = texts.iter().map(Option::is_some).enumerate();
-                puts.map(|(at, is_put)| {
-                    group.with_state(|state| match is_put {
-                        true => Ok(result(Some(written_text(state, seq, at as u32)?), seq)),
-                        false => Ok(result(None, seq)),
-                    })
-                })
-                .collect()
+        self.inner.write(|group| {
+            let mut payload = group.payload_buffer();
+            let now = group.now_seconds();
+            let built = build_items(&steps, &checked_items, now, &mut payload)?;
+            let texts: Vec<Option<String>> = built.iter().map(text_of).collect();
+            let draft = Draft {
+                options: &checked,
+                op: kind::TRANSACTION,
+                items: Items::Many(built),
+                payload,
+                if_seqs: preconditions(&steps, &item_options),
+                has_provenance: false,
+            };
+            match group.stage(draft)? {
+                Admitted::New(seq) => Ok(texts.into_iter().map(|it| result(it, seq)).collect()),
+                Admitted::Replayed(seq) => group.with_state(|state| originals(state, seq, &texts)),
             }
-            Admitted::New(seq) => {
-                group.finish()?;
-                Ok(texts.into_iter().map(|text| result(text, seq)).collect())
-            }
-        }
+        })
     }
+}
+
+/// Returns what the items of an op wrote, as it was handed out then.
+fn originals(state: &State, seq: Seq, texts: &[Option<String>]) -> Result<Vec<String>> {
+    let original = |(at, text): (usize, &Option<String>)| {
+        let stored = text.as_ref().map(|_| written_text(state, seq, at as u32)).transpose()?;
+        Ok(result(stored, seq))
+    };
+    texts.iter().enumerate().map(original).collect()
 }
 
 fn result(stored: Option<String>, seq: Seq) -> String {

@@ -1,7 +1,7 @@
 //! Put, delete, link and their kin: one op each.
 
 use super::check::{self, CheckedOptions};
-use super::commit::{Admitted, Draft, Group};
+use super::group::{Admitted, Draft, Group};
 use super::options::WriteOptions;
 use super::{Database, admit};
 use crate::document::{Provenance, write_seqs, write_stored, write_with_seq};
@@ -59,15 +59,13 @@ impl Database {
     ) -> Result<()> {
         let checked = check::options(options)?;
         let target = Target::checked(collection, id)?;
-        let mut group = self.inner.begin_group()?;
-        let draft = put_draft(&mut group, &target, document, &checked)?;
         let given_back = out.len();
-        let stored = stored_text(&draft.items).map(str::to_owned).unwrap_or_default();
-        match group.stage(draft)? {
-            Admitted::New(seq) => write_with_seq(&stored, seq, out),
-            Admitted::Replayed(seq) => return self.original(&group, seq, 0, out),
-        }
-        group.finish().inspect_err(|_| out.truncate(given_back))
+        let written = self.inner.write(|group| {
+            out.truncate(given_back);
+            let draft = put_draft(group, &target, document, &checked)?;
+            stage_put(group, draft, out)
+        });
+        written.inspect_err(|_| out.truncate(given_back))
     }
 
     /// Writes many documents of one collection in order, one op each, with one sync.
@@ -94,21 +92,18 @@ impl Database {
             )));
         }
         let checked = check::options(options)?;
-        let mut group = self.inner.begin_group()?;
-        let mut results = Vec::with_capacity(documents.len());
-        for (id, document) in documents {
-            let target = Target::checked(collection, id)?;
-            let draft = put_draft(&mut group, &target, document, &checked)?;
-            let mut result = String::new();
-            let stored = stored_text(&draft.items).map(str::to_owned).unwrap_or_default();
-            if let Admitted::New(seq) = group.stage(draft)? {
-                write_with_seq(&stored, seq, &mut result);
+        self.inner.write(|group| {
+            let mut results = Vec::with_capacity(documents.len());
+            for (id, document) in documents {
+                let target = Target::checked(collection, id)?;
+                let draft = put_draft(group, &target, document, &checked)?;
+                let mut result = String::new();
+                stage_put(group, draft, &mut result)?;
+                group.note_staged();
+                results.push(result);
             }
-            group.note_staged();
-            results.push(result);
-        }
-        group.finish()?;
-        Ok(results)
+            Ok(results)
+        })
     }
 
     /// Deletes a document, or says that it is absent, and returns the op's seq.
@@ -118,9 +113,10 @@ impl Database {
         check::takes_no(options, "delete", true)?;
         let checked = check::options(options)?;
         let target = Target::checked(collection, id)?;
-        let mut group = self.inner.begin_group()?;
-        let draft = delete_draft(&mut group, &target, &checked);
-        self.finish_one(group, draft)
+        self.inner.write(|group| {
+            let draft = delete_draft(group, &target, &checked);
+            stage_one(group, draft)
+        })
     }
 
     /// Adds an edge from one node to another, and returns the op's seq. Nodes are `collection:id`.
@@ -163,25 +159,21 @@ impl Database {
     ) -> Result<bool> {
         check::ttl(ttl_seconds)?;
         let target = Target::checked(collection, id)?;
-        let mut group = self.inner.begin_group()?;
-        let now = group.now_seconds();
-        let Some(text) = group.with_state(|state| current_text(state, now, &target))? else {
-            return Ok(false);
-        };
-        let kept =
-            WriteOptions { ttl_seconds: Some(ttl_seconds), ..with_provenance(options, &text) };
-        let kept: WriteOptions = kept;
-        let checked = check::options(&kept)?;
-        let draft = put_draft(&mut group, &target, &text, &checked)?;
-        group.stage(draft)?;
-        group.finish()?;
-        Ok(true)
+        self.inner.write(|group| {
+            let Some((text, _)) = current(group, &target)? else { return Ok(false) };
+            let kept = with_provenance(options, &text, group.last_seq());
+            let kept = WriteOptions { ttl_seconds: Some(ttl_seconds), ..kept };
+            let checked = check::kept_options(&kept)?;
+            let draft = put_draft(group, &target, &text, &checked)?;
+            group.stage(draft).map(|_| true)
+        })
     }
 
     /// Reads a document, hands its text to `change`, and writes what that says, as one step.
     ///
     /// `change` is handed None for an absent document; it runs while no one else writes, so it must be
-    /// quick and must not call the database. Returns the document afterwards.
+    /// quick and must not call the database; it may run again, where its answer depended on a write that
+    /// was not synced yet. Returns the document afterwards.
     ///
     /// Errors: as `put`, and whatever `change` returns.
     pub fn update(
@@ -189,39 +181,32 @@ impl Database {
         collection: &str,
         id: &str,
         options: &WriteOptions,
-        change: impl FnOnce(Option<&str>) -> Result<Update>,
+        mut change: impl FnMut(Option<&str>) -> Result<Update>,
     ) -> Result<Option<String>> {
         let checked = check::options(options)?;
         let target = Target::checked(collection, id)?;
-        let mut group = self.inner.begin_group()?;
-        let now = group.now_seconds();
-        let current = group.with_state(|state| current_with_seq(state, now, &target))?;
-        let (draft, stored) = match change(current.as_deref())? {
-            Update::Keep => return Ok(current),
-            Update::Delete => {
-                check::takes_no(options, "a deletion", true)?;
-                (delete_draft(&mut group, &target, &checked), None)
+        self.inner.write(|group| {
+            let current = current(group, &target)?.map(|(stored, seq)| with_seq(&stored, seq));
+            match change(current.as_deref())? {
+                Update::Keep => {
+                    // What is answered must stand, also where it is not synced yet.
+                    if group.pending_version(collection, id).is_some() {
+                        group.ask_again();
+                    }
+                    Ok(current)
+                }
+                Update::Delete => {
+                    check::takes_no(options, "a deletion", true)?;
+                    let draft = delete_draft(group, &target, &checked);
+                    group.stage(draft).map(|_| None)
+                }
+                Update::Put(document) => {
+                    let draft = put_draft(group, &target, &document, &checked)?;
+                    let mut out = String::new();
+                    stage_put(group, draft, &mut out).map(|()| Some(out))
+                }
             }
-            Update::Put(document) => {
-                let draft = put_draft(&mut group, &target, &document, &checked)?;
-                let stored = stored_text(&draft.items).map(str::to_owned);
-                (draft, stored)
-            }
-        };
-        let mut out = String::new();
-        match (group.stage(draft)?, stored) {
-            (Admitted::New(seq), Some(stored)) => write_with_seq(&stored, seq, &mut out),
-            (Admitted::Replayed(seq), Some(_)) => {
-                self.original(&group, seq, 0, &mut out)?;
-                return Ok(Some(out));
-            }
-            (_, None) => {
-                group.finish()?;
-                return Ok(None);
-            }
-        }
-        group.finish()?;
-        Ok(Some(out))
+        })
     }
 
     fn write_edge(
@@ -233,43 +218,43 @@ impl Database {
         check::takes_no(options, op, false)?;
         let checked = check::options(options)?;
         check::edge(edge)?;
-        let mut group = self.inner.begin_group()?;
-        let mut payload = group.payload_buffer();
-        write_edge_payload(edge, &mut payload);
-        let kind = edge_kind(op, edge);
-        let caused_by = Cow::Borrowed(options.caused_by.as_slice());
-        let draft = Draft {
-            options: &checked,
-            op,
-            items: Items::One(Item { kind, caused_by }),
-            payload,
-            if_seqs: Vec::new(),
-            has_provenance: true,
-        };
-        self.finish_one(group, draft)
-    }
-
-    pub(super) fn finish_one<'a>(&self, mut group: Group<'_, 'a>, draft: Draft<'a>) -> Result<Seq> {
-        match group.stage(draft)? {
-            Admitted::Replayed(seq) => Ok(seq),
-            Admitted::New(seq) => group.finish().map(|()| seq),
-        }
-    }
-
-    /// Appends the version that an item of an op wrote, as it was handed out then.
-    pub(super) fn original(
-        &self,
-        group: &Group<'_, '_>,
-        seq: Seq,
-        item: u32,
-        out: &mut String,
-    ) -> Result<()> {
-        group.with_state(|state| {
-            let text = written_text(state, seq, item)?;
-            write_with_seq(&text, seq, out);
-            Ok(())
+        self.inner.write(|group| {
+            let mut payload = group.payload_buffer();
+            write_edge_payload(edge, &mut payload);
+            let kind = edge_kind(op, edge);
+            let caused_by = Cow::Borrowed(options.caused_by.as_slice());
+            let draft = Draft {
+                options: &checked,
+                op,
+                items: Items::One(Item { kind, caused_by }),
+                payload,
+                if_seqs: Vec::new(),
+                has_provenance: true,
+            };
+            stage_one(group, draft)
         })
     }
+}
+
+/// Stages an op, and returns its seq, or that of the op that its key stands for.
+pub(super) fn stage_one(group: &mut Group<'_>, draft: Draft<'_>) -> Result<Seq> {
+    match group.stage(draft)? {
+        Admitted::Replayed(seq) | Admitted::New(seq) => Ok(seq),
+    }
+}
+
+/// Stages a put, and appends the document to `out` as it is handed out.
+fn stage_put(group: &mut Group<'_>, draft: Draft<'_>, out: &mut String) -> Result<()> {
+    match group.stage(draft)? {
+        Admitted::New(seq) => {
+            write_with_seq(group.last_staged_text().unwrap_or_default(), seq, out);
+        }
+        Admitted::Replayed(seq) => {
+            let original = group.with_state(|state| written_text(state, seq, 0))?;
+            write_with_seq(&original, seq, out);
+        }
+    }
+    Ok(())
 }
 
 /// A document that is written to, with a name that was checked.
@@ -289,7 +274,7 @@ impl<'a> Target<'a> {
 
 /// Drafts a put: builds the stored text inside the payload.
 pub(super) fn put_draft<'a>(
-    group: &mut Group<'_, 'a>,
+    group: &mut Group<'_>,
     target: &Target<'a>,
     document: &str,
     options: &'a CheckedOptions<'a>,
@@ -353,7 +338,7 @@ pub(super) fn write_put<'a>(
 }
 
 pub(super) fn delete_draft<'a>(
-    group: &mut Group<'_, 'a>,
+    group: &mut Group<'_>,
     target: &Target<'a>,
     options: &'a CheckedOptions<'a>,
 ) -> Draft<'a> {
@@ -433,48 +418,58 @@ pub(super) fn written_text(state: &State, seq: Seq, item: u32) -> Result<String>
     })
 }
 
-/// Returns the stored text of a document at HEAD, or None where it is absent or expired.
-fn current_text(state: &State, now_seconds: f64, target: &Target<'_>) -> Result<Option<String>> {
-    if admit::last_seq(state, now_seconds, target.collection, target.id) < 0 {
-        return Ok(None);
+/// Returns the stored text of a document and its seq, as they are once everything admitted is folded;
+/// None where it is absent or expired.
+fn current(group: &mut Group<'_>, target: &Target<'_>) -> Result<Option<(String, Seq)>> {
+    let now = group.now_seconds();
+    if let Some(pending) = group.pending_version(target.collection, target.id) {
+        let is_expired = pending.expires_at.is_some_and(|expires_at| expires_at <= now);
+        let text = pending.text.filter(|_| !is_expired);
+        if text.is_none() {
+            // Absent for now: whoever is told so must be told the truth.
+            group.ask_again();
+        }
+        return Ok(text.map(|text| (text.to_string(), pending.seq)));
     }
-    let documents = &state.views.documents;
-    let version = documents
-        .collection(target.collection)
-        .and_then(|collection| {
-            let document = documents.document(collection, target.id)?;
-            documents.versions(collection, document).last()
-        })
-        .ok_or_else(|| Error::integrity("a document with a seq has no version"))?;
-    let text = state.version_text(target.collection, target.id, version)?;
-    Ok(Some(text.to_string()))
+    group.with_state(|state| {
+        let seq = admit::last_seq(state, now, target.collection, target.id);
+        if seq < 0 {
+            return Ok(None);
+        }
+        let documents = &state.views.documents;
+        let version = documents
+            .collection(target.collection)
+            .and_then(|collection| {
+                let document = documents.document(collection, target.id)?;
+                documents.versions(collection, document).last()
+            })
+            .ok_or_else(|| Error::integrity("a document with a seq has no version"))?;
+        let text = state.version_text(target.collection, target.id, version)?;
+        Ok(Some((text.to_string(), seq)))
+    })
 }
 
-fn current_with_seq(
-    state: &State,
-    now_seconds: f64,
-    target: &Target<'_>,
-) -> Result<Option<String>> {
-    let seq = admit::last_seq(state, now_seconds, target.collection, target.id);
-    Ok(current_text(state, now_seconds, target)?.map(|stored| {
-        let mut text = String::new();
-        write_with_seq(&stored, seq, &mut text);
-        text
-    }))
+fn with_seq(stored: &str, seq: Seq) -> String {
+    let mut text = String::new();
+    write_with_seq(stored, seq, &mut text);
+    text
 }
 
-/// Returns the options of a write that keeps what a stored text says about itself.
-fn with_provenance(options: &WriteOptions, stored: &str) -> WriteOptions {
+/// Returns the options of a write that keeps what a stored text says about itself. What NEDB 1.x took
+/// and nobody may write any more, as a cause that is no op, counts as absent.
+fn with_provenance(options: &WriteOptions, stored: &str, last_seq: Seq) -> WriteOptions {
     let mut kept = options.clone();
     for (key, value) in members(stored) {
         let text = || string_text(value).map(Cow::into_owned);
         match key {
             "_caused_by" => {
-                kept.caused_by = elements(value).filter_map(|seq| seq.parse().ok()).collect();
+                let seqs = elements(value).filter_map(|seq| seq.parse().ok());
+                kept.caused_by = seqs.filter(|seq| (0..=last_seq).contains(seq)).collect();
             }
-            "_confidence" => kept.confidence = value.parse().ok(),
+            "_confidence" => {
+                kept.confidence = value.parse().ok().filter(|it| (0.0..=1.0).contains(it));
+            }
             "_evidence" => kept.evidence = text(),
-            // A bound of NEDB 1.x that is no date counts as absent.
             "_valid_from" => kept.valid_from = text().filter(|date| is_date(date)),
             "_valid_to" => kept.valid_to = text().filter(|date| is_date(date)),
             _ => {}

@@ -98,6 +98,8 @@ pub(crate) struct Fields<'t> {
     payload: &'t str,
     idem: &'t str,
     caused_by: Option<&'t str>,
+    /// The members that the hash covers.
+    pieces: Pieces<'t>,
     /// The first member that no hash covers.
     pub uncovered: Option<&'t str>,
 }
@@ -108,13 +110,18 @@ impl<'t> Fields<'t> {
     /// Errors: `Fault::NotWellFormed` when a required one is missing or of another type.
     pub fn split(normalized: &'t Normalized<'_>) -> Result<Fields<'t>, Fault> {
         let mut raw = RawMembers::default();
+        let mut pieces = Pieces::new(&normalized.text);
         for (key, value) in members(&normalized.text) {
             raw.set(key, value);
+            if is_hashed(key, value) {
+                pieces.include(key, value);
+            }
         }
         let seq = required(raw.seq, "seq")?;
         Ok(Fields {
             text: &normalized.text,
             is_legacy: normalized.is_legacy,
+            pieces,
             seq: seq.parse().map_err(|_| Fault::form("seq is no integer"))?,
             prev_hash: hash_text(raw.prev_hash, "prev_hash")?,
             hash: hash_text(raw.hash, "hash")?,
@@ -134,14 +141,13 @@ impl<'t> Fields<'t> {
     /// Cost: one BLAKE2b over the line, with as few pieces as the members left out allow.
     pub fn computed_hash(&self) -> String {
         let mut hasher = ChainHasher::new(self.prev_hash);
-        let mut pieces = Pieces::new(self.text);
         hasher.update_canonical("{");
-        for (key, value) in members(self.text) {
-            if is_hashed(key, value) {
-                pieces.include(key, value, &mut hasher);
+        for (place, piece) in self.pieces.pieces.iter().enumerate() {
+            if place > 0 {
+                hasher.update_canonical(",");
             }
+            hasher.update_canonical(piece);
         }
-        pieces.flush(&mut hasher);
         hasher.update_canonical("}");
         hasher.finish()
     }
@@ -358,37 +364,35 @@ fn is_hashed(key: &str, value: &str) -> bool {
     }
 }
 
-/// Joins neighbouring members of a text into as few slices as there are gaps.
+/// Neighbouring members of a text, joined into as few slices as there are gaps.
+#[derive(Debug)]
 struct Pieces<'t> {
     text: &'t str,
+    pieces: Vec<&'t str>,
     start: usize,
     end: usize,
 }
 
 impl<'t> Pieces<'t> {
     fn new(text: &'t str) -> Self {
-        Pieces { text, start: 0, end: 0 }
+        // The hash and the hash before stand in between.
+        Pieces { text, pieces: Vec::with_capacity(3), start: 0, end: 0 }
     }
 
-    fn include(&mut self, key: &str, value: &str, hasher: &mut ChainHasher) {
+    fn include(&mut self, key: &str, value: &str) {
         let base = self.text.as_ptr() as usize;
         // One quote stands before the key; a comma stands before all but the first member.
         let start = (key.as_ptr() as usize - base).saturating_sub(1);
         let end = value.as_ptr() as usize - base + value.len();
-        if self.end != 0 && start == self.end + 1 {
-            self.end = end;
-            return;
+        if self.pieces.is_empty() || start != self.end + 1 {
+            self.start = start;
+            self.pieces.push("");
         }
-        let is_first = self.end == 0;
-        self.flush(hasher);
-        if !is_first {
-            hasher.update_canonical(",");
+        self.end = end;
+        if let (Some(last), Some(piece)) = (self.pieces.last_mut(), self.text.get(self.start..end))
+        {
+            *last = piece;
         }
-        (self.start, self.end) = (start, end);
-    }
-
-    fn flush(&mut self, hasher: &mut ChainHasher) {
-        hasher.update_canonical(self.text.get(self.start..self.end).unwrap_or_default());
     }
 }
 

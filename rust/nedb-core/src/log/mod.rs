@@ -16,7 +16,9 @@ mod reader;
 mod recovery;
 mod verify;
 
-pub(crate) use decode::{Fault, Fields, member, normalize};
+#[cfg(test)]
+pub(crate) use decode::normalize;
+pub(crate) use decode::{Fault, Fields, member};
 pub(crate) use line::{Body, EncodedLine, encode_line};
 pub(crate) use reader::{LogReader, TextRef, WantedText};
 pub(crate) use recovery::{ReplayEnd, ReplayStart, replay};

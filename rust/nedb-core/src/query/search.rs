@@ -17,7 +17,7 @@ use super::terms::{Occurrences, Terms};
 use crate::error::Result;
 use crate::json::Path;
 use crate::limits::SCAN_CHUNK_COUNT;
-use crate::snapshot::{CollectionId, DocRef, ScanCursor, Snapshot};
+use crate::snapshot::{CollectionId, DocRef, ScanCursor, SearchMatch, SearchMatches, Snapshot};
 
 /// How fast a further occurrence of a term counts less (k1 of BM25).
 const SATURATION: f64 = 1.2;
@@ -88,12 +88,11 @@ impl Search {
             None => self.scan(snapshot)?,
         };
         let mut rows = self.retain(snapshot, found)?;
+        let keep = self.keep.unwrap_or(usize::MAX);
         if self.ranked {
-            // The sort is stable, and the rows are in order of creation.
-            let score = |row: &DocumentRow| row.score.unwrap_or_default();
-            rows.sort_by(|left, right| score(right).total_cmp(&score(left)));
+            rows = best(&rows, keep);
         }
-        rows.truncate(self.keep.unwrap_or(usize::MAX));
+        rows.truncate(keep);
         Ok(rows)
     }
 
@@ -107,12 +106,8 @@ impl Search {
             token_count: matches.token_count,
             document_frequency: matches.document_frequency,
         };
-        let documents = matches
-            .matches
-            .into_iter()
-            .map(|found| (found.document, found.frequencies, found.length))
-            .collect();
-        Some(Found { statistics, documents, phrases_checked: false })
+        let SearchMatches { matches, frequencies, .. } = matches;
+        Some(Found { statistics, matches, frequencies, phrases_checked: false })
     }
 
     /// Takes the statistics of all documents, then keeps those matches that the query may see.
@@ -139,16 +134,16 @@ impl Search {
             }
             snapshot.yield_to_writers();
         }
-        let documents = self.visible_matches(snapshot, &matching)?;
-        Ok(Found { statistics, documents, phrases_checked: true })
+        let (matches, frequencies) = self.visible_matches(snapshot, &matching)?;
+        Ok(Found { statistics, matches, frequencies, phrases_checked: true })
     }
 
     fn visible_matches(
         &self,
         snapshot: &mut Snapshot<'_>,
         matching: &FxHashMap<DocRef, Occurrences>,
-    ) -> Result<Vec<(DocRef, Vec<u32>, u32)>> {
-        let mut documents = Vec::new();
+    ) -> Result<(Vec<SearchMatch>, Vec<u32>)> {
+        let (mut matches, mut frequencies) = (Vec::new(), Vec::new());
         let mut cursor = ScanCursor::default();
         let mut handles = Vec::new();
         let mut more = self.at_valid_time || !matching.is_empty();
@@ -165,20 +160,23 @@ impl Search {
                     None => continue,
                 };
                 if found.is_match() {
-                    documents.push((document, found.frequencies, found.length));
+                    matches.push(SearchMatch { document, length: found.length });
+                    frequencies.extend(found.frequencies);
                 }
             }
             snapshot.yield_to_writers();
         }
-        Ok(documents)
+        Ok((matches, frequencies))
     }
 
     /// Scores what was found, and keeps what passes the predicate and has the phrases.
     fn retain(&self, snapshot: &mut Snapshot<'_>, found: Found) -> Result<Vec<DocumentRow>> {
         let check_phrases = self.terms.has_phrases() && !found.phrases_checked;
         let weights = found.statistics.weights();
-        let mut rows = Vec::new();
-        for (index, (document, frequencies, length)) in found.documents.into_iter().enumerate() {
+        let mut rows = Vec::with_capacity(found.matches.len());
+        let frequencies = found.frequencies.chunks_exact(self.terms.terms.len().max(1));
+        for (index, (matched, frequencies)) in found.matches.iter().zip(frequencies).enumerate() {
+            let SearchMatch { document, length } = *matched;
             if index % SCAN_CHUNK_COUNT == SCAN_CHUNK_COUNT - 1 {
                 snapshot.yield_to_writers();
             }
@@ -192,7 +190,7 @@ impl Search {
                     continue;
                 }
             }
-            let score = found.statistics.score(&weights, &frequencies, length);
+            let score = found.statistics.score(&weights, frequencies, length);
             rows.push(DocumentRow { document, score: Some(score) });
             if !self.ranked && Some(rows.len()) == self.keep {
                 break;
@@ -202,10 +200,28 @@ impl Search {
     }
 }
 
+/// Returns the rows with the best scores, at most `keep`, the best first; of equals, the first.
+fn best(rows: &[DocumentRow], keep: usize) -> Vec<DocumentRow> {
+    let score = |row: &DocumentRow| row.score.unwrap_or_default();
+    let mut places: Vec<(f64, usize)> =
+        rows.iter().enumerate().map(|(place, row)| (score(row), place)).collect();
+    let order = |left: &(f64, usize), right: &(f64, usize)| {
+        right.0.total_cmp(&left.0).then(left.1.cmp(&right.1))
+    };
+    if let Some(last) = keep.checked_sub(1).filter(|last| *last < places.len()) {
+        places.select_nth_unstable_by(last, order);
+        places.truncate(keep);
+    }
+    places.sort_unstable_by(order);
+    places.iter().filter_map(|(_, place)| rows.get(*place)).copied().collect()
+}
+
 /// What the terms were found in, in order of creation.
 struct Found {
     statistics: Statistics,
-    documents: Vec<(DocRef, Vec<u32>, u32)>,
+    matches: Vec<SearchMatch>,
+    /// How often each match has each term: the counts of one after those of the one before.
+    frequencies: Vec<u32>,
     phrases_checked: bool,
 }
 

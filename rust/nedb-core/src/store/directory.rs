@@ -30,7 +30,7 @@ impl Directory {
     /// Errors: `StorageError`.
     pub fn open(path: &Path, for_writing: bool) -> Result<Directory> {
         if for_writing {
-            fs::create_dir_all(path)
+            create_synced(path)
                 .map_err(|error| Error::storage(format!("create {}", path.display()), error))?;
         } else if !path.is_dir() {
             let missing = io::Error::new(io::ErrorKind::NotFound, "no such directory");
@@ -126,15 +126,41 @@ impl Directory {
         std::iter::once(first.clone()).chain(others).find(|path| !path.exists()).unwrap_or(first)
     }
 
-    #[cfg(unix)]
     fn sync(&self) -> io::Result<()> {
-        File::open(&self.path)?.sync_all()
+        sync_directory(&self.path)
     }
+}
 
-    #[cfg(not(unix))]
-    fn sync(&self) -> io::Result<()> {
-        Ok(())
+/// Creates a directory and its parents, and syncs each into the one that it stands in: an op that is
+/// acknowledged must not be lost with the directory of its log.
+fn create_synced(path: &Path) -> io::Result<()> {
+    let mut missing = Vec::new();
+    for ancestor in path.ancestors().filter(|ancestor| !ancestor.as_os_str().is_empty()) {
+        if ancestor.exists() {
+            break;
+        }
+        missing.push(ancestor);
     }
+    fs::create_dir_all(path)?;
+    for created in missing.into_iter().rev() {
+        let parent = created.parent().filter(|parent| !parent.as_os_str().is_empty());
+        match sync_directory(parent.unwrap_or(Path::new("."))) {
+            // A directory may be one that we may write to and not read.
+            Err(error) if error.kind() != io::ErrorKind::PermissionDenied => return Err(error),
+            _ => {}
+        }
+    }
+    Ok(())
+}
+
+#[cfg(unix)]
+fn sync_directory(path: &Path) -> io::Result<()> {
+    File::open(path)?.sync_all()
+}
+
+#[cfg(not(unix))]
+fn sync_directory(_path: &Path) -> io::Result<()> {
+    Ok(())
 }
 
 fn write_synced(path: &Path, bytes: &[u8]) -> io::Result<()> {

@@ -2,7 +2,7 @@
 //!
 //! Its text is `{"durable_bytes":N,"pid":P}`, padded to one length, so that one write replaces it
 //! whole. It is overwritten after each sync and not synced itself: after a crash it may be older than
-//! the log, never newer.
+//! the log, never newer. `durable_bytes` is left out by a holder that found none and has not synced yet.
 
 use std::fs::{File, OpenOptions, TryLockError};
 use std::io::{self, Read, Seek, SeekFrom, Write};
@@ -17,7 +17,8 @@ pub(crate) struct DirectoryLock {
 }
 
 impl DirectoryLock {
-    /// Takes the lock of a directory, or returns the holder's pid, where it is known.
+    /// Takes the lock of a directory and says whose it is, or returns the holder's pid, where it is
+    /// known.
     pub fn take(directory: &Path) -> io::Result<Result<DirectoryLock, Option<u32>>> {
         let file = OpenOptions::new()
             .read(true)
@@ -26,7 +27,12 @@ impl DirectoryLock {
             .truncate(false)
             .open(directory.join(FILE_NAME))?;
         match file.try_lock() {
-            Ok(()) => Ok(Ok(DirectoryLock { file: Some(file) })),
+            Ok(()) => {
+                let mut lock = DirectoryLock { file: Some(file) };
+                // Folding a long log takes a while: whoever is refused meanwhile asks who holds it.
+                lock.write(durable_bytes(directory))?;
+                Ok(Ok(lock))
+            }
             Err(TryLockError::WouldBlock) => {
                 Ok(Err(read_number(directory, "\"pid\":").and_then(|pid| pid.try_into().ok())))
             }
@@ -36,8 +42,13 @@ impl DirectoryLock {
 
     /// Says how much of the log is on the disk.
     pub fn write_durable_bytes(&mut self, durable_bytes: u64) -> io::Result<()> {
+        self.write(Some(durable_bytes))
+    }
+
+    fn write(&mut self, durable_bytes: Option<u64>) -> io::Result<()> {
         let Some(file) = &mut self.file else { return Ok(()) };
-        let text = format!("{{\"durable_bytes\":{durable_bytes},\"pid\":{}}}", std::process::id());
+        let durable = durable_bytes.map_or(String::new(), |it| format!("\"durable_bytes\":{it},"));
+        let text = format!("{{{durable}\"pid\":{}}}", std::process::id());
         file.seek(SeekFrom::Start(0))?;
         file.write_all(format!("{text:<63}\n").as_bytes())
     }
@@ -59,4 +70,34 @@ fn read_number(directory: &Path, label: &str) -> Option<u64> {
     let (_, rest) = text.split_once(label)?;
     let end = rest.find(|character: char| !character.is_ascii_digit())?;
     rest.get(..end)?.parse().ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_pid_that_a_refusal_names_is_not_that_of_an_earlier_holder() {
+        let folder = tempfile::tempdir().unwrap();
+        for (left, durable) in [(r#"{"durable_bytes":7,"pid":4194399}"#, Some(7)), ("", None)] {
+            std::fs::write(folder.path().join(FILE_NAME), left).unwrap();
+            let held = DirectoryLock::take(folder.path()).unwrap().unwrap();
+            let refused = DirectoryLock::take(folder.path()).unwrap().unwrap_err();
+            assert_eq!(refused, Some(std::process::id()));
+            assert_eq!(durable_bytes(folder.path()), durable, "{left}");
+            drop(held);
+        }
+    }
+
+    #[test]
+    fn a_new_text_replaces_the_old_one_whole() {
+        let folder = tempfile::tempdir().unwrap();
+        std::fs::write(folder.path().join(FILE_NAME), "x".repeat(64)).unwrap();
+        let mut held = DirectoryLock::take(folder.path()).unwrap().unwrap();
+        for bytes in [u64::MAX, 0] {
+            held.write_durable_bytes(bytes).unwrap();
+            assert_eq!(durable_bytes(folder.path()), Some(bytes));
+            assert_eq!(std::fs::read(folder.path().join(FILE_NAME)).unwrap().len(), 64);
+        }
+    }
 }

@@ -111,6 +111,7 @@ fn call_rest(database: &Database, verb: &str, args: &Arguments) -> Outcome {
         "verify_determinism" => database.verify_determinism().map(Answer::of),
         "verify_report" => database.verify_report().map(|report| Answer::One(report.to_json())),
         "seq" => Ok(Answer::of(database.seq())),
+        "durable_seq" => Ok(Answer::of(database.durable_seq())),
         "head" => Ok(Answer::of(database.head())),
         "flush" => database.flush().map(|()| Answer::nothing()),
         _ => return Err(format!("the suite knows no verb {verb}")),

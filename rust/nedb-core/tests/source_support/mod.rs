@@ -55,8 +55,8 @@ pub fn read_sources(root: &Path, extensions: &[&str]) -> Vec<Source> {
 }
 
 /// Folders that hold what nobody wrote here.
-const FOREIGN_FOLDERS: [&str; 6] =
-    ["target", "node_modules", ".git", ".venv", "__pycache__", "fixtures"];
+const FOREIGN_FOLDERS: [&str; 8] =
+    ["target", "build", "node_modules", ".git", ".venv", ".venv-1x", "__pycache__", "fixtures"];
 
 fn collect(folder: &Path, extensions: &[&str], out: &mut Vec<PathBuf>) {
     let entries = fs::read_dir(folder).unwrap_or_else(|error| panic!("{folder:?}: {error}"));

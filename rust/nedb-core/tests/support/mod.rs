@@ -2,8 +2,10 @@
 
 #![allow(dead_code, reason = "each test file uses a part of this")]
 
+pub mod entries;
 pub mod expected;
 pub mod mutate;
+pub mod refusal;
 pub mod sample;
 
 use nedb_core::{Database, Error, ErrorCode, ManualClock, Options, Params, ReadOptions};

@@ -59,8 +59,18 @@ pub(crate) struct SearchHits {
     pub token_count: u64,
     /// How many documents have each term.
     pub document_frequencies: Vec<u64>,
-    /// Lives that have every term, in order of creation: counts of each term, length.
-    pub hits: Vec<(LifeId, Vec<u32>, u32)>,
+    /// Lives that have every term, in order of creation.
+    pub hits: Vec<SearchHit>,
+    /// How often each hit has each term: the counts of one hit after those of the one before.
+    pub counts: Vec<u32>,
+}
+
+/// A life that has every term.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(crate) struct SearchHit {
+    pub life: LifeId,
+    /// How many words its text has.
+    pub length: u32,
 }
 
 impl SearchIndex {
@@ -110,11 +120,13 @@ impl SearchIndex {
         let lists: Vec<Vec<(LifeId, Occurrence)>> =
             terms.iter().map(|term| self.lives_with(term, at)).collect();
         let size = self.size_at(at.seq);
+        let (hits, counts) = intersect(&lists);
         SearchHits {
             document_count: size.document_count,
             token_count: size.token_count,
             document_frequencies: lists.iter().map(|list| list.len() as u64).collect(),
-            hits: intersect(&lists),
+            hits,
+            counts,
         }
     }
 
@@ -215,16 +227,33 @@ impl SearchIndex {
     }
 }
 
-/// Returns the lives that all lists have, with their counts and length.
-fn intersect(lists: &[Vec<(LifeId, Occurrence)>]) -> Vec<(LifeId, Vec<u32>, u32)> {
-    let Some(shortest) = lists.iter().min_by_key(|list| list.len()) else { return Vec::new() };
-    let find = |list: &[(LifeId, Occurrence)], life: LifeId| {
-        let at = list.binary_search_by_key(&life, |(life, _)| *life).ok()?;
-        list.get(at).map(|(_, occurrence)| occurrence.count)
-    };
-    let hit = |(life, occurrence): &(LifeId, Occurrence)| {
-        let counts: Option<Vec<u32>> = lists.iter().map(|list| find(list, *life)).collect();
-        counts.map(|counts| (*life, counts, occurrence.length))
-    };
-    shortest.iter().filter_map(hit).collect()
+/// Returns the lives that all lists have, and their counts, one list's after the other's.
+fn intersect(lists: &[Vec<(LifeId, Occurrence)>]) -> (Vec<SearchHit>, Vec<u32>) {
+    let shortest = lists.iter().min_by_key(|list| list.len()).map_or(&[][..], Vec::as_slice);
+    let mut rests: Vec<&[(LifeId, Occurrence)]> = lists.iter().map(Vec::as_slice).collect();
+    let mut hits = Vec::with_capacity(shortest.len());
+    let mut counts = Vec::with_capacity(shortest.len() * lists.len());
+    for (life, occurrence) in shortest {
+        let before_count = counts.len();
+        let found = rests.iter_mut().map_while(|rest| take(rest, *life));
+        counts.extend(found);
+        if counts.len() == before_count + lists.len() {
+            hits.push(SearchHit { life: *life, length: occurrence.length });
+        } else {
+            counts.truncate(before_count);
+        }
+    }
+    (hits, counts)
+}
+
+/// Goes on to a life in a list, and returns its count if it is there.
+fn take(rest: &mut &[(LifeId, Occurrence)], life: LifeId) -> Option<u32> {
+    // Of one term, and of the rarest, the next is the one.
+    if rest.first().is_some_and(|(first, _)| *first < life) {
+        let skipped = rest.partition_point(|(other, _)| *other < life);
+        *rest = rest.get(skipped..).unwrap_or_default();
+    }
+    let (_, occurrence) = rest.first().filter(|(first, _)| *first == life)?;
+    *rest = rest.get(1..).unwrap_or_default();
+    Some(occurrence.count)
 }

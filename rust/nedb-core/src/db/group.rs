@@ -1,0 +1,259 @@
+//! Ops that one call admits: all of them or none.
+//!
+//! In: drafts of ops. Out: lines, appended to the batch that is being gathered, or folded at once in
+//! memory.
+//!
+//! Invariants:
+//! * A group that is dropped before it is finished leaves no trace.
+//! * What is admitted follows the last op that was admitted by anyone, folded or not.
+
+use super::Inner;
+use super::admit::{self, Admission, Refusal};
+use super::check::CheckedOptions;
+use super::commit::{Buffers, Staged, Tail, Writer};
+use super::overlay::{Overlay, PendingVersion};
+use super::write::stored_text;
+use crate::error::{Error, ErrorCode, Result};
+use crate::log::{Body, EncodedLine, encode_line};
+use crate::op::{Item, Items, Nonce, Op, OpKind, Seq};
+use crate::views::State;
+use parking_lot::MutexGuard;
+use std::borrow::Cow;
+use std::ops::Range;
+
+/// What an op would be.
+pub(super) struct Draft<'a> {
+    pub options: &'a CheckedOptions<'a>,
+    /// The kind's name in the log.
+    pub op: &'static str,
+    pub items: Items<'a>,
+    /// The payload's canonical text; texts of the items stand in it.
+    pub payload: String,
+    /// Preconditions: collection, id, expected seq.
+    pub if_seqs: Vec<(&'a str, &'a str, Seq)>,
+    /// Whether the op itself carries the provenance of the options.
+    pub has_provenance: bool,
+}
+
+/// What became of a draft.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Admitted {
+    /// It will be this op.
+    New(Seq),
+    /// Its idempotency key stands for this op already: nothing is appended.
+    Replayed(Seq),
+}
+
+/// Ops that are admitted one after another and made durable together.
+pub(super) struct Group<'w> {
+    inner: &'w Inner,
+    writer: MutexGuard<'w, Writer>,
+    staged: Vec<Staged>,
+    now_seconds: f64,
+    /// The answer depends on ops of others that are not synced yet.
+    must_ask_again: bool,
+}
+
+impl Inner {
+    /// Admits what `draft` stages, and returns what it returns once that is durable.
+    ///
+    /// `draft` runs while nobody else admits; it is run again where its answer depended on an op that
+    /// was not synced yet.
+    ///
+    /// Errors: what `draft` returns, and nothing is appended then; `DatabaseClosed`, `ReadOnly`,
+    /// `CommitUnknown`.
+    pub(super) fn write<'w, T>(
+        &'w self,
+        mut draft: impl FnMut(&mut Group<'w>) -> Result<T>,
+    ) -> Result<T> {
+        loop {
+            let mut group = self.begin_group()?;
+            let answer = draft(&mut group);
+            if group.must_ask_again {
+                self.wait_for_pending(&mut group.writer);
+                continue;
+            }
+            let answer = answer?;
+            group.finish()?;
+            return Ok(answer);
+        }
+    }
+
+    fn begin_group(&self) -> Result<Group<'_>> {
+        let mut writer = self.writer.lock();
+        self.check_open()?;
+        if let Some((code, reason)) = &writer.refusal {
+            return Err(Error::new(*code, reason.clone()));
+        }
+        writer.buffers.lines.clear();
+        writer.buffers.overlay.clear();
+        let now_seconds = self.options.clock.now_seconds();
+        Ok(Group { inner: self, writer, staged: Vec::new(), now_seconds, must_ask_again: false })
+    }
+}
+
+impl<'w> Group<'w> {
+    /// Returns the time of this group, in seconds since 1970.
+    pub fn now_seconds(&self) -> f64 {
+        self.now_seconds
+    }
+
+    /// Returns the seq of the last op that was admitted, folded or not.
+    pub fn last_seq(&self) -> Seq {
+        self.writer.tail.seq + self.staged.len() as Seq
+    }
+
+    /// Hands the state to `look`; nobody admits anything meanwhile.
+    pub fn with_state<T>(&self, look: impl FnOnce(&State) -> T) -> T {
+        look(&self.inner.state.read())
+    }
+
+    /// Returns a document's state, if it is not in the views yet.
+    pub fn pending_version(&self, collection: &str, id: &str) -> Option<PendingVersion> {
+        self.overlay().version(collection, id)
+    }
+
+    /// Says that the answer depends on what others have admitted and not synced yet.
+    pub fn ask_again(&mut self) {
+        self.must_ask_again = true;
+    }
+
+    /// Lends a buffer for a payload; `Draft::payload` gives it back.
+    pub fn payload_buffer(&mut self) -> String {
+        let mut payload = std::mem::take(&mut self.writer.buffers.payload);
+        payload.clear();
+        payload
+    }
+
+    /// Admits a draft as the next op, after those staged already.
+    ///
+    /// Errors: `InvalidArgument` for a cause that is none, `IdempotencyConflict`, `ReplayError`,
+    /// `PreconditionFailed`, `LimitExceeded`. The group is as before then.
+    pub fn stage(&mut self, draft: Draft<'_>) -> Result<Admitted> {
+        let outcome = self.try_stage(&draft);
+        let Draft { options, mut items, payload, .. } = draft;
+        self.writer.buffers.payload = payload;
+        let (seq, nonce, line, encoded) = match outcome {
+            Ok(Outcome::New { seq, nonce, line, encoded }) => (seq, nonce, line, encoded),
+            Ok(Outcome::Replayed(seq)) => return Ok(Admitted::Replayed(seq)),
+            Err(Refusal::Final(error)) => return Err(error),
+            Err(Refusal::AskAgain) => {
+                self.must_ask_again = true;
+                let reason = "the answer depends on a write that is not synced yet";
+                return Err(Error::new(ErrorCode::CommitUnknown, reason));
+            }
+        };
+        shift_places(&mut items, encoded.payload_start);
+        let op = Op {
+            seq,
+            client: Cow::Borrowed(options.client),
+            nonce: Nonce::Integer(nonce.into()),
+            idem: options.given.idem.as_deref().map(Cow::Borrowed),
+            items,
+        };
+        self.staged.push(Staged { op: op.into_owned(), line, hash: encoded.hash });
+        Ok(Admitted::New(seq))
+    }
+
+    /// Returns the stored text of the op that was staged last, if it is a put.
+    pub fn last_staged_text(&self) -> Option<&str> {
+        stored_text(&self.staged.last()?.op.items)
+    }
+
+    /// Notes what is staged, so that what is staged next is admitted after it.
+    pub fn note_staged(&mut self) {
+        if let Some(last) = self.staged.last() {
+            self.writer.buffers.overlay.note(&last.op);
+        }
+    }
+
+    /// Makes what is staged durable and visible.
+    ///
+    /// Errors: `CommitUnknown`; nothing is visible then, and nothing more is written.
+    fn finish(mut self) -> Result<()> {
+        let Some(last) = self.staged.last() else { return Ok(()) };
+        let writer = &mut *self.writer;
+        writer.tail = Tail { seq: last.op.seq, hash: last.hash.clone() };
+        if !writer.is_on_disk() {
+            self.inner.publish(&mut self.staged, &writer.buffers.lines);
+            return Ok(());
+        }
+        let shift = writer.batch.lines.len();
+        writer.batch.lines.push_str(&writer.buffers.lines);
+        for staged in self.staged {
+            writer.batch.overlay.note(&staged.op);
+            writer.batch.staged.push(Staged {
+                op: staged.op,
+                line: staged.line.start + shift..staged.line.end + shift,
+                hash: staged.hash,
+            });
+        }
+        self.inner.commit(self.writer)
+    }
+
+    fn overlay(&self) -> Overlay<'_> {
+        let writer = &*self.writer;
+        Overlay { own: &writer.buffers.overlay, others: [&writer.batch.overlay, &writer.syncing] }
+    }
+
+    fn try_stage(&mut self, draft: &Draft<'_>) -> std::result::Result<Outcome, Refusal> {
+        let (options, given) = (draft.options, draft.options.given);
+        let seq = self.last_seq() + 1;
+        let nonce = {
+            let state = self.inner.state.read();
+            let admission =
+                Admission { state: &state, overlay: self.overlay(), now_seconds: self.now_seconds };
+            if let Some(seq) = admit::replayed(&admission, given.idem.as_deref(), &draft.items)? {
+                return Ok(Outcome::Replayed(seq));
+            }
+            for item in draft.items.as_slice() {
+                admit::causes(&item.caused_by, seq)?;
+            }
+            let nonce = admit::nonce(&admission, options.client, given.nonce)?;
+            for (collection, id, expected) in &draft.if_seqs {
+                admit::precondition(&admission, (collection, id), *expected)?;
+            }
+            nonce
+        };
+        let provenance = draft.has_provenance.then_some(given);
+        let body = Body {
+            seq,
+            client: options.client,
+            nonce,
+            op: draft.op,
+            payload: &draft.payload,
+            ts: self.now_seconds,
+            idem: given.idem.as_deref(),
+            caused_by: provenance.map_or(&[], |given| &given.caused_by),
+            evidence: provenance.and_then(|given| given.evidence.as_deref()),
+            confidence: provenance.and_then(|given| given.confidence),
+            valid_from: provenance.and_then(|given| given.valid_from.as_deref()),
+            valid_to: provenance.and_then(|given| given.valid_to.as_deref()),
+        };
+        let Writer { tail, buffers, .. } = &mut *self.writer;
+        let prev_hash = self.staged.last().map_or(&tail.hash, |last| &last.hash);
+        let Buffers { scratch, lines, .. } = buffers;
+        let start = lines.len();
+        let encoded = encode_line(&body, prev_hash, scratch, lines)?;
+        Ok(Outcome::New { seq, nonce, line: start..lines.len(), encoded })
+    }
+}
+
+enum Outcome {
+    New { seq: Seq, nonce: i64, line: Range<usize>, encoded: EncodedLine },
+    Replayed(Seq),
+}
+
+/// Turns places in a payload into places in a line.
+fn shift_places(items: &mut Items<'_>, payload_start: usize) {
+    let shift = |item: &mut Item<'_>| {
+        if let OpKind::Put(put) = &mut item.kind {
+            // LINE_BYTES_MAX is far below 4 GiB.
+            put.place.start += payload_start as u32;
+        }
+    };
+    match items {
+        Items::One(item) => shift(item),
+        Items::Many(items) => items.iter_mut().for_each(shift),
+    }
+}

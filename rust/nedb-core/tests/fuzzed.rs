@@ -1,0 +1,208 @@
+//! What the fuzz targets of rust/fuzz do, for as long as a test may take, on inputs that are near to
+//! what is right: lines of real logs cut and joined, JSON with a slip, queries of real words.
+
+#![allow(clippy::unwrap_used, clippy::indexing_slicing, clippy::panic, reason = "it is test code")]
+
+mod support;
+
+use proptest::prelude::*;
+use proptest::sample::{Index, select};
+use support::entries;
+
+/// Cuts the lines of real logs anywhere and joins the pieces.
+fn log_bytes() -> impl Strategy<Value = Vec<u8>> {
+    let mut lines: Vec<Vec<u8>> = Vec::new();
+    for (version, fixture) in [("2.0", "all_kinds"), ("1.2.2", "provenance"), ("1.2.2", "refused")]
+    {
+        let log = support::log_of(support::copy_of(version, fixture).path());
+        lines.extend(support::lines(&log).into_iter().map(<[u8]>::to_vec));
+    }
+    let count = lines.len();
+    let slip = (any::<Index>(), any::<u8>());
+    (0..count, 0..8_usize, any::<Index>(), proptest::option::of(slip)).prop_map(
+        move |(first, taken, cut, slip)| {
+            // A run of lines from the first line of a log on, so that links fit for a while.
+            let start = [0, 15, 36][first % 3];
+            let mut bytes = lines[start..(start + 4 + taken).min(count)].concat();
+            bytes.truncate(bytes.len() - cut.index(200));
+            if let Some((at, byte)) = slip {
+                let at = at.index(bytes.len());
+                bytes[at] = byte;
+            }
+            bytes
+        },
+    )
+}
+
+fn json_text() -> impl Strategy<Value = String> {
+    let tokens = [
+        "{",
+        "}",
+        "[",
+        "]",
+        ",",
+        ":",
+        "\"",
+        "\"a\"",
+        "\"b\":",
+        "{\"a\":",
+        "null",
+        "true",
+        "false",
+        "0",
+        "-0",
+        "1.5",
+        "1e5",
+        "-1E-400",
+        "18446744073709551615",
+        "99999999999999999999",
+        "\\u00e9",
+        "\\ud83d\\ude00",
+        "\\ud800",
+        "\"_id\":\"x\"",
+        "\"_seq\":9",
+        "é",
+        "😀",
+        "\u{7f}",
+        " ",
+        "\n",
+        "\\",
+        "NaN",
+    ];
+    proptest::collection::vec(select(tokens.to_vec()), 0..24).prop_map(|tokens| tokens.concat())
+}
+
+/// Well-formed objects in odd spellings.
+fn json_object() -> impl Strategy<Value = String> {
+    let leaf = prop_oneof![
+        Just("null".to_owned()),
+        any::<i64>().prop_map(|it| it.to_string()),
+        any::<f64>().prop_filter("finite", |it| it.is_finite()).prop_map(|it| format!("{it:e}")),
+        ".{0,12}".prop_map(|it| nedb_core::Value::String(it).to_text()),
+    ];
+    let value = leaf.prop_recursive(5, 40, 6, |inner| {
+        prop_oneof![
+            proptest::collection::vec(inner.clone(), 0..5)
+                .prop_map(|it| format!("[ {} ]", it.join(" , "))),
+            proptest::collection::btree_map("[a-zA-Z_é😀\"\\\\]{0,4}", inner, 0..5)
+                .prop_map(object),
+        ]
+    });
+    proptest::collection::btree_map("[a-zA-Zé😀]{0,4}", value, 0..6).prop_map(object)
+}
+
+fn object(members: std::collections::BTreeMap<String, String>) -> String {
+    let spelt = members
+        .into_iter()
+        .rev()
+        .map(|(key, value)| format!("{}\t:{value}", nedb_core::Value::String(key).to_text()));
+    format!("{{{}}}", spelt.collect::<Vec<_>>().join(",\r\n"))
+}
+
+fn query_text() -> impl Strategy<Value = String> {
+    let words = [
+        "FROM",
+        "c",
+        "WHERE",
+        "n",
+        "=",
+        "!=",
+        "<",
+        ">=",
+        "1",
+        "2.5",
+        "-1e9",
+        "\"x\"",
+        "'y'",
+        "AND",
+        "OR",
+        "NOT",
+        "(",
+        ")",
+        ",",
+        "IN",
+        "LIKE",
+        "BETWEEN",
+        "IS",
+        "NULL",
+        "CONTAINS",
+        "ORDER BY",
+        "DESC",
+        "LIMIT",
+        "OFFSET",
+        "GROUP BY",
+        "COUNT",
+        "SUM",
+        "SUM(n)",
+        "HAVING",
+        "AS OF",
+        "VALID AS OF",
+        "SEARCH",
+        "TRAVERSE",
+        "r",
+        "TRACE",
+        "caused_by",
+        "REVERSE",
+        "EXPLAIN",
+        "`t`",
+        "l.1.m",
+        "*",
+        "$1",
+        "--",
+        "_score",
+        "é",
+        "AVG",
+        "MIN(n)",
+        "AS",
+    ];
+    let tail = proptest::collection::vec(select(words.to_vec()), 0..14);
+    (any::<bool>(), tail).prop_map(|(begins_right, words)| {
+        let begin = if begins_right { "FROM c " } else { "" };
+        format!("{begin}{}", words.join(" "))
+    })
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 200, failure_persistence: None, ..ProptestConfig::default() })]
+
+    #[test]
+    fn a_log_of_joined_pieces_never_panics(bytes in log_bytes()) {
+        let folder = tempfile::tempdir().unwrap();
+        entries::open_log_bytes(folder.path(), &bytes);
+    }
+
+    #[test]
+    fn a_log_of_any_bytes_never_panics(bytes in proptest::collection::vec(any::<u8>(), 0..200)) {
+        let folder = tempfile::tempdir().unwrap();
+        entries::open_log_bytes(folder.path(), &bytes);
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 4_000, failure_persistence: None, ..ProptestConfig::default() })]
+
+    #[test]
+    fn a_document_of_any_tokens_is_taken_as_it_is_or_refused(text in json_text()) {
+        entries::canonicalize(text.as_bytes());
+    }
+
+    #[test]
+    fn a_document_in_any_spelling_is_taken(text in json_object()) {
+        entries::canonicalize(text.as_bytes());
+    }
+
+    #[test]
+    fn a_document_of_any_text_is_taken_as_it_is_or_refused(text in ".{0,40}") {
+        entries::canonicalize(text.as_bytes());
+    }
+
+    #[test]
+    fn a_query_of_any_words_is_answered_or_refused(text in query_text()) {
+        entries::nql(&entries::database_to_query(), text.as_bytes());
+    }
+
+    #[test]
+    fn a_query_of_any_text_is_answered_or_refused(text in ".{0,60}") {
+        entries::nql(&entries::database_to_query(), text.as_bytes());
+    }
+}

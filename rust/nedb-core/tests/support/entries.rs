@@ -1,0 +1,106 @@
+//! Where bytes from outside come in: what the fuzz targets and the property tests call.
+//!
+//! Each takes any bytes. Whatever they are, nothing panics, an error has a code that its call may give,
+//! and what was taken is read back as it was taken.
+
+use nedb_core::{Database, ErrorCode, Options, Params, ReadOptions, Value, WriteOptions};
+use std::path::Path;
+
+/// Opens bytes as a log: for reading, then for writing, then once more.
+pub fn open_log_bytes(folder: &Path, bytes: &[u8]) {
+    for file in std::fs::read_dir(folder).expect("the folder is there") {
+        std::fs::remove_file(file.expect("it has files").path()).expect("they can be removed");
+    }
+    std::fs::write(folder.join("log.aof"), bytes).expect("the log can be written");
+    let reader = Options { read_only: true, cache_bytes: 0, ..Options::default() };
+    if let Some(db) = opened(folder, reader) {
+        read_everything(&db);
+    }
+    let Some(db) = opened(folder, Options::default()) else { return };
+    read_everything(&db);
+    let is_damaged = db.open_report().damage.is_some();
+    match db.put("after", "that", "{}", &WriteOptions::default()) {
+        Ok(_) => assert!(!is_damaged),
+        // The bytes may hold the last nonce that there is.
+        Err(error) if error.code() == ErrorCode::ReplayError => assert!(!is_damaged),
+        Err(error) => assert!(is_damaged && error.code() == ErrorCode::ReadOnly, "{error}"),
+    }
+    let (head, seq) = (db.head(), db.seq());
+    db.close().expect("it can be closed");
+    let db = opened(folder, Options::default()).expect("what opened once opens again");
+    assert_eq!((db.head(), db.seq()), (head, seq));
+}
+
+fn opened(folder: &Path, options: Options) -> Option<Database> {
+    match Database::open(folder, options) {
+        Ok(db) => Some(db),
+        Err(error) => {
+            assert_eq!(error.code(), ErrorCode::KeyRequired, "{error}");
+            None
+        }
+    }
+}
+
+fn read_everything(db: &Database) {
+    let report = db.verify_report().expect("the log can be read");
+    assert_eq!(report.ok, db.open_report().damage.is_none(), "{report:?}");
+    assert!(!report.ok || db.verify_determinism().expect("the log can be read"));
+    for seq in 0..=db.seq() {
+        assert!(db.op(seq).expect("an op that was folded can be read").is_some());
+    }
+    for collection in db.collections().expect("it is open") {
+        let nql = format!("FROM `{}`", collection.replace('`', "``"));
+        match db.query(&nql, &Params::none()) {
+            Ok(rows) => drop(rows),
+            // A name of NEDB 1.x may be one that cannot be asked for.
+            Err(error) => assert_eq!(error.code(), ErrorCode::NqlError, "{nql:?} {error}"),
+        }
+    }
+}
+
+/// Puts bytes as a document; what is taken is canonical and stays as it is.
+pub fn canonicalize(bytes: &[u8]) {
+    let Ok(text) = std::str::from_utf8(bytes) else { return };
+    let db = Database::in_memory(Options::default()).expect("memory opens");
+    let none = WriteOptions::default();
+    match db.put("c", "x", text, &none) {
+        Ok(stored) => {
+            let value = Value::parse(&stored).expect("what is handed out is JSON");
+            assert_eq!(value.to_text(), stored, "what is handed out is canonical");
+            assert!(matches!(Value::parse(text), Ok(Value::Object(_))));
+            let again = db.put("c", "x", &stored, &none).expect("what is handed out can be put");
+            assert_eq!(again, stored.replacen("\"_seq\":0", "\"_seq\":1", 1));
+            assert_eq!(db.get("c", "x", &ReadOptions::default()).expect("it opens"), Some(again));
+            assert!(db.verify().expect("memory can be read"));
+        }
+        Err(error) => {
+            let known = [ErrorCode::InvalidArgument, ErrorCode::LimitExceeded];
+            assert!(known.contains(&error.code()), "{error}");
+            assert_eq!(db.seq(), -1);
+        }
+    }
+}
+
+/// Runs bytes as a query.
+pub fn nql(db: &Database, bytes: &[u8]) {
+    let Ok(text) = std::str::from_utf8(bytes) else { return };
+    match db.query(text, &Params::none()) {
+        Ok(rows) => rows.iter().for_each(|row| {
+            Value::parse(row).unwrap_or_else(|error| unreachable!("{text}: {row}: {error}"));
+        }),
+        Err(error) => {
+            let known = [ErrorCode::NqlError, ErrorCode::LimitExceeded, ErrorCode::InvalidArgument];
+            assert!(known.contains(&error.code()), "{text}: {error}");
+        }
+    }
+}
+
+/// Makes a database for queries to run on.
+pub fn database_to_query() -> Database {
+    let db = Database::in_memory(Options::default()).expect("memory opens");
+    for (id, document) in [("a", r#"{"n":1,"t":"x y","l":[1,{"m":2}]}"#), ("b", r#"{"n":2.5}"#)] {
+        db.put("c", id, document, &WriteOptions::default()).expect("it can be put");
+    }
+    db.link("c:a", "r", "c:b", &WriteOptions::default()).expect("it can be linked");
+    db
+}
