@@ -4,6 +4,8 @@
 //! No time is measured here; the benchmarks do that. The planner knows how many entries of an index it
 //! would look at, `EXPLAIN` says so, and that number must not grow with the number of overwrites.
 
+#![allow(clippy::unwrap_used, clippy::indexing_slicing, clippy::panic, reason = "it is test code")]
+
 use nedb_core::{Database, IndexKind, Options, Params, WriteOptions};
 use serde_json::Value;
 
