@@ -4,7 +4,13 @@
 //! and kills it at some moment. That is a process crash, not a power cut: what it tests are torn lines,
 //! the lock of a dead process and what `LOCK` says.
 
-#![allow(clippy::unwrap_used, clippy::indexing_slicing, clippy::panic, reason = "it is test code")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::indexing_slicing,
+    clippy::panic,
+    clippy::infinite_iter,
+    reason = "it is test code"
+)]
 
 mod support;
 
@@ -31,7 +37,11 @@ fn writer_that_is_killed() {
     std::thread::scope(|scope| {
         for thread in 0..2 {
             let db = &db;
-            scope.spawn(move || (0..).for_each(|n| write_one(db, thread, n)));
+            scope.spawn(move || {
+                for n in 0.. {
+                    write_one(db, thread, n);
+                }
+            });
         }
     });
 }

@@ -1,6 +1,12 @@
 //! One process writes; any number read beside it; and what a path may be that is no database.
 
-#![allow(clippy::unwrap_used, clippy::indexing_slicing, clippy::panic, reason = "it is test code")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::indexing_slicing,
+    clippy::panic,
+    clippy::print_stderr,
+    reason = "it is test code"
+)]
 
 mod support;
 

@@ -1,6 +1,6 @@
 //! What the tests of trust share: databases to open, and what may be asked of them.
 
-#![allow(dead_code, reason = "each test file uses a part of this")]
+#![allow(dead_code, clippy::type_complexity, reason = "each test file uses a part of this")]
 
 pub mod entries;
 pub mod expected;
