@@ -9,6 +9,14 @@
 //! A failing script is shrunk, and printed as the calls that were made. `NEDB_MODEL_SEED` takes another
 //! seed than the fixed one, `NEDB_MODEL_SCRIPTS` another number of scripts.
 
+#![allow(
+    clippy::unwrap_used,
+    clippy::indexing_slicing,
+    clippy::panic,
+    clippy::print_stderr,
+    reason = "it is test code"
+)]
+
 mod model_support;
 
 use model_support::check::check_script;

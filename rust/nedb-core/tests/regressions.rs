@@ -1,5 +1,7 @@
 //! Bugs that the model found, each as the smallest script that shows it.
 
+#![allow(clippy::unwrap_used, clippy::indexing_slicing, clippy::panic, reason = "it is test code")]
+
 use nedb_core::{Database, IndexKind, ManualClock, Options, Params, ReadOptions, WriteOptions};
 use std::sync::Arc;
 

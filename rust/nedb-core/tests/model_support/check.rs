@@ -275,7 +275,7 @@ impl Trial<'_> {
             written.find(|it| it.collection == collection).map(|it| (it.seq, it.item))
         };
         let has_any = |it: &&str| !self.model.documents(it, Point::default()).is_empty();
-        let mut found: Vec<&str> = COLLECTIONS.into_iter().filter(|it| has_any(&it)).collect();
+        let mut found: Vec<&str> = COLLECTIONS.into_iter().filter(|it| has_any(it)).collect();
         found.sort_by_key(|collection| first(collection));
         found.into_iter().map(str::to_owned).collect()
     }
