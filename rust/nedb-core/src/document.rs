@@ -184,6 +184,14 @@ fn offset_in(text: &str, part: &str) -> usize {
 
 /// Compares keys as they stand in canonical text by what they spell.
 fn is_key_below(left: &str, right: &str) -> bool {
+    if let (Some(first_left), Some(first_right)) =
+        (left.as_bytes().first(), right.as_bytes().first())
+        && first_left != first_right
+        && ![*first_left, *first_right].contains(&b'\\')
+    {
+        // Nearly always the first byte decides; only a backslash spells another character.
+        return first_left < first_right;
+    }
     if !left.contains('\\') && !right.contains('\\') {
         return left < right;
     }

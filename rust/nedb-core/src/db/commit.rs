@@ -30,8 +30,8 @@ use std::time::Duration;
 
 /// An op that was admitted, with its line.
 #[derive(Debug)]
-pub(super) struct Staged {
-    pub op: Op<'static>,
+pub(super) struct Staged<'a> {
+    pub op: Op<'a>,
     /// Where its line stands among the lines beside it.
     pub line: Range<usize>,
     pub hash: String,
@@ -41,7 +41,7 @@ pub(super) struct Staged {
 #[derive(Debug, Default)]
 pub(super) struct Batch {
     pub lines: String,
-    pub staged: Vec<Staged>,
+    pub staged: Vec<Staged<'static>>,
     pub overlay: Pending,
     signal: Arc<Signal>,
 }
@@ -198,7 +198,7 @@ impl Writer {
 
 impl Inner {
     /// Folds ops of a log in memory at once.
-    pub(super) fn publish(&self, staged: &mut [Staged], lines: &str) {
+    pub(super) fn publish(&self, staged: &mut [Staged<'_>], lines: &str) {
         let mut state = self.state.write();
         for staged in staged {
             let line = lines.get(staged.line.clone()).unwrap_or_default();

@@ -45,10 +45,10 @@ pub(super) enum Admitted {
 }
 
 /// Ops that are admitted one after another and made durable together.
-pub(super) struct Group<'w> {
+pub(super) struct Group<'w, 'a> {
     inner: &'w Inner,
     writer: MutexGuard<'w, Writer>,
-    staged: Vec<Staged>,
+    staged: Vec<Staged<'a>>,
     now_seconds: f64,
     /// The answer depends on ops of others that are not synced yet.
     must_ask_again: bool,
@@ -62,9 +62,9 @@ impl Inner {
     ///
     /// Errors: what `draft` returns, and nothing is appended then; `DatabaseClosed`, `ReadOnly`,
     /// `CommitUnknown`.
-    pub(super) fn write<'w, T>(
+    pub(super) fn write<'w, 'a, T>(
         &'w self,
-        mut draft: impl FnMut(&mut Group<'w>) -> Result<T>,
+        mut draft: impl FnMut(&mut Group<'w, 'a>) -> Result<T>,
     ) -> Result<T> {
         loop {
             let mut group = self.begin_group()?;
@@ -79,7 +79,7 @@ impl Inner {
         }
     }
 
-    fn begin_group(&self) -> Result<Group<'_>> {
+    fn begin_group<'a>(&self) -> Result<Group<'_, 'a>> {
         let mut writer = self.writer.lock();
         self.check_open()?;
         if let Some((code, reason)) = &writer.refusal {
@@ -92,7 +92,7 @@ impl Inner {
     }
 }
 
-impl<'w> Group<'w> {
+impl<'a> Group<'_, 'a> {
     /// Returns the time of this group, in seconds since 1970.
     pub fn now_seconds(&self) -> f64 {
         self.now_seconds
@@ -129,7 +129,22 @@ impl<'w> Group<'w> {
     ///
     /// Errors: `InvalidArgument` for a cause that is none, `IdempotencyConflict`, `ReplayError`,
     /// `PreconditionFailed`, `LimitExceeded`. The group is as before then.
-    pub fn stage(&mut self, draft: Draft<'_>) -> Result<Admitted> {
+    pub fn stage(&mut self, draft: Draft<'a>) -> Result<Admitted> {
+        self.stage_as(draft, |op| op)
+    }
+
+    /// Admits a draft that does not outlive the group as `stage` does.
+    ///
+    /// Errors: as `stage`.
+    pub fn stage_owned(&mut self, draft: Draft<'_>) -> Result<Admitted> {
+        self.stage_as(draft, |op| op.into_owned())
+    }
+
+    fn stage_as<'d>(
+        &mut self,
+        draft: Draft<'d>,
+        keep: impl FnOnce(Op<'d>) -> Op<'a>,
+    ) -> Result<Admitted> {
         let outcome = self.try_stage(&draft);
         let Draft { options, mut items, payload, .. } = draft;
         self.writer.buffers.payload = payload;
@@ -151,7 +166,7 @@ impl<'w> Group<'w> {
             idem: options.given.idem.as_deref().map(Cow::Borrowed),
             items,
         };
-        self.staged.push(Staged { op: op.into_owned(), line, hash: encoded.hash });
+        self.staged.push(Staged { op: keep(op), line, hash: encoded.hash });
         Ok(Admitted::New(seq))
     }
 
@@ -183,7 +198,7 @@ impl<'w> Group<'w> {
         for staged in self.staged {
             writer.batch.overlay.note(&staged.op);
             writer.batch.staged.push(Staged {
-                op: staged.op,
+                op: staged.op.into_owned(),
                 line: staged.line.start + shift..staged.line.end + shift,
                 hash: staged.hash,
             });

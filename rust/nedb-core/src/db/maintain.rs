@@ -128,7 +128,7 @@ impl Database {
                     continue;
                 }
                 let draft = delete_draft(group, &Target { collection, id }, &checked);
-                group.stage(draft)?;
+                group.stage_owned(draft)?;
                 group.note_staged();
                 count += 1;
             }

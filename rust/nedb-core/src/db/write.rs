@@ -165,7 +165,7 @@ impl Database {
             let kept = WriteOptions { ttl_seconds: Some(ttl_seconds), ..kept };
             let checked = check::kept_options(&kept)?;
             let draft = put_draft(group, &target, &text, &checked)?;
-            group.stage(draft).map(|_| true)
+            group.stage_owned(draft).map(|_| true)
         })
     }
 
@@ -237,15 +237,21 @@ impl Database {
 }
 
 /// Stages an op, and returns its seq, or that of the op that its key stands for.
-pub(super) fn stage_one(group: &mut Group<'_>, draft: Draft<'_>) -> Result<Seq> {
+pub(super) fn stage_one<'a>(group: &mut Group<'_, 'a>, draft: Draft<'a>) -> Result<Seq> {
     match group.stage(draft)? {
         Admitted::Replayed(seq) | Admitted::New(seq) => Ok(seq),
     }
 }
 
 /// Stages a put, and appends the document to `out` as it is handed out.
-fn stage_put(group: &mut Group<'_>, draft: Draft<'_>, out: &mut String) -> Result<()> {
-    match group.stage(draft)? {
+fn stage_put<'a>(group: &mut Group<'_, 'a>, draft: Draft<'a>, out: &mut String) -> Result<()> {
+    let admitted = group.stage(draft)?;
+    hand_out(group, admitted, out)
+}
+
+/// Appends the document that a put wrote, now or when its key was first used, as it is handed out.
+fn hand_out(group: &Group<'_, '_>, admitted: Admitted, out: &mut String) -> Result<()> {
+    match admitted {
         Admitted::New(seq) => {
             write_with_seq(group.last_staged_text().unwrap_or_default(), seq, out);
         }
@@ -274,7 +280,7 @@ impl<'a> Target<'a> {
 
 /// Drafts a put: builds the stored text inside the payload.
 pub(super) fn put_draft<'a>(
-    group: &mut Group<'_>,
+    group: &mut Group<'_, '_>,
     target: &Target<'a>,
     document: &str,
     options: &'a CheckedOptions<'a>,
@@ -338,7 +344,7 @@ pub(super) fn write_put<'a>(
 }
 
 pub(super) fn delete_draft<'a>(
-    group: &mut Group<'_>,
+    group: &mut Group<'_, '_>,
     target: &Target<'a>,
     options: &'a CheckedOptions<'a>,
 ) -> Draft<'a> {
@@ -420,7 +426,7 @@ pub(super) fn written_text(state: &State, seq: Seq, item: u32) -> Result<String>
 
 /// Returns the stored text of a document and its seq, as they are once everything admitted is folded;
 /// None where it is absent or expired.
-fn current(group: &mut Group<'_>, target: &Target<'_>) -> Result<Option<(String, Seq)>> {
+fn current(group: &mut Group<'_, '_>, target: &Target<'_>) -> Result<Option<(String, Seq)>> {
     let now = group.now_seconds();
     if let Some(pending) = group.pending_version(target.collection, target.id) {
         let is_expired = pending.expires_at.is_some_and(|expires_at| expires_at <= now);
