@@ -223,7 +223,7 @@ class NEDB {
     }
   }
 
-  /** Saves the views and appends an op that says so; answers its seq. */
+  /** Appends a checkpoint op, a mark in the log; answers its seq. */
   async checkpoint(note) {
     return this.#write(() => this.#tasks.checkpoint(note));
   }
@@ -236,6 +236,16 @@ class NEDB {
   /** Reads the log again and says what was found. */
   async verifyReport() {
     return camelCased(parse(await this.#slow(this.#tasks.verifyReport())));
+  }
+
+  /** Copies the database as it is now into a new directory, checked on the way. */
+  async backup(path) {
+    return camelCased(parse(await this.#slow(this.#tasks.backup(path))));
+  }
+
+  /** Makes a damaged database writable again and says what was done; its log is kept beside. */
+  async repair() {
+    return camelCased(parse(await this.#slow(this.#tasks.repair())));
   }
 
   /** Folds the log into fresh views and says whether they equal those in use. */

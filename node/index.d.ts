@@ -152,6 +152,22 @@ export interface VerifyReport {
   warnings: string[];
 }
 
+export interface BackupReport {
+  /** The seq of the last op in the copy; -1 for an empty database. */
+  seq: number;
+  head: string;
+  logBytes: number;
+}
+
+export interface RepairReport {
+  /** What was wrong; null when there was nothing to repair, and nothing was done. */
+  damage: Damage | null;
+  /** Bytes that were taken off the log. */
+  cutBytes: number;
+  /** Where the damaged log is kept, whole. */
+  damagedFile: string | null;
+}
+
 export interface OpenReport {
   opCount: number;
   /** Bytes of a crash tail that were cut and kept in `cutFile`. */
@@ -281,10 +297,14 @@ export class NEDB {
   op(seq: Seq): Promise<Op | null>;
   /** The ops from `from` to `to`, both included. */
   log(range?: { from?: Seq; to?: Seq }): AsyncGenerator<Op, void, undefined>;
-  /** Appends a checkpoint op and saves the views; answers its seq. */
+  /** Appends a checkpoint op, a mark in the log; answers its seq. */
   checkpoint(note?: string): Promise<bigint>;
   verify(): Promise<boolean>;
   verifyReport(): Promise<VerifyReport>;
+  /** Copies the database as it is now into a new directory, while reads and writes go on. */
+  backup(path: string): Promise<BackupReport>;
+  /** Makes a damaged database writable again; keeps the damaged log beside. */
+  repair(): Promise<RepairReport>;
   verifyDeterminism(): Promise<boolean>;
 
   /** The seq of the last op; -1n when there is none. */
@@ -340,6 +360,10 @@ export class NedbCore {
   checkpoint(note?: string): bigint;
   verify(): boolean;
   verifyReport(): string;
+  /** Copies the database as it is now into a new directory; answers a report as JSON text. */
+  backup(path: string): string;
+  /** Makes a damaged database writable again; answers a report as JSON text. */
+  repair(): string;
   verifyDeterminism(): boolean;
   seq(): bigint;
   /** The seq of the last op that is known to be on the disk; in memory, of the last op. */

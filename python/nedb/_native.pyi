@@ -289,6 +289,22 @@ class NEDB:
     def verify(self) -> bool:
         """Read the log again and check every hash and link."""
 
+    def backup(self, path: str | os.PathLike[str]) -> dict[str, Any]:
+        """Copy the database as it is now into a new directory, while reads and writes go on.
+
+        Every hash and link is checked on the way; the copy opens with the head that is reported. Returns
+        ``seq``, ``head`` and ``log_bytes``. A directory that is not empty is an ``InvalidArgument``, a
+        damaged log an ``IntegrityError``.
+        """
+
+    def repair(self) -> dict[str, Any]:
+        """Make a damaged database writable again.
+
+        Keeps the damaged log beside as ``log.aof.damaged-<seq>``, cuts the log before the first op that
+        does not hold, and appends an op that says so. Returns ``damage`` (None when there was none, and
+        nothing was done), ``cut_bytes`` and ``damaged_file``.
+        """
+
     def verify_report(self) -> dict[str, Any]:
         """Do what ``verify`` does, and say what is wrong and where."""
 

@@ -6,7 +6,7 @@ this class only passes calls on.
 
 from __future__ import annotations
 
-from typing import Any
+import typing
 
 from nedb._native import NEDB
 
@@ -20,7 +20,7 @@ class Sequencer:
         """Keep the database; ``max_batch`` is accepted and not needed."""
         self.db = db
 
-    def __getattr__(self, name: str) -> Any:
+    def __getattr__(self, name: str) -> typing.Any:
         """Pass everything else on to the database."""
         # Looked up in the instance, so that a half-made copy (pickle, copy) ends in AttributeError.
         return getattr(self.__dict__.get("db"), name)

@@ -19,7 +19,8 @@ mod views;
 
 pub use clock::{Clock, ManualClock, SystemClock};
 pub use db::{
-    Database, Durability, OpenReport, Options, ReadOptions, Update, VerifyReport, WriteOptions,
+    BackupReport, Database, Durability, OpenReport, Options, ReadOptions, RepairReport, Update,
+    VerifyReport, WriteOptions,
 };
 pub use error::{Error, ErrorCode, QueryPosition, Result};
 pub use hash::ZERO_HASH;

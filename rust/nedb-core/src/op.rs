@@ -63,6 +63,7 @@ impl Item<'_> {
             }
             OpKind::PutFile => OpKind::PutFile,
             OpKind::Checkpoint => OpKind::Checkpoint,
+            OpKind::Repair => OpKind::Repair,
             OpKind::Unknown => OpKind::Unknown,
         };
         Item { kind, caused_by: Cow::Owned(self.caused_by.into_owned()) }
@@ -112,6 +113,8 @@ pub(crate) enum OpKind<'a> {
     PutFile,
     /// A mark in the log.
     Checkpoint,
+    /// What a repair did to the log before it.
+    Repair,
     /// A kind that this version does not know: kept, chained and verified, without effect.
     Unknown,
 }
@@ -193,6 +196,7 @@ pub(crate) mod kind {
     pub const UNLINK: &str = "unlink";
     pub const PUT_FILE: &str = "put_file";
     pub const CHECKPOINT: &str = "checkpoint";
+    pub const REPAIR: &str = "repair";
     pub const TRANSACTION: &str = "tx";
 }
 

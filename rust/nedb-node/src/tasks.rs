@@ -285,6 +285,20 @@ impl NedbTasks {
         promise(move || db.verify_report().map(|report| report.to_json()).map(Answer::Text))
     }
 
+    /// Copies the database and answers a report.
+    #[napi]
+    pub fn backup(&self, path: Text) -> Promised {
+        let db = self.database.clone();
+        promise(move || db.backup(&*path).map(|report| report.to_json()).map(Answer::Text))
+    }
+
+    /// Repairs the log and answers a report.
+    #[napi]
+    pub fn repair(&self) -> Promised {
+        let db = self.database.clone();
+        promise(move || db.repair().map(|report| report.to_json()).map(Answer::Text))
+    }
+
     /// Folds the log again and compares.
     #[napi]
     pub fn verify_determinism(&self) -> Promised {

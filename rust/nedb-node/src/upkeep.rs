@@ -33,6 +33,18 @@ impl NedbCore {
         throwing(env, || Ok(self.database.verify_report()?.to_json()))
     }
 
+    /// Copies the database as it is now into a new directory; answers what it holds, as JSON text.
+    #[napi]
+    pub fn backup(&self, env: &Env, path: Text) -> napi::Result<String> {
+        throwing(env, || Ok(self.database.backup(&*path)?.to_json()))
+    }
+
+    /// Makes a damaged database writable again; answers what was done, as JSON text.
+    #[napi]
+    pub fn repair(&self, env: &Env) -> napi::Result<String> {
+        throwing(env, || Ok(self.database.repair()?.to_json()))
+    }
+
     /// Folds the log into fresh views and says whether they equal those in use.
     #[napi]
     pub fn verify_determinism(&self, env: &Env) -> napi::Result<bool> {

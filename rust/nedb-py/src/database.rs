@@ -410,6 +410,24 @@ impl Nedb {
         self.engine.slow(py, Database::verify_determinism)
     }
 
+    /// Copies the database as it is now into a new directory, checked on the way, while writes go on.
+    fn backup<'py>(
+        &self,
+        py: Python<'py>,
+        path: &Bound<'py, PyAny>,
+    ) -> PyResult<Bound<'py, PyAny>> {
+        let path = directory(path)?;
+        let report = self.engine.slow(py, |database| database.backup(path))?;
+        convert::to_python(py, &report.to_json())
+    }
+
+    /// Makes a damaged database writable again: keeps its log beside, cuts it before the first op that
+    /// does not hold, and appends an op that says so.
+    fn repair<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        let report = self.engine.slow(py, Database::repair)?;
+        convert::to_python(py, &report.to_json())
+    }
+
     /// Returns what the opening of this handle found.
     fn open_report<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
         convert::to_python(py, &self.engine.database().open_report().to_json())

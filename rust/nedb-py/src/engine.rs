@@ -37,25 +37,35 @@ impl Engine {
         &self.database
     }
 
-    /// Calls the engine for a point read, with the GIL.
+    /// Calls the engine for a point read: with the GIL, unless it would wait for another thread.
     #[inline]
-    pub(crate) fn read<T>(
+    pub(crate) fn read<T: Send>(
         &self,
         py: Python<'_>,
-        work: impl FnOnce(&Database) -> Result<T>,
+        work: impl FnOnce(&Database) -> Result<T> + Send,
     ) -> PyResult<T> {
-        self.time.tick(py)?;
-        work(&self.database).map_err(|error| to_python(py, &error))
+        if self.database.would_wait(false) { self.slow(py, work) } else { self.quick(py, work) }
     }
 
-    /// Calls the engine for a write, without the GIL if it waits for a disk.
+    /// Calls the engine for a write: without the GIL if it waits for a disk or for another thread.
     #[inline]
     pub(crate) fn write<T: Send>(
         &self,
         py: Python<'_>,
         work: impl FnOnce(&Database) -> Result<T> + Send,
     ) -> PyResult<T> {
-        if self.durable { self.slow(py, work) } else { self.read(py, work) }
+        if self.durable || self.database.would_wait(true) {
+            self.slow(py, work)
+        } else {
+            self.quick(py, work)
+        }
+    }
+
+    /// Calls the engine for what takes less time than to let go of the GIL.
+    #[inline]
+    fn quick<T>(&self, py: Python<'_>, work: impl FnOnce(&Database) -> Result<T>) -> PyResult<T> {
+        self.time.tick(py)?;
+        work(&self.database).map_err(|error| to_python(py, &error))
     }
 
     /// Calls the engine for what may take long, without the GIL.

@@ -201,6 +201,7 @@ fn targets<'a>(items: &'a Items<'_>) -> (bool, Vec<(&'static str, [&'a str; 3])>
         OpKind::Unlink { from, relation, to } => (kind::UNLINK, [&**from, &**relation, &**to]),
         OpKind::PutFile => (kind::PUT_FILE, ["", "", ""]),
         OpKind::Checkpoint => (kind::CHECKPOINT, ["", "", ""]),
+        OpKind::Repair => (kind::REPAIR, ["", "", ""]),
         OpKind::Unknown => ("", ["", "", ""]),
     };
     (matches!(items, Items::Many(_)), items.as_slice().iter().map(target).collect())

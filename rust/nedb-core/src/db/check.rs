@@ -1,9 +1,10 @@
 //! Every check of an argument: what is wrong, and what would be right.
 
 use super::options::WriteOptions;
-use crate::error::{Error, Result};
+use crate::error::{Error, ErrorCode, Result};
 use crate::instant::{self, Bound, Instant};
 use crate::limits::{CAUSES_COUNT_MAX, EVIDENCE_BYTES_MAX, NAME_BYTES_MAX, TTL_SECONDS_MAX};
+use crate::log::Damage;
 
 /// A write's options, checked.
 #[derive(Clone, Debug)]
@@ -12,6 +13,26 @@ pub(super) struct CheckedOptions<'a> {
     pub client: &'a str,
     pub valid_from: Option<Instant>,
     pub valid_to: Option<Instant>,
+}
+
+/// Makes the refusal of a write through a handle that was opened for reading.
+pub(super) fn opened_read_only() -> Error {
+    Error::new(
+        ErrorCode::ReadOnly,
+        "the database was opened read-only; open it for writing to write",
+    )
+}
+
+/// Makes the refusal of a write to a damaged database.
+pub(super) fn damaged(damage: &Damage) -> Error {
+    Error::new(
+        ErrorCode::ReadOnly,
+        format!(
+            "the log is damaged at op {}: {}; the database can be read up to there, and written to \
+             after repair(), which keeps the damaged log beside",
+            damage.seq, damage.reason
+        ),
+    )
 }
 
 /// Checks what can be checked without looking at the database.

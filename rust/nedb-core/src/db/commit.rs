@@ -144,8 +144,9 @@ impl Writer {
     }
 
     /// Makes a writer that refuses every write.
-    pub fn refusing(code: ErrorCode, reason: String, tail: Tail) -> Self {
-        Writer::new(Sink::Memory, Some((code, reason)), tail)
+    pub fn refusing(refusal: Error, tail: Tail) -> Self {
+        let refusal = (refusal.code(), refusal.message().to_owned());
+        Writer::new(Sink::Memory, Some(refusal), tail)
     }
 
     fn new(sink: Sink, refusal: Option<(ErrorCode, String)>, tail: Tail) -> Self {

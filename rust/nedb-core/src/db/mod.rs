@@ -19,6 +19,7 @@
 //! | `write` | put, delete, link and their kin |
 //! | `transaction` | several things as one op |
 //! | `read` | get, query, neighbours, ops |
+//! | `rescue` | backup and repair |
 //! | `maintain` | indexes, checkpoints, verification, sweeping, closing |
 //! | `fault` | tests with a disk that fails |
 
@@ -33,6 +34,7 @@ mod open;
 mod options;
 mod overlay;
 mod read;
+mod rescue;
 mod transaction;
 mod write;
 
@@ -47,6 +49,7 @@ use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
 pub use maintain::VerifyReport;
 pub use open::OpenReport;
 pub use options::{Durability, Options, ReadOptions, WriteOptions};
+pub use rescue::{BackupReport, RepairReport};
 pub use write::Update;
 
 /// A database, open. Clones share it; every method may be called from any thread.

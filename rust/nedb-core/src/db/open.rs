@@ -8,7 +8,7 @@
 
 use super::commit::{Writer, sync_periodically, tail_of};
 use super::options::{Durability, Options};
-use super::{Database, Inner};
+use super::{Database, Inner, check};
 use crate::error::{Error, ErrorCode, Result};
 use crate::fold::fold;
 use crate::hash::ZERO_HASH;
@@ -129,20 +129,8 @@ impl Database {
         let Opening { directory, file, mut report, .. } = opening;
         report.op_count = state.log.op_count() as u64;
         let writer = match (lock, &report.damage) {
-            (None, _) => Writer::refusing(
-                ErrorCode::ReadOnly,
-                "the database was opened read-only; open it for writing to write".to_owned(),
-                tail_of(&state),
-            ),
-            (Some(_), Some(damage)) => Writer::refusing(
-                ErrorCode::ReadOnly,
-                format!(
-                    "the log is damaged at op {}: {}; the database can be read up to there, and is \
-                     not written to until it is repaired",
-                    damage.seq, damage.reason
-                ),
-                tail_of(&state),
-            ),
+            (None, _) => Writer::refusing(check::opened_read_only(), tail_of(&state)),
+            (Some(_), Some(damage)) => Writer::refusing(check::damaged(damage), tail_of(&state)),
             (Some(lock), None) => {
                 let mut store = file.into_store(lock, state.log.len_bytes());
                 store.sync().map_err(|error| Error::storage("sync the log", error))?;

@@ -249,6 +249,7 @@ impl<'t> Fields<'t> {
             }
             kind::PUT_FILE => OpKind::PutFile,
             kind::CHECKPOINT => OpKind::Checkpoint,
+            kind::REPAIR => OpKind::Repair,
             _ => OpKind::Unknown,
         })
     }

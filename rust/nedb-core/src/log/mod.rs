@@ -23,4 +23,4 @@ pub(crate) use line::{Body, EncodedLine, encode_line};
 pub(crate) use reader::{LogReader, TextRef, WantedText};
 pub(crate) use recovery::{ReplayEnd, ReplayStart, replay};
 pub use verify::Damage;
-pub(crate) use verify::verify;
+pub(crate) use verify::{Verification, verify};

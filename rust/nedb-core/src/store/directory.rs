@@ -1,6 +1,6 @@
 //! One directory is one database: the names of its files, and how they are replaced.
 
-use super::{DirectoryLock, DiskFile, LogBytes};
+use super::{DirectoryLock, DiskFile, LogBytes, LogStore};
 use crate::error::{Error, ErrorCode, Result};
 use std::fs::{self, File};
 use std::io::{self, Write};
@@ -90,10 +90,60 @@ impl Directory {
         let mut tail = vec![0; usize::try_from(len.saturating_sub(at_bytes)).unwrap_or(usize::MAX)];
         let count = log.read_at(at_bytes, &mut tail).map_err(storage)?;
         tail.truncate(count);
-        let path = self.free_cut_name(seq);
+        let path = self.free_name(&format!("{LOG_FILE_NAME}.cut-{seq}"));
         write_synced(&path, &tail).and_then(|()| self.sync()).map_err(storage)?;
         log.cut(at_bytes).map_err(storage)?;
         Ok(CutFile { path, bytes: tail.len() as u64 })
+    }
+
+    /// Opens a directory for a copy: creates it, with its parents, or takes an empty one.
+    ///
+    /// Errors: `InvalidArgument` when there is something in it, `StorageError`.
+    pub fn open_empty(path: &Path) -> Result<Directory> {
+        let directory = Directory::open(path, true)?;
+        let mut entries = fs::read_dir(path)
+            .map_err(|error| Error::storage(format!("read {}", path.display()), error))?;
+        match entries.next() {
+            None => Ok(directory),
+            Some(_) => Err(Error::invalid(format!(
+                "{} is not empty; a backup goes into a directory of its own",
+                path.display()
+            ))),
+        }
+    }
+
+    /// Creates the log of a copy.
+    ///
+    /// Errors: `StorageError`.
+    pub fn create_log(&self) -> Result<PlainFile> {
+        let path = self.path.join(LOG_FILE_NAME);
+        let file = File::create_new(&path)
+            .map_err(|error| Error::storage(format!("create {}", path.display()), error))?;
+        Ok(PlainFile { file, directory: self.path.clone() })
+    }
+
+    /// Removes what a copy that failed has left; what cannot be removed stays.
+    pub fn remove_files(&self) {
+        for name in [LOG_FILE_NAME, META_FILE_NAME] {
+            let _gone_or_not = fs::remove_file(self.path.join(name));
+        }
+        let _gone_or_not = fs::remove_dir(&self.path);
+    }
+
+    /// Copies the whole log to `log.aof.damaged-<seq>`, synced; returns where, and its length.
+    ///
+    /// Errors: `StorageError`; the log is untouched.
+    pub fn keep_damaged_log(&self, seq: i64) -> Result<(PathBuf, u64)> {
+        let from = self.path.join(LOG_FILE_NAME);
+        let to = self.free_name(&format!("{LOG_FILE_NAME}.damaged-{seq}"));
+        let copied = fs::copy(&from, &to).and_then(|len_bytes| {
+            File::open(&to)?.sync_all()?;
+            self.sync().map(|()| len_bytes)
+        });
+        match copied {
+            Ok(len_bytes) => Ok((to, len_bytes)),
+            Err(error) => Err(Error::storage(format!("copy {}", from.display()), error)),
+        }
     }
 
     /// Reads `meta.json`, or None when there is none.
@@ -119,10 +169,10 @@ impl Directory {
             .map_err(|error| Error::storage(format!("write {}", aside.display()), error))
     }
 
-    fn free_cut_name(&self, seq: i64) -> PathBuf {
-        let first = self.path.join(format!("{LOG_FILE_NAME}.cut-{seq}"));
-        let others = (1..).map(|n| self.path.join(format!("{LOG_FILE_NAME}.cut-{seq}.{n}")));
-        // A crash may come twice at one seq: what was kept is never overwritten.
+    fn free_name(&self, name: &str) -> PathBuf {
+        let first = self.path.join(name);
+        let others = (1..).map(|n| self.path.join(format!("{name}.{n}")));
+        // It may come twice at one seq: what was kept is never overwritten.
         std::iter::once(first.clone()).chain(others).find(|path| !path.exists()).unwrap_or(first)
     }
 
@@ -161,6 +211,24 @@ fn sync_directory(path: &Path) -> io::Result<()> {
 #[cfg(not(unix))]
 fn sync_directory(_path: &Path) -> io::Result<()> {
     Ok(())
+}
+
+/// The log of a copy, which nobody reads while it is written.
+#[derive(Debug)]
+pub(crate) struct PlainFile {
+    file: File,
+    directory: PathBuf,
+}
+
+impl LogStore for PlainFile {
+    fn append(&mut self, bytes: &[u8]) -> io::Result<()> {
+        self.file.write_all(bytes)
+    }
+
+    fn sync(&mut self) -> io::Result<()> {
+        self.file.sync_all()?;
+        sync_directory(&self.directory)
+    }
 }
 
 fn write_synced(path: &Path, bytes: &[u8]) -> io::Result<()> {

@@ -1,0 +1,185 @@
+//! Backup and repair: a whole copy of a good log, and what can be proven of a bad one.
+//!
+//! Invariants:
+//! * A backup is checked, hash by hash, while it is copied; it opens with the head that it reports.
+//! * A repair never links anything anew: it keeps the damaged log beside, cuts what cannot be proven,
+//!   and says so in an op of the log.
+
+use super::commit::{Writer, tail_of};
+use super::group::Draft;
+use super::open::{OpenReport, write_damage};
+use super::options::WriteOptions;
+use super::write::stage_one;
+use super::{Database, check};
+use crate::error::{Error, Result};
+use crate::json::write_string;
+use crate::log::{Damage, verify};
+use crate::op::{Item, Items, OpKind, Seq, kind};
+use crate::store::{Directory, LogStore};
+use std::borrow::Cow;
+use std::path::{Path, PathBuf};
+
+/// Who a repair writes as.
+const REPAIR_CLIENT: &str = "__repair__";
+
+/// What a backup holds.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct BackupReport {
+    /// The seq of its last op; -1 for an empty database.
+    pub seq: Seq,
+    /// The hash after that op.
+    pub head: String,
+    /// The length of its log.
+    pub log_bytes: u64,
+}
+
+impl BackupReport {
+    /// Returns the report as JSON text.
+    pub fn to_json(&self) -> String {
+        let BackupReport { seq, head, log_bytes } = self;
+        format!("{{\"head\":\"{head}\",\"log_bytes\":{log_bytes},\"seq\":{seq}}}")
+    }
+}
+
+/// What a repair did.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RepairReport {
+    /// What was wrong; None when there was nothing to repair, and nothing was done.
+    pub damage: Option<Damage>,
+    /// How many bytes were taken off the log.
+    pub cut_bytes: u64,
+    /// Where the damaged log is kept, whole.
+    pub damaged_file: Option<PathBuf>,
+}
+
+impl RepairReport {
+    /// Returns the report as JSON text.
+    pub fn to_json(&self) -> String {
+        let mut out = format!("{{\"cut_bytes\":{},\"damage\":", self.cut_bytes);
+        write_damage(self.damage.as_ref(), &mut out);
+        out.push_str(",\"damaged_file\":");
+        match &self.damaged_file {
+            Some(path) => write_string(&path.to_string_lossy(), &mut out),
+            None => out.push_str("null"),
+        }
+        out.push('}');
+        out
+    }
+}
+
+impl Database {
+    /// Copies the database as it is now into a new directory, while reads and writes go on.
+    ///
+    /// The copy is the log and the index definitions, synced; every hash and link is checked on the way.
+    /// A database in memory may be copied to a disk in this way.
+    ///
+    /// Cost: one pass over the log; memory of one chunk. Errors: `InvalidArgument` when the directory
+    /// exists and is not empty; `IntegrityError` when the log is damaged, and no copy is left then;
+    /// `StorageError`, `DatabaseClosed`.
+    pub fn backup(&self, path: impl AsRef<Path>) -> Result<BackupReport> {
+        let known = self.known_log()?;
+        let meta = self.inner.meta_text(None);
+        let directory = Directory::open_empty(path.as_ref())?;
+        let copied = self.copy_log(&directory, known.end_bytes).and_then(|found| {
+            match (found.damage, found.head == known.head) {
+                (None, true) => directory.write_meta(&meta),
+                (damage, _) => Err(Error::integrity(format!(
+                    "the log cannot be copied: {}; run verify_report()",
+                    damage.map_or("it holds other ops than were read from it".to_owned(), |it| {
+                        format!("op {} is damaged: {}", it.seq, it.reason)
+                    })
+                ))),
+            }
+        });
+        match copied {
+            Ok(()) => {
+                Ok(BackupReport { seq: known.seq, head: known.head, log_bytes: known.end_bytes })
+            }
+            Err(error) => {
+                directory.remove_files();
+                Err(error)
+            }
+        }
+    }
+
+    /// Makes a damaged database writable again: keeps its log beside as `log.aof.damaged-<seq>`, cuts the
+    /// log before the first op that does not hold, and appends an op that says what was done.
+    ///
+    /// What comes after the damage cannot be proven and is no longer read; it stays in the file that is
+    /// kept. A database without damage is left as it is.
+    ///
+    /// Cost: a copy of the log. Errors: `ReadOnly` when it was opened read-only; `DatabaseLocked`,
+    /// `StorageError`, `CommitUnknown`, `DatabaseClosed`.
+    pub fn repair(&self) -> Result<RepairReport> {
+        self.inner.check_open()?;
+        let damage = self.inner.report.lock().damage.clone();
+        let (Some(damage), Some(directory)) = (damage, &self.inner.directory) else {
+            return Ok(RepairReport { damage: None, cut_bytes: 0, damaged_file: None });
+        };
+        if self.inner.options.read_only {
+            return Err(check::opened_read_only());
+        }
+        let (cut_bytes, damaged_file) = self.cut_damage(directory, &damage)?;
+        *self.inner.report.lock() = OpenReport {
+            op_count: damage.seq as u64,
+            cut_bytes,
+            cut_file: Some(damaged_file.clone()),
+            damage: None,
+            warnings: vec![format!("op {} was damaged and the log was repaired", damage.seq)],
+        };
+        self.append_repair(&damage, cut_bytes, &damaged_file)?;
+        Ok(RepairReport { damage: Some(damage), cut_bytes, damaged_file: Some(damaged_file) })
+    }
+
+    /// Copies the log's bytes while they are verified.
+    fn copy_log(&self, directory: &Directory, end_bytes: u64) -> Result<crate::log::Verification> {
+        let mut copy = directory.create_log()?;
+        let writing = |error| Error::storage("write the copy of the log", error);
+        let found = verify(end_bytes, &mut |offset, bytes_max, out| {
+            let held = out.len();
+            self.inner.read_state()?.log.read_bytes(offset, bytes_max, out)?;
+            copy.append(out.get(held..).unwrap_or_default()).map_err(writing)
+        })?;
+        copy.sync().map_err(writing)?;
+        Ok(found)
+    }
+
+    /// Keeps the damaged log aside, cuts it, and takes the writer's place.
+    fn cut_damage(&self, directory: &Directory, damage: &Damage) -> Result<(u64, PathBuf)> {
+        let mut writer = self.inner.lock_when_idle();
+        let lock = directory.lock()?;
+        let log = directory.open_log(true)?;
+        let (damaged_file, len_bytes) = directory.keep_damaged_log(damage.seq)?;
+        log.cut(damage.offset_bytes)
+            .map_err(|error| Error::storage("cut the damaged log", error))?;
+        let mut store = log.into_store(lock, damage.offset_bytes);
+        store.sync().map_err(|error| Error::storage("sync the log", error))?;
+        *writer = Writer::disk(Box::new(store), tail_of(&self.inner.state.read()));
+        Ok((len_bytes.saturating_sub(damage.offset_bytes), damaged_file))
+    }
+
+    fn append_repair(&self, damage: &Damage, cut_bytes: u64, damaged_file: &Path) -> Result<Seq> {
+        let options =
+            WriteOptions { client: Some(REPAIR_CLIENT.to_owned()), ..WriteOptions::default() };
+        let checked = check::options(&options)?;
+        let file_name = damaged_file.file_name().unwrap_or_default().to_string_lossy();
+        self.inner.write(|group| {
+            let mut payload = group.payload_buffer();
+            payload.push_str(&format!("{{\"cut_bytes\":{cut_bytes},\"damaged_file\":"));
+            write_string(&file_name, &mut payload);
+            payload.push_str(&format!(",\"offset_bytes\":{},\"reason\":", damage.offset_bytes));
+            write_string(&damage.reason, &mut payload);
+            payload.push('}');
+            let item = Item { kind: OpKind::Repair, caused_by: Cow::Borrowed(&[]) };
+            let draft = Draft {
+                options: &checked,
+                op: kind::REPAIR,
+                items: Items::One(item),
+                payload,
+                if_seqs: Vec::new(),
+                has_provenance: false,
+            };
+            stage_one(group, draft)
+        })
+    }
+}
