@@ -63,7 +63,6 @@ def test_other_threads_run_while_the_engine_works(
     with NEDB(directory) as durable:
         assert lets_others_run(lambda: durable.put("c", "id", {}), steps)
         assert lets_others_run(lambda: durable.put_many("c", {"a": {}, "b": {}}), steps)
-        assert lets_others_run(durable.flush, steps)
         assert lets_others_run(lambda: durable.checkpoint(), steps)
 
 
