@@ -79,6 +79,7 @@ fn a_process_that_ends_without_closing_loses_nothing_however_it_syncs() {
         let db = open(folder.path(), durability);
         (0..20).for_each(|n| put(&db, &n.to_string()));
         drop(db);
+        assert_eq!(durable_bytes(folder.path()), log_bytes(folder.path()), "the last handle syncs");
         let db = open(folder.path(), Durability::Always);
         assert_eq!(db.seq(), 19, "{durability:?}");
         assert_eq!(db.open_report().cut_bytes, 0, "{durability:?}");
@@ -103,6 +104,34 @@ fn threads_that_write_at_once_share_syncs_whatever_the_durability() {
         assert_eq!((db.seq(), db.durable_seq()), (399, 399), "{durability:?}");
         assert!(db.verify().unwrap() && db.verify_determinism().unwrap(), "{durability:?}");
     }
+}
+
+#[test]
+fn a_barrier_waits_for_what_was_admitted_before_it_and_not_for_all_who_come_after() {
+    let folder = tempfile::tempdir().unwrap();
+    let db = open(folder.path(), Durability::Always);
+    let is_over = std::sync::atomic::AtomicBool::new(false);
+    let (over, database) = (&is_over, &db);
+    std::thread::scope(|scope| {
+        for thread in 0..4 {
+            scope.spawn(move || {
+                let mut n = 0;
+                while !over.load(std::sync::atomic::Ordering::Relaxed) {
+                    put(database, &format!("{thread}-{n}"));
+                    n += 1;
+                }
+            });
+        }
+        // Each of these ends although the writers never pause: that they end is the test.
+        for round in 0..20 {
+            let before = database.seq();
+            database.flush().unwrap();
+            assert!(database.durable_seq() >= before);
+            database.create_index("c", &format!("f{round}"), nedb_core::IndexKind::Eq).unwrap();
+        }
+        over.store(true, std::sync::atomic::Ordering::Relaxed);
+    });
+    assert!(db.verify().unwrap() && db.verify_determinism().unwrap());
 }
 
 #[test]

@@ -141,19 +141,21 @@ fn a_reader_that_refreshes_beside_a_busy_writer_is_never_wrong() {
     assert_eq!(reader.refresh().unwrap(), 499);
 }
 
-/// A log of which a writer has synced the first three lines, and a reader of it.
-fn half_synced() -> (tempfile::TempDir, Vec<u8>, Database) {
+/// A log of which a writer, who holds its lock, has synced the first three lines, and a reader of it.
+fn half_synced() -> (tempfile::TempDir, Vec<u8>, Database, fs::File) {
     let folder = tempfile::tempdir().unwrap();
     sample::write(folder.path(), sample::all_kinds);
     let log = log_of(folder.path());
     support::write_lock(folder.path(), lines(&log)[..3].concat().len() as u64);
+    let held = fs::File::open(folder.path().join("LOCK")).unwrap();
+    held.try_lock().unwrap();
     let reader = open_read_only(folder.path()).unwrap();
-    (folder, log, reader)
+    (folder, log, reader, held)
 }
 
 #[test]
 fn a_reader_sees_synced_ops_alone() {
-    let (folder, log, reader) = half_synced();
+    let (folder, log, reader, _held) = half_synced();
     assert_eq!((reader.seq(), reader.refresh().unwrap()), (2, 2));
     assert!(reader.verify().unwrap());
     for count in [4, 9, 15] {
@@ -164,9 +166,42 @@ fn a_reader_sees_synced_ops_alone() {
 }
 
 #[test]
+fn a_reader_sees_all_there_is_where_nobody_writes() {
+    let (folder, log, reader, held) = half_synced();
+    assert_eq!(reader.refresh().unwrap(), 2);
+    drop(held);
+    // The writer is gone without a word, or a power cut left an old word behind.
+    assert_eq!(reader.refresh().unwrap(), lines(&log).len() as i64 - 1);
+    let reader = open_read_only(folder.path()).unwrap();
+    assert_eq!(reader.seq(), lines(&log).len() as i64 - 1);
+    assert!(reader.verify().unwrap());
+}
+
+#[test]
+fn a_log_without_its_last_synced_ops_is_damaged_at_every_opening() {
+    for kept in [0, 1, 7, 14] {
+        let folder = tempfile::tempdir().unwrap();
+        sample::write(folder.path(), sample::all_kinds);
+        let log = log_of(folder.path());
+        support::write_lock(folder.path(), log.len() as u64);
+        support::write_log(folder.path(), &lines(&log)[..kept].concat());
+        for _ in 0..2 {
+            let db = open(folder.path());
+            assert_eq!(db.open_report().damage.unwrap().seq, kept as i64);
+            assert_eq!(code(db.put("a", "b", "{}", &none())), ErrorCode::ReadOnly);
+            assert!(!db.verify().unwrap());
+        }
+        let db = open(folder.path());
+        db.repair().unwrap();
+        db.put("a", "b", "{}", &none()).unwrap();
+        assert!(db.verify().unwrap());
+    }
+}
+
+#[test]
 fn a_reader_that_finds_damage_in_what_was_synced_says_so() {
     for (text, other) in [("\"nonce\":6", "\"nonce\":7"), ("\"nonce\":6", "\"nonce\"+6")] {
-        let (folder, log, reader) = half_synced();
+        let (folder, log, reader, _held) = half_synced();
         let damaged = support::mutate::replaced_in_line(&log, 6, text, other);
         support::write_log(folder.path(), &damaged);
         support::write_lock(folder.path(), log.len() as u64);

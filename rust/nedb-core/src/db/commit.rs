@@ -19,7 +19,7 @@ use super::overlay::Pending;
 use crate::error::{Error, ErrorCode, Result};
 use crate::fold::fold;
 use crate::op::{Op, OpKind, Seq};
-use crate::store::LogStore;
+use crate::store::{LogStore, process_id};
 use crate::views::State;
 use parking_lot::{Condvar, Mutex, MutexGuard};
 use std::io;
@@ -114,6 +114,8 @@ pub(super) struct Writer {
     /// The seq and the hash that the next op follows.
     pub tail: Tail,
     pub buffers: Buffers,
+    /// The process that holds the lock on the directory.
+    process_id: u32,
 }
 
 /// The last op that was admitted.
@@ -159,6 +161,36 @@ impl Writer {
             barrier_count: 0,
             tail,
             buffers: Buffers::default(),
+            process_id: process_id(),
+        }
+    }
+
+    /// Checks that this is the process that holds the lock: a fork copies the handle, and two copies
+    /// would write one log.
+    ///
+    /// Errors: `DatabaseLocked`.
+    pub fn check_process(&self) -> Result<()> {
+        if !self.is_on_disk() || self.process_id == process_id() {
+            return Ok(());
+        }
+        Err(Error::new(
+            ErrorCode::DatabaseLocked,
+            format!(
+                "the database was opened by process {} and this is a fork of it; open it after the \
+                 fork, in the one process that is to write",
+                self.process_id
+            ),
+        ))
+    }
+
+    /// Syncs what is not synced yet, when nobody can write any more.
+    pub fn sync_at_the_end(&mut self, durable_seq: Seq) {
+        if self.refusal.is_some() || self.check_process().is_err() || durable_seq >= self.tail.seq {
+            return;
+        }
+        if let Sink::Disk(Some(store)) = &mut self.sink {
+            // Nobody is left to tell; what was acknowledged is with the operating system anyway.
+            let _unknown_then = store.sync();
         }
     }
 
@@ -308,14 +340,39 @@ impl Inner {
         while writer.is_led {
             self.progress.wait(&mut writer);
         }
-        while !writer.batch.staged.is_empty() && writer.refusal.is_none() {
+        // Nothing is admitted behind a barrier, so what was gathered before it is one batch.
+        if !writer.batch.staged.is_empty() && writer.refusal.is_none() {
             writer.is_led = true;
             // Whoever waits for this batch is told by its signal.
             let _told_to_those_who_wait = self.write_batch(&mut writer);
             writer.is_led = false;
         }
         writer.barrier_count -= 1;
+        self.progress.notify_all();
         writer
+    }
+
+    /// Takes the writer to admit something, after those who wait for it to be idle.
+    pub(super) fn lock_to_admit(&self) -> MutexGuard<'_, Writer> {
+        let mut writer = self.writer.lock();
+        while writer.barrier_count > 0 {
+            self.progress.wait(&mut writer);
+        }
+        writer
+    }
+
+    /// Waits until everything admitted so far is on the disk, where every batch is synced.
+    fn wait_until_durable(&self) -> Result<()> {
+        let mut writer = self.writer.lock();
+        let target = writer.tail.seq;
+        loop {
+            match &writer.refusal {
+                Some((ErrorCode::CommitUnknown, _)) => return Err(unknown(None)),
+                Some(_) => return Ok(()),
+                None if self.durable_seq.load(Ordering::Acquire) >= target => return Ok(()),
+                None => self.progress.wait(&mut writer),
+            }
+        }
     }
 
     /// Tells whether a write has failed on its way to the disk.
@@ -327,6 +384,9 @@ impl Inner {
     ///
     /// Errors: `CommitUnknown`.
     pub(super) fn sync_now(&self) -> Result<()> {
+        if self.options.durability == Durability::Always && self.directory.is_some() {
+            return self.wait_until_durable();
+        }
         let mut writer = self.lock_when_idle();
         let seq = writer.tail.seq;
         match &writer.refusal {

@@ -80,8 +80,9 @@ impl Inner {
     }
 
     fn begin_group<'a>(&self) -> Result<Group<'_, 'a>> {
-        let mut writer = self.writer.lock();
+        let mut writer = self.lock_to_admit();
         self.check_open()?;
+        writer.check_process()?;
         if let Some((code, reason)) = &writer.refusal {
             return Err(Error::new(*code, reason.clone()));
         }

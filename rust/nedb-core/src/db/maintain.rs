@@ -67,6 +67,7 @@ impl Database {
         }
         let path = FieldPath::parse(field);
         // No op is appended, but the writer is held: what is folded in must not change meanwhile.
+        self.inner.writer.lock().check_process()?;
         let writer = self.inner.lock_when_idle();
         self.inner.check_open()?;
         if let Some((code, reason)) = &writer.refusal {
@@ -256,6 +257,7 @@ impl Database {
     /// Errors: `DatabaseClosed`, `CommitUnknown`.
     pub fn flush(&self) -> Result<()> {
         self.inner.check_open()?;
+        self.inner.writer.lock().check_process()?;
         self.inner.sync_now()
     }
 
@@ -274,6 +276,11 @@ impl Database {
     /// Errors: `CommitUnknown` when the last sync fails; it is closed all the same.
     pub fn close(&self) -> Result<()> {
         if self.is_closed() {
+            return Ok(());
+        }
+        if self.inner.writer.lock().check_process().is_err() {
+            // The lock and the log are the parent's: this copy of the handle only stops being used.
+            self.inner.is_closed.store(true, Ordering::Release);
             return Ok(());
         }
         // Whoever's write failed was told; what was acknowledged before it is on the disk.

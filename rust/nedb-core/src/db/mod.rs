@@ -78,6 +78,14 @@ impl std::fmt::Debug for Database {
     }
 }
 
+impl Drop for Inner {
+    /// Leaves nothing unsynced that was acknowledged, so that readers see it too.
+    fn drop(&mut self) {
+        let durable_seq = *self.durable_seq.get_mut();
+        self.writer.get_mut().sync_at_the_end(durable_seq);
+    }
+}
+
 impl Inner {
     /// Returns the state to read; a closed database has none.
     fn read_state(&self) -> Result<RwLockReadGuard<'_, State>> {

@@ -16,7 +16,7 @@ use crate::json::{Path as FieldPath, elements, members, string_text, write_strin
 use crate::log::{Damage, Fault, LogReader, ReplayEnd, ReplayStart, replay};
 use crate::op::Seq;
 use crate::snapshot::IndexKind;
-use crate::store::{CutFile, Directory, DiskFile, LogBytes, LogStore, durable_bytes};
+use crate::store::{CutFile, Directory, DiskFile, LogBytes, LogStore, durable_bytes, is_held};
 use crate::views::State;
 use crate::views::index::CollectionIndexes;
 use parking_lot::{Condvar, Mutex, RwLock};
@@ -116,9 +116,9 @@ impl Database {
         let mut report = OpenReport::default();
         read_index_definitions(&directory, &mut state, &mut report)?;
         let len_bytes = file.len_bytes().map_err(|error| Error::storage("read the log", error))?;
-        let end_bytes = match durable_bytes {
-            Some(durable_bytes) if options.read_only => durable_bytes.min(len_bytes),
-            _ => len_bytes,
+        let end_bytes = match options.read_only {
+            true => readable_bytes(&directory, durable_bytes, len_bytes),
+            false => len_bytes,
         };
         let end = replay_into(&mut state, file.as_ref(), end_bytes)?;
         if matches!(end.fault, Some(Fault::Encrypted)) {
@@ -167,7 +167,7 @@ impl Database {
         // In this order: a length seen first may end within a batch that is synced a moment later.
         let synced_bytes = durable_bytes(directory.path());
         let len_bytes = bytes.len_bytes().map_err(|error| Error::storage("read the log", error))?;
-        let end_bytes = synced_bytes.map_or(len_bytes, |synced| synced.min(len_bytes));
+        let end_bytes = readable_bytes(directory, synced_bytes, len_bytes);
         let end = replay_into(&mut state, bytes.as_ref(), end_bytes)?;
         drop(writer);
         match end.fault {
@@ -222,13 +222,20 @@ impl Opening {
         if let Some((seq, key)) = &end.uncovered {
             self.report.warnings.push(format!("op {seq} has a member {key:?} that no hash covers"));
         }
-        if let Some(durable_bytes) = self.durable_bytes.filter(|it| *it > self.len_bytes) {
-            self.report.warnings.push(format!(
-                "the log is {} bytes shorter than what was once synced: was a file replaced?",
-                durable_bytes - self.len_bytes
-            ));
-        }
         let Some(fault) = &end.fault else {
+            if let Some(durable_bytes) = self.durable_bytes.filter(|it| *it > self.len_bytes) {
+                // No crash takes what was synced. To write on would fork the history.
+                self.report.damage = Some(Damage {
+                    seq: end.next_seq,
+                    offset_bytes: end.offset_bytes,
+                    reason: format!(
+                        "the log is {} bytes shorter than what was synced: ops are missing at its \
+                         end (if an older log was put in its place on purpose, delete LOCK)",
+                        durable_bytes - self.len_bytes
+                    ),
+                });
+                return Ok(());
+            }
             if end.lacks_newline && for_writing {
                 self.file
                     .append_and_sync(b"\n")
@@ -262,6 +269,16 @@ impl Opening {
             Some(durable_bytes) => end.offset_bytes >= durable_bytes,
             None => end.is_last_line,
         }
+    }
+}
+
+/// Returns how far a reader may read: beside a writer what is synced, else all there is.
+///
+/// `len_bytes` must have been looked up before: a writer that begins later appends after it.
+fn readable_bytes(directory: &Directory, synced_bytes: Option<u64>, len_bytes: u64) -> u64 {
+    match synced_bytes {
+        Some(synced_bytes) if is_held(directory.path()) => synced_bytes.min(len_bytes),
+        _ => len_bytes,
     }
 }
 

@@ -91,7 +91,18 @@ impl Directory {
         let count = log.read_at(at_bytes, &mut tail).map_err(storage)?;
         tail.truncate(count);
         let path = self.free_name(&format!("{LOG_FILE_NAME}.cut-{seq}"));
-        write_synced(&path, &tail).and_then(|()| self.sync()).map_err(storage)?;
+        if let Err(error) = write_synced(&path, &tail).and_then(|()| self.sync()) {
+            let _gone_or_not = fs::remove_file(&path);
+            return Err(Error::storage(
+                format!(
+                    "keep the {} bytes that a crash left at the end of {} aside (make room, or open \
+                     the database read-only)",
+                    tail.len(),
+                    self.path.display()
+                ),
+                error,
+            ));
+        }
         log.cut(at_bytes).map_err(storage)?;
         Ok(CutFile { path, bytes: tail.len() as u64 })
     }

@@ -7,8 +7,12 @@
 use std::fs::{File, OpenOptions, TryLockError};
 use std::io::{self, Read, Seek, SeekFrom, Write};
 use std::path::Path;
+use std::time::Duration;
 
 const FILE_NAME: &str = "LOCK";
+/// How often, and after how long a pause, a lock is tried again before it counts as held.
+const TRY_COUNT: u32 = 10;
+const TRY_INTERVAL: Duration = Duration::from_millis(2);
 
 /// A held lock; the operating system lets go of it when the process ends, however it ends.
 #[derive(Debug)]
@@ -26,7 +30,7 @@ impl DirectoryLock {
             .create(true)
             .truncate(false)
             .open(directory.join(FILE_NAME))?;
-        match file.try_lock() {
+        match patiently(&file) {
             Ok(()) => {
                 let mut lock = DirectoryLock { file: Some(file) };
                 // Folding a long log takes a while: whoever is refused meanwhile asks who holds it.
@@ -48,7 +52,7 @@ impl DirectoryLock {
     fn write(&mut self, durable_bytes: Option<u64>) -> io::Result<()> {
         let Some(file) = &mut self.file else { return Ok(()) };
         let durable = durable_bytes.map_or(String::new(), |it| format!("\"durable_bytes\":{it},"));
-        let text = format!("{{{durable}\"pid\":{}}}", std::process::id());
+        let text = format!("{{{durable}\"pid\":{}}}", process_id());
         file.seek(SeekFrom::Start(0))?;
         file.write_all(format!("{text:<63}\n").as_bytes())
     }
@@ -57,6 +61,29 @@ impl DirectoryLock {
     pub fn release(&mut self) {
         self.file = None;
     }
+}
+
+/// Returns the number of this process.
+pub(crate) fn process_id() -> u32 {
+    std::process::id()
+}
+
+/// Tells whether some process holds the lock of a directory.
+pub(crate) fn is_held(directory: &Path) -> bool {
+    let Ok(file) = File::open(directory.join(FILE_NAME)) else { return false };
+    // A shared lock is let go of with the file, in a moment: whoever takes the lock is patient.
+    matches!(file.try_lock_shared(), Err(TryLockError::WouldBlock))
+}
+
+/// Takes a lock that readers may hold for a moment, to see whether anybody has it.
+fn patiently(file: &File) -> Result<(), TryLockError> {
+    for _ in 0..TRY_COUNT {
+        match file.try_lock() {
+            Err(TryLockError::WouldBlock) => std::thread::sleep(TRY_INTERVAL),
+            outcome => return outcome,
+        }
+    }
+    file.try_lock()
 }
 
 /// Reads how much of the log is known to be on the disk, or None without a (whole) `LOCK`.

@@ -15,7 +15,7 @@ use std::io;
 
 pub(crate) use directory::{CutFile, Directory};
 pub(crate) use disk::DiskFile;
-pub(crate) use lock::{DirectoryLock, durable_bytes};
+pub(crate) use lock::{DirectoryLock, durable_bytes, is_held, process_id};
 pub(crate) use memory::MemoryText;
 
 /// A log that can be appended to. One writer holds it.

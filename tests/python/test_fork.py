@@ -1,0 +1,75 @@
+"""A fork copies the handle; only the process that opened the database may write through it."""
+
+from __future__ import annotations
+
+import os
+import sys
+from pathlib import Path
+
+import pytest
+
+import nedb
+from nedb import NEDB
+
+pytestmark = pytest.mark.skipif(not hasattr(os, "fork"), reason="this system does not fork")
+
+
+def in_a_fork(work: object) -> int:
+    """Runs ``work`` in a child process and returns its exit status; 0 when it returned True."""
+    child = os.fork()
+    if child == 0:
+        status = 2
+        try:
+            status = 0 if work() else 1  # type: ignore[operator]
+        finally:
+            os._exit(status)
+    return os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) if sys.version_info >= (3, 9) else 0
+
+
+def refused(write: object) -> bool:
+    """Says whether a call is refused because another process holds the directory."""
+    try:
+        write()  # type: ignore[operator]
+    except nedb.DatabaseLocked as error:
+        return "fork" in str(error)
+    return False
+
+
+def test_a_fork_reads_and_does_not_write(tmp_path: Path) -> None:
+    db = NEDB(tmp_path)
+    db.put("c", "a", {"n": 1})
+
+    def child() -> bool:
+        reads = db.get("c", "a") is not None and db.verify()
+        refusals = [
+            refused(lambda: db.put("c", "child", {})),
+            refused(lambda: db.create_index("c", "n")),
+            refused(db.flush),
+        ]
+        db.close()
+        return reads and all(refusals)
+
+    assert in_a_fork(child) == 0
+    # Closing in the child took neither the lock nor the log from the parent.
+    with pytest.raises(nedb.DatabaseLocked):
+        NEDB(tmp_path)
+    db.put("c", "parent", {})
+    assert db.verify() and len(db.log) == 2
+    db.close()
+    with NEDB(tmp_path) as again:
+        assert again.open_report()["damage"] is None
+
+
+def test_a_fork_may_open_what_the_parent_has_closed(tmp_path: Path) -> None:
+    db = NEDB(tmp_path)
+    db.put("c", "a", {})
+    db.close()
+
+    def child() -> bool:
+        with NEDB(tmp_path) as mine:
+            mine.put("c", "child", {})
+        return True
+
+    assert in_a_fork(child) == 0
+    with NEDB(tmp_path) as again:
+        assert len(again.log) == 2
