@@ -99,7 +99,7 @@ addon: $(STAMPS)/addon
 # ------------------------------------------------------------------------------------------- trying
 
 .PHONY: tour tour-node tour-rust
-tour: $(STAMPS)/wheel $(STAMPS)/films ## Load 3,201 films and ask questions, from Python
+tour: $(STAMPS)/wheel $(STAMPS)/addon $(STAMPS)/films ## Load 3,201 films and ask questions, from Python
 	$(PY) examples/tour.py
 
 tour-node: $(STAMPS)/addon $(STAMPS)/films ## The same tour from Node

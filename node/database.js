@@ -17,7 +17,7 @@
 const { fileURLToPath } = require("node:url");
 const { NedbCore, NedbTasks } = require("./native.js");
 const { invalid, rethrown } = require("./errors.js");
-const { stringify, parse } = require("./json.js");
+const { stringify, parse, refuseHidden } = require("./json.js");
 const { OPEN, READ, WRITE, camelCased, fromText, optionsText } = require("./options.js");
 const { Query } = require("./query.js");
 const { Transaction, batchItem } = require("./transaction.js");
@@ -334,6 +334,7 @@ if (Symbol.asyncDispose !== undefined) {
 /** Takes ids and document texts out of what `putMany` is given. */
 function splitDocuments(docs) {
   if (docs === null || typeof docs !== "object") throw invalid("putMany takes documents");
+  refuseHidden(docs, "");
   if (!Array.isArray(docs)) return [Object.keys(docs), Object.values(docs).map(stringify)];
   const ids = docs.map((doc) => {
     if (typeof doc?._id !== "string") throw invalid("a document of the array has no _id");

@@ -72,6 +72,7 @@ function writeNumber(value, key) {
 
 /** Writes an array or an object, or what its toJSON answers. */
 function writeObject(value, key, ancestors) {
+  refuseHidden(value, key);
   if (typeof value.toJSON === "function") {
     const plain = value.toJSON(key);
     if (plain === null || typeof plain !== "object") return write(plain, key, ancestors);
@@ -122,11 +123,25 @@ function plainObject(value, key) {
   if (tag === "Number" || tag === "String" || tag === "Boolean" || tag === "BigInt") {
     return value.valueOf();
   }
-  const hidden = ["Map", "Set", "WeakMap", "WeakSet", "RegExp", "Error", "Promise", "ArrayBuffer"];
-  if (hidden.includes(tag) || ArrayBuffer.isView(value)) {
+  return value;
+}
+
+const HIDDEN = new Set(["Map", "Set", "WeakMap", "WeakSet", "RegExp", "Error", "Promise", "ArrayBuffer"]);
+
+/**
+ * Refuses an object that JSON would empty, or make another thing of: before its toJSON is asked, since
+ * that of a Buffer answers a list of numbers, and that of a Date without a time null.
+ */
+function refuseHidden(value, key) {
+  const prototype = Object.getPrototypeOf(value);
+  if (prototype === Object.prototype || prototype === Array.prototype || prototype === null) return;
+  const tag = Object.prototype.toString.call(value).slice(8, -1);
+  if (ArrayBuffer.isView(value) || HIDDEN.has(tag)) {
     throw invalid(`a ${tag} is no value of a document${at(key)}`);
   }
-  return value;
+  if (tag === "Date" && Number.isNaN(value.valueOf())) {
+    throw invalid(`the Date has no time${at(key)}`);
+  }
 }
 
 /** Says where a refused value stands. */
@@ -145,4 +160,4 @@ function parse(text) {
   return LONG_INTEGER.test(text) ? new LongReader(text).read() : JSON.parse(text);
 }
 
-module.exports = { stringify, parse };
+module.exports = { stringify, parse, refuseHidden };

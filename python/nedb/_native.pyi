@@ -251,7 +251,11 @@ class NEDB:
     def create_index(
         self, coll: str, field: str, kind: Literal["eq", "ordered", "search"] = "eq"
     ) -> None:
-        """Make an index on a field or dotted path. An index never changes a result."""
+        """Make an index on a field or dotted path.
+
+        An ``eq`` or ``ordered`` index never changes a result; ``search`` indexes say which fields
+        ``SEARCH`` looks in.
+        """
 
     def indexes(self) -> list[tuple[str, str, str]]:
         """Return the indexes as (collection, field, kind)."""
@@ -284,7 +288,7 @@ class NEDB:
         """Start a transaction: one op at a clean exit of its block, nothing after an exception."""
 
     def checkpoint(self, note: str | None = None) -> str:
-        """Write a checkpoint op and save the views; return the head, which is that op's hash."""
+        """Write a checkpoint op, a mark in the log; return the head, which is that op's hash."""
 
     def verify(self) -> bool:
         """Read the log again and check every hash and link."""
@@ -368,7 +372,7 @@ class Op:
 
     @property
     def op(self) -> str:
-        """Its kind: put, delete, link, unlink, put_file, checkpoint or tx."""
+        """Its kind: put, delete, link, unlink, put_file, checkpoint, repair or tx."""
 
     @property
     def payload(self) -> dict[str, Any]:

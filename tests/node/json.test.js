@@ -107,3 +107,20 @@ test("a string that is no Unicode text is refused, and none meets another as U+F
   await assert.rejects(db.put("docs", "a", { s: "\ud800" }), withCode("INVALID_ARGUMENT"));
   assert.equal((await db.put("docs", "\ufffd", {}))._id, "\ufffd");
 });
+
+test("what JSON would make another thing of is refused before it is asked", async () => {
+  const db = new NEDB();
+  const invalid = { code: "INVALID_ARGUMENT" };
+  const noTime = new Date(Number.NaN);
+  for (const value of [Buffer.from("xyz"), new Uint8Array(2), new Map(), new Set(), noTime]) {
+    await assert.rejects(db.put("c", "a", { value }), invalid);
+    await assert.rejects(db.put("c", "a", value), invalid);
+    await assert.rejects(db.batch([{ op: "put", coll: "c", id: "a", doc: { value } }]), invalid);
+  }
+  await assert.rejects(db.putMany("c", new Map([["a", {}]])), invalid);
+  await assert.rejects(db.putMany("c", new Set([{ _id: "a" }])), invalid);
+  await assert.rejects(db.put("c", "a", {}, { validFrom: noTime, validTo: "2024-01-01" }), invalid);
+  await assert.rejects(db.get("c", "a", { validAsOf: noTime }), invalid);
+  assert.equal(db.seq, -1n);
+  assert.equal((await db.put("c", "a", { at: new Date(0) })).at, "1970-01-01T00:00:00.000Z");
+});

@@ -243,7 +243,12 @@ fn options<'text, T: Deserialize<'text>>(text: &'text str) -> Result<T> {
     if !text.trim_start().starts_with('{') {
         return Err(Error::invalid("options are the JSON text of an object"));
     }
-    serde_json::from_str(text).map_err(|error| Error::invalid(format!("options: {error}")))
+    serde_json::from_str(text).map_err(|error| {
+        // The place is one in a text that the caller may never have seen.
+        let message = error.to_string();
+        let what = message.split(" at line ").next().unwrap_or_default();
+        Error::invalid(format!("an option has the wrong form: {what}"))
+    })
 }
 
 /// Reads what `putMany` takes, a mapping id → document or a list of documents that carry `_id`, as

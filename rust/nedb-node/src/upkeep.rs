@@ -15,7 +15,7 @@ use crate::error::throwing;
 
 #[napi]
 impl NedbCore {
-    /// Appends a checkpoint op and saves the views; answers its seq.
+    /// Appends a checkpoint op, a mark in the log; answers its seq.
     #[napi]
     pub fn checkpoint(&self, env: &Env, note: Option<Text>) -> napi::Result<BigInt> {
         throwing(env, || self.database.checkpoint(note.as_deref())).map(BigInt::from)

@@ -385,7 +385,7 @@ impl Nedb {
         Transaction::new(self.engine.clone(), origin(client, nonce, idem))
     }
 
-    /// Writes a checkpoint op and saves the views; returns the head, which is that op's hash.
+    /// Writes a checkpoint op, a mark in the log; returns the head, which is that op's hash.
     #[pyo3(signature = (note=None))]
     fn checkpoint(&self, py: Python<'_>, note: Option<Text>) -> PyResult<String> {
         let note = note.as_ref().map(|Text(note)| note.as_str());

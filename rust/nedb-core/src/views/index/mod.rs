@@ -5,7 +5,7 @@
 //! Invariants:
 //! * A posting is (value, life, first_seq, last_seq); consecutive versions with one value extend it.
 //! * Ended postings lie apart from live ones, so that history does not slow HEAD.
-//! * An index never changes a result: it only says where to look.
+//! * An eq or ordered index never changes a result: it only says where to look.
 //!
 //! | file | what it owns |
 //! |---|---|
