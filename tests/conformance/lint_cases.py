@@ -25,7 +25,7 @@ ARGUMENTS = {
     "create_index": {"coll", "field", "kind"}, "indexes": set(), "collections": set(),
     "expire": {"coll", "id", "ttl_s"}, "sweep": set(), "batch": {"items", "items_text"} | WRITE,
     "checkpoint": {"note"}, "verify": set(), "verify_determinism": set(), "verify_report": set(),
-    "seq": set(), "durable_seq": set(), "head": set(), "op": {"seq"}, "flush": set(), "close": set(),
+    "seq": set(), "durable_seq": set(), "head": set(), "op": {"seq"}, "refresh": set(), "flush": set(), "close": set(),
     "reopen": {"read_only", "without_checkpoints"}, "open_again": set(), "set_clock": {"now"},
     "expect_state": {"seq", "head"},
 }

@@ -98,6 +98,7 @@ const VERBS = {
   durable_seq: (db) => json(db.durableSeq()),
   head: (db) => json(db.head()),
   op: (db, args) => one(db.op(args.integer("seq"))),
+  refresh: (db) => json(db.refresh()),
   flush: (db) => nothing(db.flush()),
 };
 
