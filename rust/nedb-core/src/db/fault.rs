@@ -128,6 +128,7 @@ fn after_a_failed_write_every_other_is_refused() {
             assert_eq!(refused.unwrap_err().code(), ErrorCode::CommitUnknown, "{failure:?}");
         }
         assert_eq!(std::fs::read(path.join("log.aof")).unwrap(), before, "{failure:?}");
+        assert!(db.is_read_only(), "{failure:?}");
     });
 }
 

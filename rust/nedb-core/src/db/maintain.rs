@@ -306,9 +306,11 @@ impl Database {
         self.inner.is_closed.load(Ordering::Acquire)
     }
 
-    /// Tells whether writes are refused: opened read-only, or damaged.
+    /// Tells whether writes are refused: opened read-only, damaged, or after a write that failed.
     pub fn is_read_only(&self) -> bool {
-        self.inner.options.read_only || self.inner.report.lock().damage.is_some()
+        self.inner.options.read_only
+            || self.inner.report.lock().damage.is_some()
+            || self.inner.has_failed()
     }
 
     /// Returns the directory, or None in memory.
