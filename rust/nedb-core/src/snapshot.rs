@@ -434,9 +434,14 @@ impl<'a> Snapshot<'a> {
 
     /// A document may have had several lives: only the one that is looked at counts.
     fn visible_in_life(&self, collection: CollectionId, life: LifeId) -> Option<DocRef> {
-        let document = self.state.views.documents.lives(collection).get(life as usize)?.document;
-        let found = self.visible(collection, document)?;
-        (self.creation_order(found) == life).then_some(found)
+        let looked_at = self.state.views.documents.lives(collection).get(life as usize)?;
+        if self.valid_at.is_none() && !(looked_at.start_seq..looked_at.end_seq).contains(&self.seq)
+        {
+            return None;
+        }
+        let found = self.visible(collection, looked_at.document)?;
+        // A valid time may lead to an older version, and so to another life.
+        (self.valid_at.is_none() || self.creation_order(found) == life).then_some(found)
     }
 
     fn visit_life(

@@ -296,9 +296,9 @@ impl Database {
     /// Tells whether a call made now would wait for another thread: a hint for a host that holds a lock
     /// of its own and lets go of it before it waits.
     ///
-    /// Cost: two atomic exchanges at the most.
+    /// Cost: two loads at the most.
     pub fn would_wait(&self, writes: bool) -> bool {
-        self.inner.state.try_read().is_none() || (writes && self.inner.writer.try_lock().is_none())
+        self.inner.state.is_locked_exclusive() || (writes && self.inner.writer.is_locked())
     }
 
     /// Tells whether the handle was closed.
