@@ -102,7 +102,7 @@ enum Sink {
 pub(super) struct Writer {
     sink: Sink,
     /// Why nothing may be written, if nothing may.
-    pub refusal: Option<(ErrorCode, String)>,
+    refusal: Option<(ErrorCode, String)>,
     /// What is being gathered for the next append.
     pub batch: Batch,
     /// What the batch that is being written leaves behind.
@@ -162,6 +162,17 @@ impl Writer {
             tail,
             buffers: Buffers::default(),
             process_id: process_id(),
+        }
+    }
+
+    /// Checks that writes are taken: by this process, and at all.
+    ///
+    /// Errors: `DatabaseLocked`, `ReadOnly`, `CommitUnknown` after a failed write.
+    pub fn check_takes_writes(&self) -> Result<()> {
+        self.check_process()?;
+        match &self.refusal {
+            Some((code, reason)) => Err(Error::new(*code, reason.clone())),
+            None => Ok(()),
         }
     }
 

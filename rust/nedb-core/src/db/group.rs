@@ -82,10 +82,7 @@ impl Inner {
     fn begin_group<'a>(&self) -> Result<Group<'_, 'a>> {
         let mut writer = self.lock_to_admit();
         self.check_open()?;
-        writer.check_process()?;
-        if let Some((code, reason)) = &writer.refusal {
-            return Err(Error::new(*code, reason.clone()));
-        }
+        writer.check_takes_writes()?;
         writer.buffers.lines.clear();
         writer.buffers.overlay.clear();
         let now_seconds = self.options.clock.now_seconds();

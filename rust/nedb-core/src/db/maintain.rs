@@ -70,9 +70,7 @@ impl Database {
         self.inner.writer.lock().check_process()?;
         let writer = self.inner.lock_when_idle();
         self.inner.check_open()?;
-        if let Some((code, reason)) = &writer.refusal {
-            return Err(Error::new(*code, reason.clone()));
-        }
+        writer.check_takes_writes()?;
         let built = {
             let state = self.inner.state.read();
             let number = state.views.documents.collection(collection);
