@@ -16,7 +16,7 @@ use crate::json::{Path as FieldPath, elements, members, string_text, write_strin
 use crate::log::{Damage, Fault, LogReader, ReplayEnd, ReplayStart, replay};
 use crate::op::Seq;
 use crate::snapshot::IndexKind;
-use crate::store::{CutFile, Directory, DiskFile, LogBytes, LogStore, durable_bytes, is_held};
+use crate::store::{CutFile, Directory, Disk, FileSystem, LogBytes, LogFile, LogStore, StoredFile};
 use crate::views::State;
 use crate::views::index::CollectionIndexes;
 use parking_lot::{Condvar, Mutex, RwLock};
@@ -102,14 +102,25 @@ impl Database {
     /// Cost: one pass over the log. Errors: `DatabaseLocked`, `KeyRequired`, `StorageError`,
     /// `IntegrityError` when `meta.json` is no index definition.
     pub fn open(path: impl AsRef<Path>, options: Options) -> Result<Database> {
+        Database::open_in(Arc::new(Disk), path.as_ref(), options)
+    }
+
+    /// Opens the database in a directory of a file system.
+    ///
+    /// Errors: as `open`.
+    pub(super) fn open_in(
+        files: Arc<dyn FileSystem>,
+        path: &Path,
+        options: Options,
+    ) -> Result<Database> {
         let for_writing = !options.read_only;
-        let directory = Directory::open(path.as_ref(), for_writing)?;
+        let directory = Directory::open(files, path, for_writing)?;
         if directory.has_key_file() {
             return Err(key_required(&directory));
         }
         let lock = if for_writing { Some(directory.lock()?) } else { None };
         // A writer that is about to stop may still say more until the lock is ours.
-        let durable_bytes = durable_bytes(directory.path());
+        let durable_bytes = directory.durable_bytes();
         let file = directory.open_log(for_writing)?;
         let reader = LogReader::disk(Arc::clone(&file) as Arc<dyn LogBytes>, options.cache_bytes);
         let mut state = State::new(reader);
@@ -120,7 +131,7 @@ impl Database {
             true => readable_bytes(&directory, durable_bytes, len_bytes),
             false => len_bytes,
         };
-        let end = replay_into(&mut state, file.as_ref(), end_bytes)?;
+        let end = replay_into(&mut state, &*file, end_bytes)?;
         if matches!(end.fault, Some(Fault::Encrypted)) {
             return Err(key_required(&directory));
         }
@@ -132,7 +143,7 @@ impl Database {
             (None, _) => Writer::refusing(check::opened_read_only(), tail_of(&state)),
             (Some(_), Some(damage)) => Writer::refusing(check::damaged(damage), tail_of(&state)),
             (Some(lock), None) => {
-                let mut store = file.into_store(lock, state.log.len_bytes());
+                let mut store = LogFile::new(file, lock, state.log.len_bytes());
                 store.sync().map_err(|error| Error::storage("sync the log", error))?;
                 Writer::disk(Box::new(store), tail_of(&state))
             }
@@ -165,7 +176,7 @@ impl Database {
             return Ok(state.views.seq);
         };
         // In this order: a length seen first may end within a batch that is synced a moment later.
-        let synced_bytes = durable_bytes(directory.path());
+        let synced_bytes = directory.durable_bytes();
         let len_bytes = bytes.len_bytes().map_err(|error| Error::storage("read the log", error))?;
         let end_bytes = readable_bytes(directory, synced_bytes, len_bytes);
         let end = replay_into(&mut state, bytes.as_ref(), end_bytes)?;
@@ -210,7 +221,7 @@ impl Database {
 /// What is known while a directory is being opened.
 struct Opening {
     directory: Directory,
-    file: Arc<DiskFile>,
+    file: Arc<dyn StoredFile>,
     report: OpenReport,
     durable_bytes: Option<u64>,
     len_bytes: u64,
@@ -238,7 +249,8 @@ impl Opening {
             }
             if end.lacks_newline && for_writing {
                 self.file
-                    .append_and_sync(b"\n")
+                    .append(b"\n")
+                    .and_then(|()| self.file.sync())
                     .map_err(|error| Error::storage("end the log's last line", error))?;
             }
             return Ok(());
@@ -251,7 +263,7 @@ impl Opening {
             });
         } else if for_writing {
             let CutFile { path, bytes } =
-                self.directory.cut_log(&self.file, end.offset_bytes, end.next_seq)?;
+                self.directory.cut_log(&*self.file, end.offset_bytes, end.next_seq)?;
             self.report.warnings.push(format!(
                 "{bytes} bytes after op {} were left by a crash; they are kept in {}",
                 end.next_seq - 1,
@@ -277,7 +289,7 @@ impl Opening {
 /// `len_bytes` must have been looked up before: a writer that begins later appends after it.
 fn readable_bytes(directory: &Directory, synced_bytes: Option<u64>, len_bytes: u64) -> u64 {
     match synced_bytes {
-        Some(synced_bytes) if is_held(directory.path()) => synced_bytes.min(len_bytes),
+        Some(synced_bytes) if directory.is_locked() => synced_bytes.min(len_bytes),
         _ => len_bytes,
     }
 }

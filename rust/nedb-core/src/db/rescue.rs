@@ -15,9 +15,10 @@ use crate::error::{Error, Result};
 use crate::json::write_string;
 use crate::log::{Damage, verify};
 use crate::op::{Item, Items, OpKind, Seq, kind};
-use crate::store::{Directory, LogStore};
+use crate::store::{Directory, Disk, LogFile, LogStore};
 use std::borrow::Cow;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 /// Who a repair writes as.
 const REPAIR_CLIENT: &str = "__repair__";
@@ -79,7 +80,11 @@ impl Database {
     pub fn backup(&self, path: impl AsRef<Path>) -> Result<BackupReport> {
         let known = self.known_log()?;
         let meta = self.inner.meta_text(None);
-        let directory = Directory::open_empty(path.as_ref())?;
+        let files = match &self.inner.directory {
+            Some(directory) => Arc::clone(directory.file_system()),
+            None => Arc::new(Disk),
+        };
+        let directory = Directory::open_empty(files, path.as_ref())?;
         let copied = self.copy_log(&directory, known.end_bytes).and_then(|found| {
             match (found.damage, found.head == known.head) {
                 (None, true) => directory.write_meta(&meta),
@@ -151,8 +156,9 @@ impl Database {
         let log = directory.open_log(true)?;
         let (damaged_file, len_bytes) = directory.keep_damaged_log(damage.seq)?;
         log.cut(damage.offset_bytes)
+            .and_then(|()| log.sync())
             .map_err(|error| Error::storage("cut the damaged log", error))?;
-        let mut store = log.into_store(lock, damage.offset_bytes);
+        let mut store = LogFile::new(log, lock, damage.offset_bytes);
         store.sync().map_err(|error| Error::storage("sync the log", error))?;
         *writer = Writer::disk(Box::new(store), tail_of(&self.inner.state.read()));
         Ok((len_bytes.saturating_sub(damage.offset_bytes), damaged_file))

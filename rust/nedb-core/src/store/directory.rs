@@ -1,19 +1,28 @@
 //! One directory is one database: the names of its files, and how they are replaced.
+//!
+//! In: names relative to the directory, bytes. Out: bytes; errors that say what was being done.
+//!
+//! Invariants:
+//! * A file is replaced whole or not at all: written aside, synced, renamed, its directory synced.
+//! * What was kept aside (`log.aof.cut-…`, `log.aof.damaged-…`) is never overwritten.
 
-use super::{DirectoryLock, DiskFile, LogBytes, LogStore};
+use super::filesystem::{FileSystem, OpenHow, StoredFile};
+use super::{DirectoryLock, LogStore, lock};
 use crate::error::{Error, ErrorCode, Result};
-use std::fs::{self, File};
-use std::io::{self, Write};
+use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 const LOG_FILE_NAME: &str = "log.aof";
 const META_FILE_NAME: &str = "meta.json";
 const KEY_FILE_NAME: &str = "key.enc";
+/// How much is copied at once.
+const COPY_BYTES: usize = 1 << 20;
 
 /// The directory of a database.
 #[derive(Clone, Debug)]
 pub(crate) struct Directory {
+    files: Arc<dyn FileSystem>,
     path: PathBuf,
 }
 
@@ -28,15 +37,29 @@ impl Directory {
     /// Opens a directory; creates it, with its parents, for a writer.
     ///
     /// Errors: `StorageError`.
-    pub fn open(path: &Path, for_writing: bool) -> Result<Directory> {
+    pub fn open(files: Arc<dyn FileSystem>, path: &Path, for_writing: bool) -> Result<Directory> {
         if for_writing {
-            create_synced(path)
+            create_synced(&*files, path)
                 .map_err(|error| Error::storage(format!("create {}", path.display()), error))?;
-        } else if !path.is_dir() {
+        } else if !files.is_directory(path) {
             let missing = io::Error::new(io::ErrorKind::NotFound, "no such directory");
             return Err(Error::storage(format!("open {} for reading", path.display()), missing));
         }
-        Ok(Directory { path: path.to_path_buf() })
+        Ok(Directory { files, path: path.to_path_buf() })
+    }
+
+    /// Opens another directory for a copy: creates it, with its parents, or takes an empty one.
+    ///
+    /// Errors: `InvalidArgument` when there is something in it, `StorageError`.
+    pub fn open_empty(files: Arc<dyn FileSystem>, path: &Path) -> Result<Directory> {
+        let directory = Directory::open(files, path, true)?;
+        if directory.list("")?.is_empty() {
+            return Ok(directory);
+        }
+        Err(Error::invalid(format!(
+            "{} is not empty; a backup goes into a directory of its own",
+            path.display()
+        )))
     }
 
     /// Returns the path.
@@ -44,17 +67,22 @@ impl Directory {
         &self.path
     }
 
+    /// Returns the file system that the directory stands in.
+    pub fn file_system(&self) -> &Arc<dyn FileSystem> {
+        &self.files
+    }
+
     /// Tells whether the database has a wrapped data key, and so is encrypted.
     pub fn has_key_file(&self) -> bool {
-        self.path.join(KEY_FILE_NAME).exists()
+        self.files.exists(&self.path.join(KEY_FILE_NAME))
     }
 
     /// Takes the writer's lock.
     ///
     /// Errors: `DatabaseLocked` with the holder's pid, `StorageError`.
     pub fn lock(&self) -> Result<DirectoryLock> {
-        let taken = DirectoryLock::take(&self.path)
-            .map_err(|error| Error::storage(format!("lock {}", self.path.display()), error))?;
+        let taken =
+            DirectoryLock::take(&*self.files, &self.path).map_err(self.failed("lock", ""))?;
         taken.map_err(|pid| {
             let holder = pid.map_or("another process".into(), |pid| format!("process {pid}"));
             Error::new(
@@ -67,145 +95,269 @@ impl Directory {
         })
     }
 
+    /// Reads how much of the log is known to be on the disk, or None without a (whole) `LOCK`.
+    pub fn durable_bytes(&self) -> Option<u64> {
+        lock::durable_bytes(&*self.files, &self.path)
+    }
+
+    /// Tells whether some process holds the writer's lock.
+    pub fn is_locked(&self) -> bool {
+        lock::is_held(&*self.files, &self.path)
+    }
+
     /// Opens the log; for a writer a missing one is created and its directory synced.
     ///
     /// Errors: `StorageError`.
-    pub fn open_log(&self, for_writing: bool) -> Result<Arc<DiskFile>> {
-        let path = self.path.join(LOG_FILE_NAME);
-        let is_new = !path.exists();
-        let opened = DiskFile::open(&path, for_writing)
-            .and_then(|file| if is_new { self.sync().map(|()| file) } else { Ok(file) });
-        Ok(Arc::new(
-            opened.map_err(|error| Error::storage(format!("open {}", path.display()), error))?,
-        ))
+    pub fn open_log(&self, for_writing: bool) -> Result<Arc<dyn StoredFile>> {
+        let is_new = !self.exists(LOG_FILE_NAME);
+        let how = if for_writing { OpenHow::Append } else { OpenHow::Read };
+        let file = self.open_file(LOG_FILE_NAME, how)?;
+        if is_new {
+            self.sync("")?;
+        }
+        Ok(file)
     }
 
     /// Copies the log from an offset on into `log.aof.cut-<seq>`, then cuts it there.
     ///
     /// Errors: `StorageError`; the log is whole then.
-    pub fn cut_log(&self, log: &DiskFile, at_bytes: u64, seq: i64) -> Result<CutFile> {
-        let doing = || format!("keep the tail of {} aside", self.path.display());
-        let storage = |error| Error::storage(doing(), error);
-        let len = log.len_bytes().map_err(storage)?;
-        let mut tail = vec![0; usize::try_from(len.saturating_sub(at_bytes)).unwrap_or(usize::MAX)];
-        let count = log.read_at(at_bytes, &mut tail).map_err(storage)?;
-        tail.truncate(count);
-        let path = self.free_name(&format!("{LOG_FILE_NAME}.cut-{seq}"));
-        if let Err(error) = write_synced(&path, &tail).and_then(|()| self.sync()) {
-            let _gone_or_not = fs::remove_file(&path);
-            return Err(Error::storage(
-                format!(
-                    "keep the {} bytes that a crash left at the end of {} aside (make room, or open \
-                     the database read-only)",
-                    tail.len(),
-                    self.path.display()
-                ),
-                error,
-            ));
-        }
-        log.cut(at_bytes).map_err(storage)?;
-        Ok(CutFile { path, bytes: tail.len() as u64 })
-    }
-
-    /// Opens a directory for a copy: creates it, with its parents, or takes an empty one.
-    ///
-    /// Errors: `InvalidArgument` when there is something in it, `StorageError`.
-    pub fn open_empty(path: &Path) -> Result<Directory> {
-        let directory = Directory::open(path, true)?;
-        let mut entries = fs::read_dir(path)
-            .map_err(|error| Error::storage(format!("read {}", path.display()), error))?;
-        match entries.next() {
-            None => Ok(directory),
-            Some(_) => Err(Error::invalid(format!(
-                "{} is not empty; a backup goes into a directory of its own",
-                path.display()
-            ))),
-        }
-    }
-
-    /// Creates the log of a copy.
-    ///
-    /// Errors: `StorageError`.
-    pub fn create_log(&self) -> Result<PlainFile> {
-        let path = self.path.join(LOG_FILE_NAME);
-        let file = File::create_new(&path)
-            .map_err(|error| Error::storage(format!("create {}", path.display()), error))?;
-        Ok(PlainFile { file, directory: self.path.clone() })
-    }
-
-    /// Removes what a copy that failed has left; what cannot be removed stays.
-    pub fn remove_files(&self) {
-        for name in [LOG_FILE_NAME, META_FILE_NAME] {
-            let _gone_or_not = fs::remove_file(self.path.join(name));
-        }
-        let _gone_or_not = fs::remove_dir(&self.path);
+    pub fn cut_log(&self, log: &dyn StoredFile, at_bytes: u64, seq: i64) -> Result<CutFile> {
+        let name = self.free_name(&format!("{LOG_FILE_NAME}.cut-{seq}"));
+        let bytes = self.keep_aside(log, at_bytes, &name).map_err(|error| {
+            let doing = format!(
+                "keep what a crash left at the end of {} aside (make room, or open the database \
+                 read-only)",
+                self.path.display()
+            );
+            Error::storage(doing, error)
+        })?;
+        log.cut(at_bytes).and_then(|()| log.sync()).map_err(self.failed("cut", LOG_FILE_NAME))?;
+        Ok(CutFile { path: self.path.join(name), bytes })
     }
 
     /// Copies the whole log to `log.aof.damaged-<seq>`, synced; returns where, and its length.
     ///
     /// Errors: `StorageError`; the log is untouched.
     pub fn keep_damaged_log(&self, seq: i64) -> Result<(PathBuf, u64)> {
-        let from = self.path.join(LOG_FILE_NAME);
-        let to = self.free_name(&format!("{LOG_FILE_NAME}.damaged-{seq}"));
-        let copied = fs::copy(&from, &to).and_then(|len_bytes| {
-            File::open(&to)?.sync_all()?;
-            self.sync().map(|()| len_bytes)
-        });
-        match copied {
-            Ok(len_bytes) => Ok((to, len_bytes)),
-            Err(error) => Err(Error::storage(format!("copy {}", from.display()), error)),
+        let name = self.free_name(&format!("{LOG_FILE_NAME}.damaged-{seq}"));
+        let log = self.open_file(LOG_FILE_NAME, OpenHow::Read)?;
+        let len_bytes =
+            self.keep_aside(&*log, 0, &name).map_err(self.failed("copy", LOG_FILE_NAME))?;
+        Ok((self.path.join(name), len_bytes))
+    }
+
+    /// Creates the log of a copy.
+    ///
+    /// Errors: `StorageError`.
+    pub fn create_log(&self) -> Result<impl LogStore + use<>> {
+        let file = self.open_file(LOG_FILE_NAME, OpenHow::CreateNew)?;
+        Ok(CopiedLog { file, directory: self.clone() })
+    }
+
+    /// Removes what a copy that failed has left; what cannot be removed stays.
+    pub fn remove_files(&self) {
+        for name in [LOG_FILE_NAME, META_FILE_NAME] {
+            let _gone_or_not = self.files.remove_file(&self.path.join(name));
         }
+        let _gone_or_not = self.files.remove_directory(&self.path);
     }
 
     /// Reads `meta.json`, or None when there is none.
     ///
     /// Errors: `StorageError`.
     pub fn read_meta(&self) -> Result<Option<String>> {
-        let path = self.path.join(META_FILE_NAME);
-        match fs::read_to_string(&path) {
-            Ok(text) => Ok(Some(text)),
-            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
-            Err(error) => Err(Error::storage(format!("read {}", path.display()), error)),
-        }
+        let Some(bytes) = self.read(META_FILE_NAME)? else { return Ok(None) };
+        String::from_utf8(bytes).map(Some).map_err(|error| {
+            self.failed("read", META_FILE_NAME)(io::Error::new(io::ErrorKind::InvalidData, error))
+        })
     }
 
-    /// Replaces `meta.json`: written aside, synced, renamed, directory synced.
+    /// Replaces `meta.json`.
     ///
     /// Errors: `StorageError`; the old one is whole then.
     pub fn write_meta(&self, text: &str) -> Result<()> {
-        let aside = self.path.join(format!("{META_FILE_NAME}.new"));
-        write_synced(&aside, text.as_bytes())
-            .and_then(|()| fs::rename(&aside, self.path.join(META_FILE_NAME)))
-            .and_then(|()| self.sync())
-            .map_err(|error| Error::storage(format!("write {}", aside.display()), error))
+        self.replace(META_FILE_NAME, text.as_bytes())
     }
 
-    fn free_name(&self, name: &str) -> PathBuf {
-        let first = self.path.join(name);
-        let others = (1..).map(|n| self.path.join(format!("{name}.{n}")));
+    /// Tells whether there is something under a name.
+    pub fn exists(&self, name: &str) -> bool {
+        self.files.exists(&self.path.join(name))
+    }
+
+    /// Opens a file. A new one is on the disk for good once its directory was synced too.
+    ///
+    /// Errors: `StorageError`.
+    pub fn open_file(&self, name: &str, how: OpenHow) -> Result<Arc<dyn StoredFile>> {
+        self.files.open(&self.path.join(name), how).map_err(self.failed("open", name))
+    }
+
+    /// Reads a whole file, or None when there is none.
+    ///
+    /// Errors: `StorageError`.
+    pub fn read(&self, name: &str) -> Result<Option<Vec<u8>>> {
+        match self.files.open(&self.path.join(name), OpenHow::Read) {
+            Ok(file) => read_whole(&*file).map(Some).map_err(self.failed("read", name)),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+            Err(error) => Err(self.failed("read", name)(error)),
+        }
+    }
+
+    /// Replaces a file: written aside, synced, renamed, its directory synced.
+    ///
+    /// Errors: `StorageError`; the old one is whole then.
+    pub fn replace(&self, name: &str, bytes: &[u8]) -> Result<()> {
+        let aside = format!("{name}.new");
+        self.write_synced(&aside, bytes)
+            .and_then(|()| self.files.rename(&self.path.join(&aside), &self.path.join(name)))
+            .map_err(self.failed("write", name))?;
+        self.sync(parent_of(name))
+    }
+
+    /// Gives a file another name, in place of a file that has it, and syncs its directory.
+    ///
+    /// Errors: `StorageError`.
+    pub fn rename(&self, from: &str, to: &str) -> Result<()> {
+        self.files
+            .rename(&self.path.join(from), &self.path.join(to))
+            .map_err(self.failed("rename", from))?;
+        self.sync(parent_of(to))
+    }
+
+    /// Removes a file; one that is not there is none.
+    ///
+    /// Errors: `StorageError`.
+    pub fn remove(&self, name: &str) -> Result<()> {
+        match self.files.remove_file(&self.path.join(name)) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => {
+                Err(self.failed("remove", name)(error))
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// Returns the names in a directory under this one, sorted; `""` is this one, and one that is not
+    /// there is empty.
+    ///
+    /// Errors: `StorageError`.
+    pub fn list(&self, subdirectory: &str) -> Result<Vec<String>> {
+        match self.files.list(&self.path.join(subdirectory)) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(Vec::new()),
+            listed => listed.map_err(self.failed("list", subdirectory)),
+        }
+    }
+
+    /// Creates a directory under this one, on the disk for good; one that is there stays.
+    ///
+    /// Errors: `StorageError`.
+    pub fn create_subdirectory(&self, name: &str) -> Result<()> {
+        match self.files.create_directory(&self.path.join(name)) {
+            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Ok(()),
+            created => created
+                .map_err(self.failed("create", name))
+                .and_then(|()| self.sync(parent_of(name))),
+        }
+    }
+
+    /// Returns once the names in a directory under this one are on the disk; `""` is this one.
+    ///
+    /// Errors: `StorageError`.
+    pub fn sync(&self, subdirectory: &str) -> Result<()> {
+        self.files
+            .sync_directory(&self.path.join(subdirectory))
+            .map_err(self.failed("sync", subdirectory))
+    }
+
+    fn free_name(&self, name: &str) -> String {
         // It may come twice at one seq: what was kept is never overwritten.
-        std::iter::once(first.clone()).chain(others).find(|path| !path.exists()).unwrap_or(first)
+        let others = (1..).map(|n| format!("{name}.{n}"));
+        let mut names = std::iter::once(name.to_owned()).chain(others);
+        names.find(|name| !self.exists(name)).unwrap_or_else(|| name.to_owned())
     }
 
-    fn sync(&self) -> io::Result<()> {
-        sync_directory(&self.path)
+    /// Copies a log from an offset on, synced; returns how much that was. What fails leaves nothing.
+    fn keep_aside(&self, log: &dyn StoredFile, from_bytes: u64, name: &str) -> io::Result<u64> {
+        let copied = copy(log, from_bytes, &*self.files, &self.path.join(name))
+            .and_then(|bytes| self.files.sync_directory(&self.path).map(|()| bytes));
+        if copied.is_err() {
+            let _gone_or_not = self.files.remove_file(&self.path.join(name));
+        }
+        copied
+    }
+
+    fn write_synced(&self, name: &str, bytes: &[u8]) -> io::Result<()> {
+        let path = self.path.join(name);
+        let file = match self.files.open(&path, OpenHow::CreateNew) {
+            // Left by a crash, whole or not.
+            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
+                self.files.remove_file(&path)?;
+                self.files.open(&path, OpenHow::CreateNew)?
+            }
+            opened => opened?,
+        };
+        file.append(bytes)?;
+        file.sync()
+    }
+
+    /// Makes an error say what was being done with a file.
+    fn failed(&self, doing: &'static str, name: &str) -> impl FnOnce(io::Error) -> Error + use<> {
+        let path = self.path.join(name);
+        move |error| Error::storage(format!("{doing} {}", path.display()), error)
+    }
+}
+
+fn parent_of(name: &str) -> &str {
+    name.rsplit_once('/').map_or("", |(parent, _)| parent)
+}
+
+fn read_whole(file: &dyn StoredFile) -> io::Result<Vec<u8>> {
+    let len_bytes = usize::try_from(file.len_bytes()?).unwrap_or(usize::MAX);
+    let mut bytes = vec![0; len_bytes];
+    let count = file.read_at(0, &mut bytes)?;
+    bytes.truncate(count);
+    Ok(bytes)
+}
+
+fn copy(
+    from: &dyn StoredFile,
+    mut offset_bytes: u64,
+    files: &dyn FileSystem,
+    to: &Path,
+) -> io::Result<u64> {
+    let to = files.open(to, OpenHow::CreateNew)?;
+    let mut buffer = vec![0; COPY_BYTES];
+    let mut copied_bytes = 0;
+    loop {
+        let count = from.read_at(offset_bytes, &mut buffer)?;
+        if count == 0 {
+            to.sync()?;
+            return Ok(copied_bytes);
+        }
+        to.append(buffer.get(..count).unwrap_or_default())?;
+        offset_bytes += count as u64;
+        copied_bytes += count as u64;
     }
 }
 
 /// Creates a directory and its parents, and syncs each into the one that it stands in: an op that is
 /// acknowledged must not be lost with the directory of its log.
-fn create_synced(path: &Path) -> io::Result<()> {
+fn create_synced(files: &dyn FileSystem, path: &Path) -> io::Result<()> {
     let mut missing = Vec::new();
     for ancestor in path.ancestors().filter(|ancestor| !ancestor.as_os_str().is_empty()) {
-        if ancestor.exists() {
+        if files.exists(ancestor) {
             break;
         }
         missing.push(ancestor);
     }
-    fs::create_dir_all(path)?;
+    if missing.is_empty() && !files.is_directory(path) {
+        return Err(io::Error::new(io::ErrorKind::NotADirectory, "it is a file"));
+    }
     for created in missing.into_iter().rev() {
+        match files.create_directory(created) {
+            Err(error) if error.kind() != io::ErrorKind::AlreadyExists => return Err(error),
+            _ => {}
+        }
         let parent = created.parent().filter(|parent| !parent.as_os_str().is_empty());
-        match sync_directory(parent.unwrap_or(Path::new("."))) {
+        match files.sync_directory(parent.unwrap_or(Path::new("."))) {
             // A directory may be one that we may write to and not read.
             Err(error) if error.kind() != io::ErrorKind::PermissionDenied => return Err(error),
             _ => {}
@@ -214,36 +366,19 @@ fn create_synced(path: &Path) -> io::Result<()> {
     Ok(())
 }
 
-#[cfg(unix)]
-fn sync_directory(path: &Path) -> io::Result<()> {
-    File::open(path)?.sync_all()
-}
-
-#[cfg(not(unix))]
-fn sync_directory(_path: &Path) -> io::Result<()> {
-    Ok(())
-}
-
 /// The log of a copy, which nobody reads while it is written.
-#[derive(Debug)]
-pub(crate) struct PlainFile {
-    file: File,
-    directory: PathBuf,
+struct CopiedLog {
+    file: Arc<dyn StoredFile>,
+    directory: Directory,
 }
 
-impl LogStore for PlainFile {
+impl LogStore for CopiedLog {
     fn append(&mut self, bytes: &[u8]) -> io::Result<()> {
-        self.file.write_all(bytes)
+        self.file.append(bytes)
     }
 
     fn sync(&mut self) -> io::Result<()> {
-        self.file.sync_all()?;
-        sync_directory(&self.directory)
+        self.file.sync()?;
+        self.directory.files.sync_directory(&self.directory.path)
     }
-}
-
-fn write_synced(path: &Path, bytes: &[u8]) -> io::Result<()> {
-    let mut file = File::create(path)?;
-    file.write_all(bytes)?;
-    file.sync_all()
 }

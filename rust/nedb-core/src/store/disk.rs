@@ -1,44 +1,99 @@
-//! A log file: appended to by one writer, read by anyone at any offset.
+//! The file system of the machine.
+//!
+//! In: paths and bytes. Out: files that one writer appends to and anyone reads at any offset.
 
-use super::{DirectoryLock, LogBytes, LogStore};
-use std::fs::{File, OpenOptions};
-use std::io::{self, Write};
+use super::LogBytes;
+use super::filesystem::{FileSystem, LockFile, OpenHow, StoredFile};
+use std::fs::{self, File, OpenOptions, TryLockError};
+use std::io::{self, Seek, SeekFrom, Write};
 use std::path::Path;
 use std::sync::Arc;
 
-/// An open log file.
+/// The disk.
 #[derive(Debug)]
-pub(crate) struct DiskFile {
+pub(crate) struct Disk;
+
+impl FileSystem for Disk {
+    fn open(&self, path: &Path, how: OpenHow) -> io::Result<Arc<dyn StoredFile>> {
+        let mut options = OpenOptions::new();
+        options.read(true);
+        // Append mode: no write can land anywhere but at the end.
+        match how {
+            OpenHow::Read => {}
+            OpenHow::Append => drop(options.append(true).create(true)),
+            OpenHow::CreateNew => drop(options.append(true).create_new(true)),
+        }
+        Ok(Arc::new(DiskFile { file: options.open(path)? }))
+    }
+
+    fn open_lock(&self, path: &Path, creates: bool) -> io::Result<Box<dyn LockFile>> {
+        let mut options = OpenOptions::new();
+        options.read(true).write(creates).create(creates).truncate(false);
+        Ok(Box::new(DiskLock { file: options.open(path)? }))
+    }
+
+    fn rename(&self, from: &Path, to: &Path) -> io::Result<()> {
+        fs::rename(from, to)
+    }
+
+    fn remove_file(&self, path: &Path) -> io::Result<()> {
+        fs::remove_file(path)
+    }
+
+    fn remove_directory(&self, path: &Path) -> io::Result<()> {
+        fs::remove_dir(path)
+    }
+
+    fn create_directory(&self, path: &Path) -> io::Result<()> {
+        fs::create_dir(path)
+    }
+
+    #[cfg(unix)]
+    fn sync_directory(&self, path: &Path) -> io::Result<()> {
+        File::open(path)?.sync_all()
+    }
+
+    #[cfg(not(unix))]
+    fn sync_directory(&self, _path: &Path) -> io::Result<()> {
+        Ok(())
+    }
+
+    fn list(&self, path: &Path) -> io::Result<Vec<String>> {
+        let names = fs::read_dir(path)?
+            .map(|entry| Ok(entry?.file_name().to_string_lossy().into_owned()))
+            .collect::<io::Result<Vec<String>>>();
+        names.map(|mut names| {
+            names.sort();
+            names
+        })
+    }
+
+    fn exists(&self, path: &Path) -> bool {
+        path.exists()
+    }
+
+    fn is_directory(&self, path: &Path) -> bool {
+        path.is_dir()
+    }
+}
+
+/// An open file on the disk.
+#[derive(Debug)]
+struct DiskFile {
     file: File,
 }
 
-impl DiskFile {
-    /// Opens a log for reading, and for appending if asked; creates it then.
-    pub fn open(path: &Path, for_writing: bool) -> io::Result<DiskFile> {
-        let mut options = OpenOptions::new();
-        options.read(true);
-        if for_writing {
-            // Append mode: no write can land anywhere but at the end.
-            options.append(true).create(true);
-        }
-        Ok(DiskFile { file: options.open(path)? })
+impl StoredFile for DiskFile {
+    fn append(&self, bytes: &[u8]) -> io::Result<()> {
+        (&self.file).write_all(bytes)
     }
 
-    /// Cuts the file to a length and syncs it: what recovery does with a crash tail.
-    pub fn cut(&self, len_bytes: u64) -> io::Result<()> {
-        self.file.set_len(len_bytes)?;
-        self.file.sync_all()
+    fn cut(&self, len_bytes: u64) -> io::Result<()> {
+        self.file.set_len(len_bytes)
     }
 
-    /// Appends bytes and syncs them: what recovery does with a missing last newline.
-    pub fn append_and_sync(&self, bytes: &[u8]) -> io::Result<()> {
-        (&self.file).write_all(bytes)?;
+    fn sync(&self) -> io::Result<()> {
         self.file.sync_data()
-    }
-
-    /// Makes the store through which one writer appends.
-    pub fn into_store(self: &Arc<Self>, lock: DirectoryLock, len_bytes: u64) -> DiskStore {
-        DiskStore { file: Arc::clone(self), lock, len_bytes }
     }
 }
 
@@ -71,27 +126,31 @@ fn read_once(file: &File, buffer: &mut [u8], offset_bytes: u64) -> io::Result<us
     std::os::windows::fs::FileExt::seek_read(file, buffer, offset_bytes)
 }
 
-/// The writer's side of a log file: appends, syncs, and says in `LOCK` how much is on the disk.
+/// A file on the disk that is there to be held.
 #[derive(Debug)]
-pub(crate) struct DiskStore {
-    file: Arc<DiskFile>,
-    lock: DirectoryLock,
-    len_bytes: u64,
+struct DiskLock {
+    file: File,
 }
 
-impl LogStore for DiskStore {
-    fn append(&mut self, bytes: &[u8]) -> io::Result<()> {
-        (&self.file.file).write_all(bytes)?;
-        self.len_bytes += bytes.len() as u64;
-        Ok(())
+impl LockFile for DiskLock {
+    fn try_lock(&self) -> io::Result<bool> {
+        was_free(self.file.try_lock())
     }
 
-    fn sync(&mut self) -> io::Result<()> {
-        self.file.file.sync_data()?;
-        self.lock.write_durable_bytes(self.len_bytes)
+    fn try_lock_shared(&self) -> io::Result<bool> {
+        was_free(self.file.try_lock_shared())
     }
 
-    fn release(&mut self) {
-        self.lock.release();
+    fn overwrite(&self, bytes: &[u8]) -> io::Result<()> {
+        (&self.file).seek(SeekFrom::Start(0))?;
+        (&self.file).write_all(bytes)
+    }
+}
+
+fn was_free(taken: Result<(), TryLockError>) -> io::Result<bool> {
+    match taken {
+        Ok(()) => Ok(true),
+        Err(TryLockError::WouldBlock) => Ok(false),
+        Err(TryLockError::Error(error)) => Err(error),
     }
 }

@@ -5,17 +5,30 @@
 //! Invariants:
 //! * A log only grows, by `append`, but for a crash tail that recovery cuts.
 //! * After `sync` returned, everything appended before it is on the disk.
+//!
+//! | file | what it owns |
+//! |---|---|
+//! | `filesystem` | what is asked of a file system: the seam between this crate and a disk |
+//! | `disk` | the file system of the machine |
+//! | `directory` | the names of a database's files, and how they are replaced |
+//! | `lock` | `LOCK`: who writes, and how much of the log is on the disk |
+//! | `log_file` | the writer's side of a log file |
+//! | `memory` | the log of a database in memory |
 
 mod directory;
 mod disk;
+mod filesystem;
 mod lock;
+mod log_file;
 mod memory;
 
 use std::io;
 
 pub(crate) use directory::{CutFile, Directory};
-pub(crate) use disk::DiskFile;
-pub(crate) use lock::{DirectoryLock, durable_bytes, is_held, process_id};
+pub(crate) use disk::Disk;
+pub(crate) use filesystem::{FileSystem, OpenHow, StoredFile};
+pub(crate) use lock::{DirectoryLock, process_id};
+pub(crate) use log_file::LogFile;
 pub(crate) use memory::MemoryText;
 
 /// A log that can be appended to. One writer holds it.
