@@ -239,7 +239,7 @@ impl<'t> Fields<'t> {
                 .ok_or_else(|| Fault::unreadable(format!("{kind} without {key}")))
         };
         Ok(match kind {
-            kind::PUT => OpKind::Put(self.put(payload, text("coll")?, text("id")?)?),
+            kind::PUT => OpKind::Put(self.put(payload)?),
             kind::DELETE => OpKind::Delete { collection: text("coll")?, id: text("id")? },
             kind::LINK => {
                 OpKind::Link { from: text("frm")?, relation: text("rel")?, to: text("to")? }
@@ -254,13 +254,21 @@ impl<'t> Fields<'t> {
         })
     }
 
-    fn put(
-        &self,
-        payload: &'t str,
-        collection: Cow<'t, str>,
-        id: Cow<'t, str>,
-    ) -> Result<Put<'t>, Fault> {
-        let doc = member(payload, "doc").ok_or_else(|| Fault::unreadable("put without doc"))?;
+    fn put(&self, payload: &'t str) -> Result<Put<'t>, Fault> {
+        // One walk: to look for each member by itself would walk over the document each time.
+        let (mut collection, mut id, mut doc) = (None, None, None);
+        for (key, value) in members(payload) {
+            match key {
+                "coll" => collection = Some(text_of(value)),
+                "id" => id = Some(text_of(value)),
+                "doc" => doc = Some(value),
+                _ => {}
+            }
+        }
+        let lacks = |key: &str| Fault::unreadable(format!("put without {key}"));
+        let collection = collection.ok_or_else(|| lacks("coll"))?;
+        let id = id.ok_or_else(|| lacks("id"))?;
+        let doc = doc.ok_or_else(|| lacks("doc"))?;
         let (text, place) = if self.is_legacy {
             let served =
                 legacy_document(doc).map_err(|error| Fault::unreadable(error.message()))?;

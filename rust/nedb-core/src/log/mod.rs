@@ -6,12 +6,14 @@
 //! | `decode` | one line: text → op, ours and NEDB 1.x's |
 //! | `reader` | where each line stands, and its text |
 //! | `cache` | hot document texts of a log on disk, within a byte budget |
-//! | `recovery` | a log from the start: every op in order, and where and why it ends |
+//! | `pieces` | a log in pieces of whole lines |
+//! | `recovery` | a log from some line on, decoded on all cores: every op in order, and where and why it ends |
 //! | `verify` | every hash and every link, on all cores |
 
 mod cache;
 mod decode;
 mod line;
+mod pieces;
 mod reader;
 mod recovery;
 mod verify;

@@ -2,16 +2,20 @@
 //!
 //! In: the bytes of a log. Out: each op, with its hash and link checked, to a visitor.
 //!
+//! Threads take pieces of the log in turn, decode and hash them at the same time, and visit their ops
+//! one piece after the other.
+//!
 //! Invariants:
-//! * The visitor sees a prefix of the log, and only ops whose hash and link fit.
+//! * The visitor sees a prefix of the log, in order, and only ops whose hash and link fit.
 //! * Nothing is written here: what to do with the rest is the caller's decision.
 
-use super::decode::{Fault, Fields, normalize};
+use super::decode::{Fault, Fields, Normalized, normalize};
+use super::pieces::Pieces;
 use crate::error::{Error, Result};
-use crate::limits::LINE_BYTES_MAX;
 use crate::op::{Op, Seq};
 use crate::store::LogBytes;
 use memchr::memchr;
+use parking_lot::{Condvar, Mutex, MutexGuard};
 
 /// Where a replay begins.
 #[derive(Clone, Debug)]
@@ -45,136 +49,241 @@ pub(crate) struct Replay<'a> {
     pub line_bytes: u64,
 }
 
-/// How much is read at once.
-const READ_BYTES: usize = 1 << 20;
+/// What is done with each op.
+pub(crate) type Visit<'a> = &'a mut (dyn FnMut(Replay<'_>) -> Result<()> + Send);
+
+/// Below this a second thread costs more than it saves.
+const BYTES_PER_THREAD_MIN: u64 = 256 << 10;
 
 /// Reads ops from `start` up to `end_bytes` and hands each to `visit`.
 ///
-/// Cost: one pass, one hash an op; memory of the longest line and `READ_BYTES`.
-/// Errors: `StorageError`, and whatever `visit` returns.
+/// Cost: one pass, one hash an op, decoded on all cores; memory of a piece for each, and of the longest
+/// line. Errors: `StorageError`, and whatever `visit` returns.
 pub(crate) fn replay(
     bytes: &dyn LogBytes,
     start: ReplayStart,
     end_bytes: u64,
-    visit: &mut dyn FnMut(Replay<'_>) -> Result<()>,
+    visit: Visit<'_>,
 ) -> Result<ReplayEnd> {
-    let mut end = ReplayEnd {
-        offset_bytes: start.offset_bytes,
-        next_seq: start.next_seq,
-        head: start.head,
-        fault: None,
-        lacks_newline: false,
-        is_last_line: false,
-        uncovered: None,
+    let len_bytes = end_bytes.saturating_sub(start.offset_bytes);
+    let useful_count = usize::try_from(len_bytes / BYTES_PER_THREAD_MIN).unwrap_or(usize::MAX);
+    let core_count = std::thread::available_parallelism().map_or(1, |count| count.get());
+    let thread_count = core_count.min(useful_count).max(1);
+    let work = Work {
+        pieces: Mutex::new(Pieces::new(bytes, start.offset_bytes, end_bytes)),
+        turn: Mutex::new(Turn::new(start, visit)),
+        turn_passed: Condvar::new(),
     };
-    let mut buffer = Vec::with_capacity(2 * READ_BYTES);
-    loop {
-        let read_from = end.offset_bytes + buffer.len() as u64;
-        let is_whole = fill(bytes, read_from, end_bytes, &mut buffer)?;
-        let consumed = take_lines(&buffer, &mut end, visit)?;
-        if end.fault.is_some() {
-            end.is_last_line =
-                is_whole && memchr(b'\n', buffer.get(consumed..).unwrap_or_default()).is_none();
-            return Ok(end);
+    std::thread::scope(|scope| {
+        for _ in 1..thread_count {
+            scope.spawn(|| work.run());
         }
-        buffer.drain(..consumed);
-        if is_whole || buffer.len() > LINE_BYTES_MAX {
-            take_unended_line(&buffer, &mut end, visit)?;
-            return Ok(end);
+        work.run();
+    });
+    let turn = work.turn.into_inner();
+    turn.outcome.map(|()| turn.end)
+}
+
+/// What the threads of one replay share.
+struct Work<'a> {
+    pieces: Mutex<Pieces<'a>>,
+    turn: Mutex<Turn<'a>>,
+    turn_passed: Condvar,
+}
+
+impl<'a> Work<'a> {
+    /// Takes pieces until there are none, or the replay is over.
+    fn run(&self) {
+        let mut buffer = Vec::new();
+        loop {
+            let taken = self.pieces.lock().take(&mut buffer);
+            let (number, read) = match taken {
+                None => return,
+                Some((number, read)) => (number, read),
+            };
+            let ticket = Ticket { work: self, number };
+            let normalized = normalize_lines(&buffer);
+            let lines = decode_lines(&normalized);
+            let mut turn = ticket.wait();
+            if turn.is_over {
+                return;
+            }
+            match read {
+                Ok(is_last) => turn.visit_piece(&buffer, is_last, lines),
+                Err(error) => turn.stop(Err(error)),
+            }
         }
     }
 }
 
-/// Reads on; returns whether everything up to `end_bytes` is in the buffer.
-fn fill(bytes: &dyn LogBytes, from: u64, end_bytes: u64, buffer: &mut Vec<u8>) -> Result<bool> {
-    let wanted = end_bytes.saturating_sub(from).min(READ_BYTES as u64) as usize;
-    let held = buffer.len();
-    buffer.resize(held + wanted, 0);
-    let count = bytes
-        .read_at(from, buffer.get_mut(held..).unwrap_or_default())
-        .map_err(|error| Error::storage(format!("read the log at byte {from}"), error))?;
-    buffer.truncate(held + count);
-    Ok(count < READ_BYTES)
+/// The right to visit a piece after all pieces before it; dropped, it passes the turn on.
+struct Ticket<'w, 'a> {
+    work: &'w Work<'a>,
+    number: u64,
 }
 
-/// Visits every line that has its newline; returns how many bytes those were.
-fn take_lines(
-    buffer: &[u8],
-    end: &mut ReplayEnd,
-    visit: &mut dyn FnMut(Replay<'_>) -> Result<()>,
-) -> Result<usize> {
-    let mut consumed = 0;
-    while let Some(rest) = buffer.get(consumed..) {
-        let Some(line) = memchr(b'\n', rest).and_then(|at| rest.get(..at)) else { break };
-        take_line(line, end, visit)?;
-        if end.fault.is_some() {
+impl<'w, 'a> Ticket<'w, 'a> {
+    /// Waits until all pieces before this one were visited, or there is nothing more to visit.
+    fn wait(&self) -> MutexGuard<'w, Turn<'a>> {
+        let mut turn = self.work.turn.lock();
+        while turn.number != self.number && !turn.is_over {
+            self.work.turn_passed.wait(&mut turn);
+        }
+        turn
+    }
+}
+
+impl Drop for Ticket<'_, '_> {
+    fn drop(&mut self) {
+        let mut turn = self.work.turn.lock();
+        // Nobody may wait for a thread that is gone; the scope hands its panic on.
+        turn.is_over |= std::thread::panicking();
+        turn.number = turn.number.max(self.number + 1);
+        self.work.turn_passed.notify_all();
+    }
+}
+
+/// Whose piece is visited now, and what was found so far.
+struct Turn<'a> {
+    number: u64,
+    is_over: bool,
+    end: ReplayEnd,
+    outcome: Result<()>,
+    visit: Visit<'a>,
+}
+
+/// Why a line is not visited.
+enum Stop {
+    Fault(Fault),
+    Error(Error),
+}
+
+impl<'a> Turn<'a> {
+    fn new(start: ReplayStart, visit: Visit<'a>) -> Self {
+        let end = ReplayEnd {
+            offset_bytes: start.offset_bytes,
+            next_seq: start.next_seq,
+            head: start.head,
+            fault: None,
+            lacks_newline: false,
+            is_last_line: false,
+            uncovered: None,
+        };
+        Turn { number: 0, is_over: false, end, outcome: Ok(()), visit }
+    }
+
+    fn stop(&mut self, outcome: Result<()>) {
+        self.is_over = true;
+        self.outcome = outcome;
+    }
+
+    /// Visits the ops of a piece, up to the first line that does not fit.
+    fn visit_piece(&mut self, piece: &[u8], is_last: bool, lines: Vec<DecodedLine<'_>>) {
+        let mut rest = piece;
+        for line in lines {
+            let line_bytes = line.bytes;
+            match self.visit_line(line) {
+                Ok(()) => rest = rest.get(line_bytes + 1..).unwrap_or_default(),
+                Err(Stop::Fault(fault)) => {
+                    self.end.is_last_line = is_last && memchr(b'\n', rest).is_none();
+                    self.end.fault = Some(fault);
+                    return self.stop(Ok(()));
+                }
+                Err(Stop::Error(error)) => return self.stop(Err(error)),
+            }
+        }
+        self.end.lacks_newline = piece.last().is_some_and(|last| *last != b'\n');
+    }
+
+    fn visit_line(&mut self, line: DecodedLine<'_>) -> std::result::Result<(), Stop> {
+        let checked = line.checked.map_err(Stop::Fault)?;
+        if let Some(fault) = link_fault(&checked, &self.end) {
+            return Err(Stop::Fault(fault));
+        }
+        let op = checked.op.map_err(Stop::Fault)?;
+        let line_bytes = line.bytes as u64 + 1;
+        (self.visit)(Replay { op, line_bytes }).map_err(Stop::Error)?;
+        let end = &mut self.end;
+        if let (None, Some(key)) = (&end.uncovered, checked.uncovered) {
+            end.uncovered = Some((checked.seq, key.to_owned()));
+        }
+        end.head.clear();
+        end.head.push_str(checked.hash);
+        end.next_seq += 1;
+        end.offset_bytes += line_bytes;
+        Ok(())
+    }
+}
+
+/// A line that one thread decoded, without what it follows.
+struct DecodedLine<'t> {
+    /// Its length without its newline.
+    bytes: usize,
+    checked: std::result::Result<CheckedLine<'t>, Fault>,
+}
+
+/// A line whose hash is that of its members.
+struct CheckedLine<'t> {
+    seq: Seq,
+    prev_hash: &'t str,
+    hash: &'t str,
+    uncovered: Option<&'t str>,
+    op: std::result::Result<Op<'t>, Fault>,
+}
+
+type NormalizedLine<'t> = (usize, std::result::Result<Normalized<'t>, Fault>);
+
+/// Makes canonical text of each line, up to the first of which there is none.
+fn normalize_lines(piece: &[u8]) -> Vec<NormalizedLine<'_>> {
+    let mut lines = Vec::new();
+    let mut rest = piece;
+    while !rest.is_empty() {
+        let bytes = memchr(b'\n', rest).unwrap_or(rest.len());
+        let (line, after) = rest.split_at(bytes);
+        let normalized = normalize(line);
+        let is_good = normalized.is_ok();
+        lines.push((bytes, normalized));
+        if !is_good {
             break;
         }
-        consumed += line.len() + 1;
+        rest = after.get(1..).unwrap_or_default();
     }
-    Ok(consumed)
+    lines
 }
 
-/// A last line without its newline is an op when its hash and link fit.
-fn take_unended_line(
-    line: &[u8],
-    end: &mut ReplayEnd,
-    visit: &mut dyn FnMut(Replay<'_>) -> Result<()>,
-) -> Result<()> {
-    if !line.is_empty() {
-        take_line(line, end, visit)?;
-        end.lacks_newline = end.fault.is_none();
-        end.is_last_line = end.fault.is_some();
-    }
-    Ok(())
-}
-
-fn take_line(
-    line: &[u8],
-    end: &mut ReplayEnd,
-    visit: &mut dyn FnMut(Replay<'_>) -> Result<()>,
-) -> Result<()> {
-    let normalized = match normalize(line) {
-        Ok(normalized) => normalized,
-        Err(fault) => return note(end, fault),
+fn decode_lines<'t>(lines: &'t [NormalizedLine<'_>]) -> Vec<DecodedLine<'t>> {
+    let decode = |(bytes, normalized): &'t NormalizedLine<'_>| DecodedLine {
+        bytes: *bytes,
+        checked: match normalized {
+            Ok(normalized) => check_line(normalized),
+            Err(fault) => Err(fault.clone()),
+        },
     };
-    let fields = match Fields::split(&normalized) {
-        Ok(fields) => fields,
-        Err(fault) => return note(end, fault),
-    };
-    if let Some(fault) = chain_fault(&fields, end) {
-        return note(end, fault);
-    }
-    let line_bytes = line.len() as u64 + 1;
-    match fields.to_op() {
-        Ok(op) => visit(Replay { op, line_bytes })?,
-        Err(fault) => return note(end, fault),
-    }
-    if let (None, Some(key)) = (&end.uncovered, fields.uncovered) {
-        end.uncovered = Some((fields.seq, key.to_owned()));
-    }
-    end.head = fields.hash.to_owned();
-    end.next_seq += 1;
-    end.offset_bytes += line_bytes;
-    Ok(())
+    lines.iter().map(decode).collect()
 }
 
-fn note(end: &mut ReplayEnd, fault: Fault) -> Result<()> {
-    end.fault = Some(fault);
-    Ok(())
+fn check_line<'t>(normalized: &'t Normalized<'_>) -> std::result::Result<CheckedLine<'t>, Fault> {
+    let fields = Fields::split(normalized)?;
+    if !fields.has_right_hash() {
+        return Err(Fault::WrongHash);
+    }
+    Ok(CheckedLine {
+        seq: fields.seq,
+        prev_hash: fields.prev_hash,
+        hash: fields.hash,
+        uncovered: fields.uncovered,
+        op: fields.to_op(),
+    })
 }
 
 /// Tells why a whole line is not the next op of the chain.
-fn chain_fault(fields: &Fields<'_>, end: &ReplayEnd) -> Option<Fault> {
-    if !fields.has_right_hash() {
-        return Some(Fault::WrongHash);
-    }
-    if fields.seq != end.next_seq {
+fn link_fault(line: &CheckedLine<'_>, end: &ReplayEnd) -> Option<Fault> {
+    if line.seq != end.next_seq {
         return Some(Fault::WrongLink(format!(
             "it is op {}, and op {} was expected",
-            fields.seq, end.next_seq
+            line.seq, end.next_seq
         )));
     }
-    (fields.prev_hash != end.head)
+    (line.prev_hash != end.head)
         .then(|| Fault::WrongLink("its prev_hash is not the hash of the op before".to_owned()))
 }
