@@ -19,15 +19,13 @@ const { NedbCore, NedbTasks } = require("./native.js");
 const { invalid, rethrown } = require("./errors.js");
 const { FILE_AT, PUT_FILE, bytesOf, isStream, readable, take } = require("./files.js");
 const { stringify, parse, refuseHidden } = require("./json.js");
-const { OPEN, READ, WRITE, camelCased, fromText, optionsText } = require("./options.js");
+const { OPEN, READ, WRITE, camelCased, fromText, optionsText, renamed } = require("./options.js");
 const { Query } = require("./query.js");
 const { Transaction, batchItem } = require("./transaction.js");
 const { Writes } = require("./writes.js");
 
 /** Ops that `log` reads with one task. */
 const LOG_CHUNK_COUNT = 256;
-/** The options of a write that `putFile` takes too. */
-const { ifSeq: _ifSeq, ttlS: _ttlS, ...FILE_WRITE } = WRITE;
 /** What `open` hands to the constructor: only this module has it. */
 const OPENED = Symbol("opened");
 
@@ -211,19 +209,18 @@ class NEDB {
    * iterable of bytes, which is taken in piece by piece; `progress` is told the bytes taken in so far.
    */
   async putFile(name, data, options) {
-    const { tier, progress, ...rest } = options ?? {};
-    optionsText(options, { ...PUT_FILE, ...FILE_WRITE });
-    const text = optionsText(rest, FILE_WRITE);
-    const named = tier ?? undefined;
+    const { tier, progress, ...rest } = renamed(options, PUT_FILE) ?? {};
+    const text = Object.keys(rest).length === 0 ? undefined : stringify(rest);
     const bytes = bytesOf(data);
-    if (bytes !== undefined) {
-      const version = await this.#write(() => this.#tasks.putFile(name, bytes, named, text));
-      if (progress !== undefined) await progress(bytes.length);
-      return version;
+    if (bytes !== undefined && progress === undefined) {
+      // It waits for its turn, and what the caller does with its own bytes meanwhile changes nothing.
+      const own = Buffer.from(bytes);
+      return this.#write(() => this.#tasks.putFile(name, own, tier, text));
     }
-    if (!isStream(data)) throw invalid(`a file is text, bytes or a stream, not ${typeof data}`);
-    const writer = await task(this.#tasks.fileWriter(name, named, text));
-    await task(take(data, writer, progress ?? undefined));
+    const pieces = bytes === undefined ? data : [bytes];
+    if (!isStream(pieces)) throw invalid(`a file is text, bytes or a stream, not ${typeof data}`);
+    const writer = await task(this.#tasks.fileWriter(name, tier, text));
+    await task(take(pieces, writer, progress));
     return this.#write(() => writer.finish());
   }
 

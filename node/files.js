@@ -9,9 +9,11 @@
 
 const { Readable } = require("node:stream");
 const { invalid } = require("./errors.js");
+const { WRITE } = require("./options.js");
 
-/** The options of `putFile` that are not those of a write. */
-const PUT_FILE = { tier: "tier", progress: "progress" };
+/** The options of `putFile`: those of a write that a file has too, and two of its own. */
+const { ifSeq: _ifSeq, ttlS: _ttlS, ...FILE_WRITE } = WRITE;
+const PUT_FILE = { ...FILE_WRITE, tier: "tier", progress: "progress" };
 /** The options that say which version of a file is meant. */
 const FILE_AT = { version: "version", tier: "tier", asOf: "as_of" };
 

@@ -39,7 +39,7 @@ __all__ = [
 
 __version__: str
 
-class SupportsRead(Protocol):
+class _SupportsRead(Protocol):
     """What has a ``read`` that returns bytes."""
 
     def read(self, size: int = ..., /) -> bytes: ...
@@ -355,7 +355,7 @@ class NEDB:
     def put_file(
         self,
         name: str,
-        data: bytes | bytearray | memoryview | SupportsRead | Iterable[bytes],
+        data: bytes | bytearray | memoryview | _SupportsRead | Iterable[bytes],
         tier: Literal["warm", "cold"] | None = "warm",
         client: str | None = "local",
         nonce: int | None = None,

@@ -273,7 +273,7 @@ pub(crate) struct PyFileReader {
 #[pymethods]
 impl PyFileReader {
     /// Returns up to size bytes, all that is left when size is negative; b"" at the end.
-    #[pyo3(signature = (size=-1))]
+    #[pyo3(signature = (size=-1), text_signature = "($self, size=-1)")]
     fn read<'py>(&self, py: Python<'py>, size: i64) -> PyResult<Bound<'py, PyBytes>> {
         let bytes = self.with_reader(py, move |reader| {
             let left = reader.size_bytes().saturating_sub(reader.position());
