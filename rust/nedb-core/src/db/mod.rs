@@ -22,12 +22,17 @@
 //! | `rescue` | backup and repair |
 //! | `maintain` | indexes, checkpoints, verification, sweeping, closing |
 //! | `fault` | tests with a disk that fails |
+//! | `gate` | what tests hold a batch at, between its append and its sync |
+//! | `steps` | tests of commit, one step after the other |
+//! | `schedules` | tests of commit, in every order of steps |
 
 mod admit;
 mod check;
 mod commit;
 #[cfg(test)]
 mod fault;
+#[cfg(test)]
+mod gate;
 mod group;
 mod maintain;
 mod open;
@@ -35,6 +40,10 @@ mod options;
 mod overlay;
 mod read;
 mod rescue;
+#[cfg(test)]
+mod schedules;
+#[cfg(test)]
+mod steps;
 mod transaction;
 mod write;
 
