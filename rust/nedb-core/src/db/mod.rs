@@ -24,6 +24,9 @@
 //! | `rescue` | backup and repair |
 //! | `maintain` | indexes, checkpoints, verification, sweeping, closing |
 //! | `fault` | tests with a disk that fails |
+//! | `gate` | what tests hold a batch at, between its append and its sync |
+//! | `steps` | tests of commit, one step after the other |
+//! | `schedules` | tests of commit, in every order of steps |
 
 mod admit;
 mod check;
@@ -33,6 +36,8 @@ mod fault;
 mod file;
 mod file_read;
 mod file_upkeep;
+#[cfg(test)]
+mod gate;
 mod group;
 mod maintain;
 mod open;
@@ -40,6 +45,10 @@ mod options;
 mod overlay;
 mod read;
 mod rescue;
+#[cfg(test)]
+mod schedules;
+#[cfg(test)]
+mod steps;
 mod transaction;
 mod write;
 
