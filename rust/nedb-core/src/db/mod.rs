@@ -23,7 +23,7 @@
 //! | `file_upkeep` | what files cost, and what can be given back |
 //! | `rescue` | backup and repair |
 //! | `maintain` | indexes, checkpoints, verification, sweeping, closing |
-//! | `fault` | tests with a disk that fails |
+//! | `fault`, `file_fault` | tests with a disk that fails |
 //! | `gate` | what tests hold a batch at, between its append and its sync |
 //! | `steps` | tests of commit, one step after the other |
 //! | `schedules` | tests of commit, in every order of steps |
@@ -34,6 +34,8 @@ mod commit;
 #[cfg(test)]
 mod fault;
 mod file;
+#[cfg(test)]
+mod file_fault;
 mod file_read;
 mod file_upkeep;
 #[cfg(test)]
