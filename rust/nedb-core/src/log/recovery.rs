@@ -12,6 +12,7 @@
 use super::decode::{Fault, Fields, Normalized, normalize};
 use super::pieces::Pieces;
 use crate::error::{Error, Result};
+use crate::json::OutlinedMember;
 use crate::op::{Op, Seq};
 use crate::store::LogBytes;
 use memchr::memchr;
@@ -252,18 +253,22 @@ fn normalize_lines(piece: &[u8]) -> Vec<NormalizedLine<'_>> {
 }
 
 fn decode_lines<'t>(lines: &'t [NormalizedLine<'_>]) -> Vec<DecodedLine<'t>> {
+    let mut outlined = Vec::new();
     let decode = |(bytes, normalized): &'t NormalizedLine<'_>| DecodedLine {
         bytes: *bytes,
         checked: match normalized {
-            Ok(normalized) => check_line(normalized),
+            Ok(normalized) => check_line(normalized, &mut outlined),
             Err(fault) => Err(fault.clone()),
         },
     };
     lines.iter().map(decode).collect()
 }
 
-fn check_line<'t>(normalized: &'t Normalized<'_>) -> std::result::Result<CheckedLine<'t>, Fault> {
-    let fields = Fields::split(normalized)?;
+fn check_line<'t>(
+    normalized: &'t Normalized<'_>,
+    outlined: &mut Vec<OutlinedMember<'t>>,
+) -> std::result::Result<CheckedLine<'t>, Fault> {
+    let fields = Fields::split_with(normalized, outlined)?;
     if !fields.has_right_hash() {
         return Err(Fault::WrongHash);
     }
