@@ -16,7 +16,7 @@
 
 mod support;
 
-use nedb_core::{Database, IndexKind, Options, Seq, Update, WriteOptions};
+use nedb_core::{Database, FileAt, IndexKind, Options, Seq, Tier, Update, WriteOptions};
 use serde_json::Value;
 use std::io::{BufRead, BufReader, Write};
 use std::path::Path;
@@ -44,8 +44,17 @@ enum Step {
     Link,
     Unlink,
     Sweep,
+    PutFile,
+    Checkpoint,
     Flush,
     CreateIndex,
+}
+
+/// Ops that a step appended in another client's name.
+#[derive(Clone, Copy, Debug, Default)]
+struct Apart {
+    swept: u64,
+    checkpoints: u64,
 }
 
 /// One step of one thread in one round.
@@ -69,6 +78,8 @@ impl At {
             13 => Step::Sweep,
             14 => Step::Flush,
             15 => Step::CreateIndex,
+            16 => Step::PutFile,
+            0 if self.n % 2 == 1 => Step::Checkpoint,
             _ => Step::Put,
         }
     }
@@ -119,12 +130,13 @@ impl At {
             Step::Delete => vec![vec![op("delete"), format!("\"{}\"", self.id(0))]],
             Step::Link => vec![vec![op("link"), format!("\"{from}\""), format!("\"{to}\"")]],
             Step::Unlink => vec![vec![op("unlink"), format!("\"{from}\""), format!("\"{to}\"")]],
-            Step::Sweep | Step::Flush | Step::CreateIndex => vec![],
+            Step::PutFile => vec![vec![op("put_file"), format!("\"{}\"", self.id(0))]],
+            Step::Sweep | Step::Checkpoint | Step::Flush | Step::CreateIndex => vec![],
         }
     }
 
-    /// Does it, and returns how many documents it swept.
-    fn run(&self, db: &Database) -> u64 {
+    /// Does it, and returns what it wrote in the name of others.
+    fn run(&self, db: &Database) -> Apart {
         let options = WriteOptions { client: Some(self.client()), ..WriteOptions::default() };
         let (from, to) = self.edge();
         match self.step() {
@@ -146,13 +158,21 @@ impl At {
             Step::Delete => drop(db.delete("c", &self.id(0), &options).unwrap()),
             Step::Link => drop(db.link(&from, "r", &to, &options).unwrap()),
             Step::Unlink => drop(db.unlink(&from, "r", &to, &options).unwrap()),
-            Step::Sweep => return db.sweep().unwrap(),
+            Step::PutFile => {
+                let bytes = self.members(0).repeat(200);
+                db.put_file(&self.id(0), bytes.as_bytes(), Tier::Warm, &options).unwrap();
+            }
+            Step::Sweep => return Apart { swept: db.sweep().unwrap(), checkpoints: 0 },
+            Step::Checkpoint => {
+                db.checkpoint(None).unwrap();
+                return Apart { swept: 0, checkpoints: 1 };
+            }
             Step::Flush => db.flush().unwrap(),
             Step::CreateIndex => {
                 db.create_index("c", ["n", "round"][self.n as usize % 2], IndexKind::Eq).unwrap();
             }
         }
-        0
+        Apart::default()
     }
 
     fn transaction(&self) -> String {
@@ -178,8 +198,8 @@ fn writer_that_is_killed() {
             let db = &db;
             scope.spawn(move || {
                 for n in 0.. {
-                    let swept = At { round, thread, n }.run(db);
-                    tell(&format!("ack {thread} {n} {swept}"));
+                    let Apart { swept, checkpoints } = At { round, thread, n }.run(db);
+                    tell(&format!("ack {thread} {n} {swept} {checkpoints}"));
                 }
             });
         }
@@ -207,16 +227,17 @@ fn start_writer(directory: &Path, round: u64) -> Child {
 struct Acknowledged {
     /// How many steps each thread was told are done.
     steps: [u64; THREADS],
-    swept: u64,
+    apart: Apart,
 }
 
 impl Acknowledged {
     fn note(&mut self, line: &str) {
         let words: Vec<&str> = line.split(' ').collect();
         // The last line may be torn: a whole one ends with a blank.
-        if let ["ack", thread, n, swept, ""] = words.as_slice() {
+        if let ["ack", thread, n, swept, checkpoints, ""] = words.as_slice() {
             self.steps[thread.parse::<usize>().unwrap()] = n.parse::<u64>().unwrap() + 1;
-            self.swept += swept.parse::<u64>().unwrap();
+            self.apart.swept += swept.parse::<u64>().unwrap();
+            self.apart.checkpoints += checkpoints.parse::<u64>().unwrap();
         }
     }
 }
@@ -288,6 +309,18 @@ fn check_nonces(db: &Database) {
     }
 }
 
+/// Checks that every version of every file is there, whole: what its op says of its bytes is checked as
+/// they are read.
+fn check_files(db: &Database) {
+    for name in db.files(None).unwrap() {
+        for version in db.file_versions(&name, None).unwrap() {
+            let at = FileAt { version: Some(version.version as i64), ..FileAt::default() };
+            let bytes = db.get_file(&name, &at).unwrap();
+            assert!(bytes.starts_with(b"\"filler\":"), "{name}, version {}", version.version);
+        }
+    }
+}
+
 /// Opens what a killed writer left, checks it, and returns its last seq.
 fn check(directory: &Path, round: u64, before: Seq, told: &Acknowledged) -> Seq {
     let db = support::open(directory);
@@ -297,10 +330,16 @@ fn check(directory: &Path, round: u64, before: Seq, told: &Acknowledged) -> Seq 
         let at = At { round, thread, n: 0 };
         check_thread(&ops_of(&db, before, &at.client()), at, told.steps[thread]);
     }
-    let swept = ops_of(&db, before, "__ttl__");
-    assert!(swept.len() as u64 >= told.swept, "round {round}: a deletion of the sweep is lost");
-    assert!(swept.iter().all(|op| op.contains("\"coll\":\"mortal\"")), "round {round}");
+    for (client, op, count) in [
+        ("__ttl__", "\"coll\":\"mortal\"", told.apart.swept),
+        ("local", "\"op\":\"checkpoint\"", told.apart.checkpoints),
+    ] {
+        let found = ops_of(&db, before, client);
+        assert!(found.len() as u64 >= count, "round {round}: an op of {client} is lost");
+        assert!(found.iter().all(|it| it.contains(op)), "round {round}: {found:?}");
+    }
     check_nonces(&db);
+    check_files(&db);
     let seq = db.seq();
     db.close().unwrap();
     seq
