@@ -351,7 +351,7 @@ fn kill_many(rounds: impl Iterator<Item = u64>) -> u64 {
     let mut folder = tempfile::tempdir().unwrap();
     let mut seq = -1;
     for (done, round) in rounds.enumerate() {
-        if done as u64 % ROUNDS_A_DIRECTORY == 0 {
+        if (done as u64).is_multiple_of(ROUNDS_A_DIRECTORY) {
             (folder, seq) = (tempfile::tempdir().unwrap(), -1);
         }
         let told = run_and_kill(folder.path(), round);
