@@ -7,7 +7,9 @@
 //! some have a second, built-in base, which PyO3's macro does not offer.
 
 use nedb_core::{Error, ErrorCode, QueryPosition};
-use pyo3::exceptions::{PyBaseException, PyException, PyKeyError, PyOSError, PySyntaxError, PyValueError};
+use pyo3::exceptions::{
+    PyBaseException, PyException, PyKeyError, PyOSError, PySyntaxError, PyValueError,
+};
 use pyo3::prelude::*;
 use pyo3::sync::PyOnceLock;
 use pyo3::types::{PyDict, PyTuple, PyType};

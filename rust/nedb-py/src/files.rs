@@ -220,7 +220,10 @@ impl Upload<'_> {
         if is_bytes_like(piece) {
             return self.take(piece);
         }
-        Err(invalid(self.py, "a file's data comes in pieces of bytes: open the file in binary mode"))
+        Err(invalid(
+            self.py,
+            "a file's data comes in pieces of bytes: open the file in binary mode",
+        ))
     }
 
     fn take(&mut self, piece: &Bound<'_, PyAny>) -> PyResult<()> {
