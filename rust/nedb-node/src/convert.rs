@@ -203,6 +203,7 @@ struct OpenFields {
     clock: Option<f64>,
     cache_bytes: Option<usize>,
     durability: Option<serde_json::Value>,
+    checkpoint_every_ops: Option<u64>,
 }
 
 /// Reads the options of a write from JSON text; none are the defaults.
@@ -253,6 +254,7 @@ pub fn open_options(text: Option<&str>) -> Result<Options> {
         let text = given.as_str().map_or_else(|| given.to_string(), str::to_owned);
         opened.durability = Durability::parse(&text)?;
     }
+    opened.checkpoint_every_ops = fields.checkpoint_every_ops.or(opened.checkpoint_every_ops);
     Ok(opened)
 }
 
@@ -374,5 +376,6 @@ mod tests {
         }
         assert!(read_options(Some(r#"{"asof":1}"#)).is_err());
         assert!(open_options(Some(r#"{"cache_bytes":-1}"#)).is_err());
+        assert!(open_options(Some(r#"{"checkpoint_every_ops":1.5}"#)).is_err());
     }
 }
