@@ -164,7 +164,8 @@ impl NedbTasks {
         let db = self.database.clone();
         promise(move || {
             let options = write_options(options.as_deref())?;
-            db.file_writer(&name, tier_of(tier.as_deref())?, &options).map(Answer::FileWriter)
+            let writer = db.file_writer(&name, tier_of(tier.as_deref())?, &options)?;
+            Ok(Answer::FileWriter(Box::new(writer)))
         })
     }
 
@@ -179,7 +180,10 @@ impl NedbTasks {
     #[napi]
     pub fn open_file(&self, name: Text, options: Option<Text>) -> Promised {
         let db = self.database.clone();
-        promise(move || db.open_file(&name, &file_at(options.as_deref())?).map(Answer::FileReader))
+        promise(move || {
+            let reader = db.open_file(&name, &file_at(options.as_deref())?)?;
+            Ok(Answer::FileReader(Box::new(reader)))
+        })
     }
 
     /// Answers the Merkle root of a version of a file.

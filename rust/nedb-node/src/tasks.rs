@@ -37,9 +37,9 @@ pub enum Answer {
     /// A handle.
     Handle(Database),
     /// A file that is being written.
-    FileWriter(FileWriter),
+    FileWriter(Box<FileWriter>),
     /// A file that is being read.
-    FileReader(FileReader),
+    FileReader(Box<FileReader>),
 }
 
 impl ToNapiValue for Answer {
@@ -57,10 +57,10 @@ impl ToNapiValue for Answer {
                 Answer::Bytes(bytes) => Buffer::to_napi_value(env, Buffer::from(bytes)),
                 Answer::Handle(database) => NedbTasks::to_napi_value(env, NedbTasks { database }),
                 Answer::FileWriter(writer) => {
-                    NedbFileWriter::to_napi_value(env, NedbFileWriter::new(writer))
+                    NedbFileWriter::to_napi_value(env, NedbFileWriter::new(*writer))
                 }
                 Answer::FileReader(reader) => {
-                    NedbFileReader::to_napi_value(env, NedbFileReader::new(reader))
+                    NedbFileReader::to_napi_value(env, NedbFileReader::new(*reader))
                 }
             }
         }

@@ -45,7 +45,7 @@ impl FileSystem for FailingPacks {
             self.step(path)?;
         }
         let file = self.disk.open(path, how)?;
-        if !path.extension().is_some_and(|extension| extension == "pack") {
+        if path.extension().is_none_or(|extension| extension != "pack") {
             return Ok(file);
         }
         let (left, failing_count) = (Arc::clone(&self.left), self.failing_count);
