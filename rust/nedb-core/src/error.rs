@@ -38,11 +38,15 @@ pub enum ErrorCode {
     StorageError,
     /// The database is encrypted and no key was given.
     KeyRequired,
+    /// The key that was given is not that of the database.
+    WrongKey,
+    /// The database is not encrypted, and it was said that it must be.
+    PlainDatabase,
 }
 
 impl ErrorCode {
     /// Every code, in the order of `errors.toml`.
-    pub const ALL: [ErrorCode; 13] = [
+    pub const ALL: [ErrorCode; 15] = [
         ErrorCode::InvalidArgument,
         ErrorCode::LimitExceeded,
         ErrorCode::NqlError,
@@ -56,6 +60,8 @@ impl ErrorCode {
         ErrorCode::CommitUnknown,
         ErrorCode::StorageError,
         ErrorCode::KeyRequired,
+        ErrorCode::WrongKey,
+        ErrorCode::PlainDatabase,
     ];
 
     /// The stable spelling used by JavaScript's `error.code`, HTTP bodies and RESP prefixes.
@@ -74,6 +80,8 @@ impl ErrorCode {
             ErrorCode::CommitUnknown => "COMMIT_UNKNOWN",
             ErrorCode::StorageError => "STORAGE_ERROR",
             ErrorCode::KeyRequired => "KEY_REQUIRED",
+            ErrorCode::WrongKey => "WRONG_KEY",
+            ErrorCode::PlainDatabase => "PLAIN_DATABASE",
         }
     }
 }

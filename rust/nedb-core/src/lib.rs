@@ -2,6 +2,7 @@
 //! op log.
 
 mod clock;
+mod crypto;
 mod db;
 mod document;
 mod error;
@@ -18,6 +19,7 @@ mod store;
 mod views;
 
 pub use clock::{Clock, ManualClock, SystemClock};
+pub use crypto::{Randomness, SystemRandomness, Tmk};
 pub use db::{
     BackupReport, Database, Durability, OpenReport, Options, ReadOptions, RepairReport, Update,
     VerifyReport, WriteOptions,

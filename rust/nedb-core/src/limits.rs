@@ -28,3 +28,13 @@ pub const LIST_VALUES_COUNT_MAX: usize = 100_000;
 pub const SCAN_CHUNK_COUNT: usize = 1_024;
 /// Largest time to live, in seconds: 1,000 years, so that no expiry overflows a double's second.
 pub const TTL_SECONDS_MAX: f64 = 31_557_600_000.0;
+/// Shortest key that encrypts a new database, in bytes: nobody guesses 128 bits.
+pub const TMK_BYTES_MIN: usize = 16;
+/// Longest `key.enc` that is looked into, in bytes: one of ours has 160.
+pub const KEY_FILE_BYTES_MAX: usize = 4_096;
+/// Most seals under one session's key; then a new session begins. AES-GCM stays far from its bounds.
+pub const SEALS_PER_SESSION_MAX: u64 = 1 << 32;
+/// Most session keys held ready; a log has one for each opening that wrote.
+pub const SESSION_KEYS_COUNT_MAX: usize = 1_024;
+/// Longest envelope of a line: base64 takes four bytes for three, and something stands around it.
+pub const ENVELOPE_BYTES_MAX: usize = LINE_BYTES_MAX / 3 * 4 + 256;
