@@ -29,11 +29,11 @@ CHURN_COUNT = 1_000
 class Process:
     """A side in a process of its own."""
 
-    def __init__(self, name: str, python: str) -> None:
+    def __init__(self, name: str, python: str, script: str = "worker.py") -> None:
         self.name = name
         environment = {**os.environ, "PYTHONHASHSEED": "0"}
         self.child = subprocess.Popen(
-            [python, str(HERE / "worker.py"), name],
+            [python, str(HERE / script), name],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=None,
