@@ -21,8 +21,8 @@ mod views;
 pub use clock::{Clock, ManualClock, SystemClock};
 pub use crypto::{Randomness, SystemRandomness, Tmk};
 pub use db::{
-    BackupReport, Database, Durability, OpenReport, Options, ReadOptions, RepairReport, Update,
-    VerifyReport, WriteOptions,
+    BackupReport, Database, Durability, OpenReport, Options, Progress, ReadOptions, RepairReport,
+    Update, VerifyReport, WriteOptions, rewrap_key,
 };
 pub use error::{Error, ErrorCode, QueryPosition, Result};
 pub use hash::ZERO_HASH;

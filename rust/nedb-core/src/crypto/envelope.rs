@@ -40,6 +40,11 @@ pub(crate) fn is_envelope(line: &[u8]) -> bool {
     [FRONT, LEGACY_FRONT].iter().any(|front| line.starts_with(front.as_bytes()))
 }
 
+/// Tells whether bytes begin as an envelope of NEDB 1.x does.
+pub(crate) fn is_legacy_envelope(line: &[u8]) -> bool {
+    line.starts_with(LEGACY_FRONT.as_bytes())
+}
+
 impl Sealed {
     /// Appends the envelope of a line, without a newline; `scratch` is working space.
     ///

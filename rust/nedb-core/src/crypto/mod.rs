@@ -18,7 +18,7 @@ mod random;
 mod seal;
 mod session;
 
-pub(crate) use envelope::{EnvelopeFault, LineOpener, is_envelope};
+pub(crate) use envelope::{EnvelopeFault, LineOpener, is_envelope, is_legacy_envelope};
 pub use keys::Tmk;
 pub(crate) use keys::{DataKey, unwrap_key, wrap_key};
 pub use random::{Randomness, SystemRandomness};

@@ -73,6 +73,7 @@ impl Protection {
 
     /// Returns the address of bytes: their BLAKE2b-256, which in an encrypted database is keyed, so that it
     /// says nothing to who has no key, not even that it is of a file that he knows.
+    #[allow(dead_code, reason = "chunks of files are named by it")]
     pub fn address(&self, bytes: &[u8]) -> [u8; 32] {
         match self {
             Protection::Plain => digest(bytes),

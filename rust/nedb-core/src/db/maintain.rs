@@ -4,6 +4,7 @@ use super::check;
 use super::group::Draft;
 use super::open::{write_damage, write_texts};
 use super::options::WriteOptions;
+use super::protect::META_CONTEXT;
 use super::write::{Target, delete_draft, stage_one};
 use super::{Database, Inner};
 use crate::error::{Error, ErrorCode, Result};
@@ -88,7 +89,8 @@ impl Database {
             indexes
         };
         if let Some(directory) = &self.inner.directory {
-            directory.write_meta(&self.inner.meta_text(Some((collection, &built))))?;
+            let text = self.inner.meta_text(Some((collection, &built)));
+            directory.write_meta(&self.inner.protection.seal_text(META_CONTEXT, &text)?)?;
         }
         let mut state = self.inner.state.write();
         let number = state.views.documents.add_collection(collection);
@@ -179,7 +181,7 @@ impl Database {
             _ => known.end_bytes,
         };
         // The lock is held for one chunk at a time, and not at all for a log on a disk.
-        let found = verify(end_bytes, &mut |offset, bytes_max, out| {
+        let found = verify(end_bytes, &self.inner.protection, &mut |offset, bytes_max, out| {
             self.inner.read_state()?.log.read_bytes(offset, bytes_max, out)
         })?;
         let is_known = found.head == known.head && found.op_count as Seq == known.seq + 1;

@@ -12,6 +12,8 @@
 //! | `options` | what a database, a write and a read are told |
 //! | `check` | every check of an argument |
 //! | `open` | a directory or memory as a database; crash tails; index definitions |
+//! | `protect` | which key opens a directory; what changes the key |
+//! | `encrypt` | a plain database, encrypted in place |
 //! | `group` | the ops that one call admits: all or none |
 //! | `admit` | nonces, idempotency, preconditions |
 //! | `overlay` | what was admitted and is not folded yet |
@@ -26,6 +28,7 @@
 mod admit;
 mod check;
 mod commit;
+mod encrypt;
 #[cfg(test)]
 mod fault;
 mod group;
@@ -33,11 +36,13 @@ mod maintain;
 mod open;
 mod options;
 mod overlay;
+mod protect;
 mod read;
 mod rescue;
 mod transaction;
 mod write;
 
+use crate::crypto::Protection;
 use crate::error::{Error, ErrorCode, Result};
 use crate::store::Directory;
 use crate::views::State;
@@ -48,7 +53,8 @@ use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
 
 pub use maintain::VerifyReport;
 pub use open::OpenReport;
-pub use options::{Durability, Options, ReadOptions, WriteOptions};
+pub use options::{Durability, Options, Progress, ReadOptions, WriteOptions};
+pub use protect::rewrap_key;
 pub use rescue::{BackupReport, RepairReport};
 pub use write::Update;
 
@@ -67,6 +73,8 @@ struct Inner {
     durable_seq: AtomicI64,
     options: Options,
     directory: Option<Directory>,
+    /// How what is on the disk is sealed.
+    protection: Arc<Protection>,
     is_closed: AtomicBool,
     report: Mutex<OpenReport>,
 }

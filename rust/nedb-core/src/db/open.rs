@@ -8,8 +8,10 @@
 
 use super::commit::{Writer, sync_periodically, tail_of};
 use super::options::{Durability, Options};
+use super::protect::{self, key_required};
 use super::{Database, Inner, check};
-use crate::error::{Error, ErrorCode, Result};
+use crate::crypto::Protection;
+use crate::error::{Error, Result};
 use crate::fold::fold;
 use crate::hash::ZERO_HASH;
 use crate::json::{Path as FieldPath, elements, members, string_text, write_string};
@@ -99,8 +101,12 @@ impl Database {
     /// `log.aof.cut-<seq>`, and `open_report` says so. A damaged log opens for reading, up to the
     /// damage. A directory of NEDB 1.x opens as it is.
     ///
-    /// Cost: one pass over the log. Errors: `DatabaseLocked`, `KeyRequired`, `StorageError`,
-    /// `IntegrityError` when `meta.json` is no index definition.
+    /// With `Options::tmk` what is on the disk is encrypted: a new database from its first byte on, and a
+    /// plain one in place, which the report warns of.
+    ///
+    /// Cost: one pass over the log. Errors: `DatabaseLocked`, `StorageError`, `IntegrityError` when
+    /// `meta.json` is no index definition; `KeyRequired`, `WrongKey`, `PlainDatabase`, and
+    /// `InvalidArgument` for a key that is too short, before anything is written.
     pub fn open(path: impl AsRef<Path>, options: Options) -> Result<Database> {
         Database::open_in(Arc::new(Disk), path.as_ref(), options)
     }
@@ -111,28 +117,31 @@ impl Database {
     pub(super) fn open_in(
         files: Arc<dyn FileSystem>,
         path: &Path,
-        options: Options,
+        mut options: Options,
     ) -> Result<Database> {
         let for_writing = !options.read_only;
+        protect::check(&files, path, &options)?;
         let directory = Directory::open(files, path, for_writing)?;
-        if directory.has_key_file() {
-            return Err(key_required(&directory));
-        }
         let lock = if for_writing { Some(directory.lock()?) } else { None };
+        let mut report = OpenReport::default();
+        let protection = Arc::new(protect::unlock(&directory, &options, &mut report)?);
+        // The key was needed for that alone.
+        options.tmk = None;
         // A writer that is about to stop may still say more until the lock is ours.
         let durable_bytes = directory.durable_bytes();
         let file = directory.open_log(for_writing)?;
-        let reader = LogReader::disk(Arc::clone(&file) as Arc<dyn LogBytes>, options.cache_bytes);
+        let bytes = Arc::clone(&file) as Arc<dyn LogBytes>;
+        let reader = LogReader::disk(bytes, options.cache_bytes, Arc::clone(&protection));
         let mut state = State::new(reader);
-        let mut report = OpenReport::default();
-        read_index_definitions(&directory, &mut state, &mut report)?;
+        let meta = protect::read_meta(&directory, &protection, for_writing, &mut report)?;
+        read_index_definitions(meta, &mut state, &mut report)?;
         let len_bytes = file.len_bytes().map_err(|error| Error::storage("read the log", error))?;
         let end_bytes = match options.read_only {
             true => readable_bytes(&directory, durable_bytes, len_bytes),
             false => len_bytes,
         };
         let end = replay_into(&mut state, &*file, end_bytes)?;
-        if matches!(end.fault, Some(Fault::Encrypted)) {
+        if matches!(end.fault, Some(Fault::Encrypted)) && end.next_seq == 0 {
             return Err(key_required(&directory));
         }
         let mut opening = Opening { directory, file, report, durable_bytes, len_bytes };
@@ -148,7 +157,8 @@ impl Database {
                 Writer::disk(Box::new(store), tail_of(&state))
             }
         };
-        let database = Database::assemble(state, writer, options, Some(directory), report);
+        let database =
+            Database::assemble(state, writer, options, Some((directory, protection)), report);
         if let Durability::Interval { milliseconds } = database.inner.options.durability {
             sync_periodically(&database.inner, milliseconds)
                 .map_err(|error| Error::storage("start the thread that syncs", error))?;
@@ -199,10 +209,14 @@ impl Database {
         state: State,
         writer: Writer,
         options: Options,
-        directory: Option<Directory>,
+        place: Option<(Directory, Arc<Protection>)>,
         report: OpenReport,
     ) -> Database {
         let seq = state.views.seq;
+        let (directory, protection) = match place {
+            Some((directory, protection)) => (Some(directory), protection),
+            None => (None, Arc::new(Protection::Plain)),
+        };
         Database {
             inner: Arc::new(Inner {
                 state: RwLock::new(state),
@@ -211,6 +225,7 @@ impl Database {
                 durable_seq: AtomicI64::new(seq),
                 options,
                 directory,
+                protection,
                 is_closed: AtomicBool::new(false),
                 report: Mutex::new(report),
             }),
@@ -219,17 +234,17 @@ impl Database {
 }
 
 /// What is known while a directory is being opened.
-struct Opening {
-    directory: Directory,
-    file: Arc<dyn StoredFile>,
-    report: OpenReport,
-    durable_bytes: Option<u64>,
-    len_bytes: u64,
+pub(super) struct Opening {
+    pub directory: Directory,
+    pub file: Arc<dyn StoredFile>,
+    pub report: OpenReport,
+    pub durable_bytes: Option<u64>,
+    pub len_bytes: u64,
 }
 
 impl Opening {
     /// Decides what the end of the replay was: the end of the log, a crash tail, or damage.
-    fn settle_tail(&mut self, end: &ReplayEnd, for_writing: bool) -> Result<()> {
+    pub fn settle_tail(&mut self, end: &ReplayEnd, for_writing: bool) -> Result<()> {
         if let Some((seq, key)) = &end.uncovered {
             self.report.warnings.push(format!("op {seq} has a member {key:?} that no hash covers"));
         }
@@ -306,7 +321,8 @@ pub(super) fn replay_into(
         head: if state.views.seq < 0 { ZERO_HASH.to_owned() } else { state.head.clone() },
     };
     let State { views, log, head } = state;
-    let end = replay(bytes, start, end_bytes, &mut |step| {
+    let protection = log.protection();
+    let end = replay(bytes, &protection, start, end_bytes, &mut |step| {
         log.push_line_bytes(step.line_bytes);
         fold(views, &step.op);
         Ok(())
@@ -315,13 +331,13 @@ pub(super) fn replay_into(
     Ok(end)
 }
 
-/// Reads `meta.json`: `{"indexes": [[collection, field, kind], ...]}`.
+/// Reads the text of `meta.json`: `{"indexes": [[collection, field, kind], ...]}`.
 fn read_index_definitions(
-    directory: &Directory,
+    text: Option<String>,
     state: &mut State,
     report: &mut OpenReport,
 ) -> Result<()> {
-    let Some(text) = directory.read_meta()? else { return Ok(()) };
+    let Some(text) = text else { return Ok(()) };
     let canonical = crate::json::canonicalize(&text)
         .map_err(|error| Error::integrity(format!("meta.json is damaged: {}", error.message())))?;
     let list = members(&canonical).find(|(key, _)| *key == "indexes").map_or("[]", |(_, it)| it);
@@ -353,11 +369,4 @@ fn add_index(state: &mut State, collection: &str, path: FieldPath, kind: IndexKi
             state.views.indexes.replace(collection, indexes);
         }
     }
-}
-
-fn key_required(directory: &Directory) -> Error {
-    Error::new(
-        ErrorCode::KeyRequired,
-        format!("{} is encrypted; this version opens plain databases", directory.path().display()),
-    )
 }

@@ -72,6 +72,7 @@ impl Database {
     /// Copies the database as it is now into a new directory, while reads and writes go on.
     ///
     /// The copy is the log and the index definitions, synced; every hash and link is checked on the way.
+    /// That of an encrypted database is encrypted, and opens with the same key.
     /// A database in memory may be copied to a disk in this way.
     ///
     /// Cost: one pass over the log; memory of one chunk. Errors: `InvalidArgument` when the directory
@@ -79,7 +80,6 @@ impl Database {
     /// `StorageError`, `DatabaseClosed`.
     pub fn backup(&self, path: impl AsRef<Path>) -> Result<BackupReport> {
         let known = self.known_log()?;
-        let meta = self.inner.meta_text(None);
         let files = match &self.inner.directory {
             Some(directory) => Arc::clone(directory.file_system()),
             None => Arc::new(Disk),
@@ -87,7 +87,7 @@ impl Database {
         let directory = Directory::open_empty(files, path.as_ref())?;
         let copied = self.copy_log(&directory, known.end_bytes).and_then(|found| {
             match (found.damage, found.head == known.head) {
-                (None, true) => directory.write_meta(&meta),
+                (None, true) => self.copy_definitions(&directory),
                 (damage, _) => Err(Error::integrity(format!(
                     "the log cannot be copied: {}; run verify_report()",
                     damage.map_or("it holds other ops than were read from it".to_owned(), |it| {
@@ -136,11 +136,24 @@ impl Database {
         Ok(RepairReport { damage: Some(damage), cut_bytes, damaged_file: Some(damaged_file) })
     }
 
+    /// Copies the index definitions; of an encrypted database sealed as they are, with the wrapped key.
+    fn copy_definitions(&self, copy: &Directory) -> Result<()> {
+        let Some(from) = self.inner.directory.as_ref().filter(|_| self.is_encrypted()) else {
+            return copy.write_meta(self.inner.meta_text(None));
+        };
+        if let Some(meta) = from.read_meta()? {
+            copy.write_meta(&meta)?;
+        }
+        // The key comes last: without it the copy is nothing yet.
+        let key = from.read_key_file()?.ok_or_else(|| Error::integrity("key.enc is gone"))?;
+        copy.write_key_file(&key)
+    }
+
     /// Copies the log's bytes while they are verified.
     fn copy_log(&self, directory: &Directory, end_bytes: u64) -> Result<crate::log::Verification> {
         let mut copy = directory.create_log()?;
         let writing = |error| Error::storage("write the copy of the log", error);
-        let found = verify(end_bytes, &mut |offset, bytes_max, out| {
+        let found = verify(end_bytes, &self.inner.protection, &mut |offset, bytes_max, out| {
             let held = out.len();
             self.inner.read_state()?.log.read_bytes(offset, bytes_max, out)?;
             copy.append(out.get(held..).unwrap_or_default()).map_err(writing)

@@ -4,7 +4,7 @@ use super::admit::with_a;
 use super::call::Call;
 use super::script::{COLLECTIONS, Change, INDEXES};
 use nedb_core::{
-    Database, ErrorCode, IndexKind, ManualClock, Options, Result, Update, WriteOptions,
+    Database, ErrorCode, IndexKind, ManualClock, Options, Result, Tmk, Update, WriteOptions,
 };
 use serde_json::{Value, json};
 use std::path::{Path, PathBuf};
@@ -20,6 +20,7 @@ pub struct Engine {
     clock: Arc<ManualClock>,
     now: f64,
     directory: Option<TempDir>,
+    tmk: Option<Tmk>,
 }
 
 impl Engine {
@@ -27,15 +28,18 @@ impl Engine {
     pub fn plain() -> Engine {
         let clock = Arc::new(ManualClock::new(START_SECONDS));
         let db = Database::in_memory(options(&clock)).expect("memory opens");
-        Engine { db, clock, now: START_SECONDS, directory: None }
+        Engine { db, clock, now: START_SECONDS, directory: None, tmk: None }
     }
 
-    /// Makes a database on a disk, with what indexes and reopenings a script asks for.
-    pub fn on_disk() -> Engine {
+    /// Makes a database on a disk, with what indexes and reopenings a script asks for; with a key an
+    /// encrypted one.
+    pub fn on_disk(tmk: Option<Tmk>) -> Engine {
         let directory = tempfile::tempdir_in(quick_folder()).expect("a folder for the database");
         let clock = Arc::new(ManualClock::new(START_SECONDS));
-        let db = Database::open(directory.path(), options(&clock)).expect("a new database opens");
-        Engine { db, clock, now: START_SECONDS, directory: Some(directory) }
+        let given = Options { tmk: tmk.clone(), ..options(&clock) };
+        let db = Database::open(directory.path(), given).expect("a new database opens");
+        assert_eq!(db.is_encrypted(), tmk.is_some());
+        Engine { db, clock, now: START_SECONDS, directory: Some(directory), tmk }
     }
 
     /// Does what a call says.
@@ -114,7 +118,8 @@ impl Engine {
     fn reopen(&mut self) -> Result<Value> {
         if let Some(directory) = &self.directory {
             self.db.close()?;
-            self.db = Database::open(directory.path(), options(&self.clock))?;
+            let given = Options { tmk: self.tmk.clone(), ..options(&self.clock) };
+            self.db = Database::open(directory.path(), given)?;
             assert_eq!(self.db.open_report().cut_bytes, 0, "a clean stop leaves nothing to cut");
         }
         Ok(Value::Null)
