@@ -42,11 +42,13 @@ pub enum ErrorCode {
     WrongKey,
     /// The database is not encrypted, and it was said that it must be.
     PlainDatabase,
+    /// There is no file, no version or no chunk of that name or number.
+    NotFound,
 }
 
 impl ErrorCode {
     /// Every code, in the order of `errors.toml`.
-    pub const ALL: [ErrorCode; 15] = [
+    pub const ALL: [ErrorCode; 16] = [
         ErrorCode::InvalidArgument,
         ErrorCode::LimitExceeded,
         ErrorCode::NqlError,
@@ -62,6 +64,7 @@ impl ErrorCode {
         ErrorCode::KeyRequired,
         ErrorCode::WrongKey,
         ErrorCode::PlainDatabase,
+        ErrorCode::NotFound,
     ];
 
     /// The stable spelling used by JavaScript's `error.code`, HTTP bodies and RESP prefixes.
@@ -82,6 +85,7 @@ impl ErrorCode {
             ErrorCode::KeyRequired => "KEY_REQUIRED",
             ErrorCode::WrongKey => "WRONG_KEY",
             ErrorCode::PlainDatabase => "PLAIN_DATABASE",
+            ErrorCode::NotFound => "NOT_FOUND",
         }
     }
 }

@@ -13,6 +13,9 @@ use blake2::{Blake2b256, Blake2bMac, Digest};
 
 use crate::json::write_ascii;
 
+/// A BLAKE2b-256 as bytes.
+pub(crate) type Hash = [u8; 32];
+
 /// Digits of a hash in hexadecimal.
 pub(crate) const HASH_HEX_BYTES: usize = 64;
 
@@ -65,19 +68,24 @@ pub(crate) fn from_hex(text: &str) -> Option<Vec<u8>> {
     rest.is_empty().then(|| pairs.iter().map(byte).collect())?
 }
 
-/// Returns the BLAKE2b-256 of bytes.
-pub(crate) fn digest(bytes: &[u8]) -> [u8; 32] {
-    Blake2b256::digest(bytes).into()
-}
-
 /// Returns the BLAKE2b-256 of bytes under a key (RFC 7693): without the key it says nothing of them.
-pub(crate) fn keyed_digest(key: &[u8; 32], bytes: &[u8]) -> [u8; 32] {
+pub(crate) fn keyed_digest(key: &[u8; 32], bytes: &[u8]) -> Hash {
     <Blake2bMac<U32> as KeyInit>::new_from_slice(key)
         .expect("BLAKE2b takes keys of up to 64 bytes")
         .chain_update(bytes)
         .finalize()
         .into_bytes()
         .into()
+}
+
+/// Makes a hash of the output of a hasher.
+pub(crate) fn to_hash(digest: impl Into<Hash>) -> Hash {
+    digest.into()
+}
+
+/// Reads a hash from 64 lower-case hexadecimal digits; None for any other text.
+pub(crate) fn hash_from_hex(text: &str) -> Option<Hash> {
+    from_hex(text)?.try_into().ok()
 }
 
 /// Tells whether a text is a hash as the log holds it: 64 lower-case hexadecimal digits.
@@ -141,5 +149,7 @@ mod tests {
         assert_eq!(to_hex(&[0x00, 0x9f, 0xa0, 0xff]), "009fa0ff");
         assert!(is_hash(ZERO_HASH) && is_hash(HASH));
         assert!(!is_hash(&HASH[1..]) && !is_hash(&HASH.to_uppercase()));
+        assert_eq!(hash_from_hex(HASH).map(|hash| to_hex(&hash)).as_deref(), Some(HASH));
+        assert_eq!(hash_from_hex(&HASH.to_uppercase()), None);
     }
 }

@@ -1,6 +1,7 @@
 //! NEDB: an embedded document database whose single source of truth is an append-only, hash-chained
 //! op log.
 
+mod blob;
 mod clock;
 mod crypto;
 mod db;
@@ -12,6 +13,7 @@ mod instant;
 mod json;
 mod limits;
 mod log;
+mod merkle;
 mod op;
 mod query;
 mod snapshot;
@@ -21,13 +23,15 @@ mod views;
 pub use clock::{Clock, ManualClock, SystemClock};
 pub use crypto::{Randomness, SystemRandomness, Tmk};
 pub use db::{
-    BackupReport, Database, Durability, OpenReport, Options, Progress, ReadOptions, RepairReport,
+    BackupReport, CompactReport, CompressionStats, Database, Durability, FileAt, FileInfo,
+    FileProof, FileReader, FileWriter, OpenReport, Options, Progress, ReadOptions, RepairReport,
     Update, VerifyReport, WriteOptions, rewrap_key,
 };
 pub use error::{Error, ErrorCode, QueryPosition, Result};
 pub use hash::ZERO_HASH;
 pub use json::{Path, Value};
 pub use log::Damage;
-pub use op::Seq;
+pub use merkle::Side;
+pub use op::{Seq, Tier};
 pub use query::{Params, Rows, algebra};
 pub use snapshot::IndexKind;

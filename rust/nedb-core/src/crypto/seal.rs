@@ -13,7 +13,7 @@ use super::keys::DataKey;
 use super::random::Randomness;
 use super::session::{SESSION_ID_BYTES, SessionId, Sessions, nonce_of};
 use crate::error::{Error, Result};
-use crate::hash::{digest, keyed_digest};
+use crate::hash::{Hash, keyed_digest};
 use std::fmt;
 use std::sync::Arc;
 use zeroize::Zeroizing;
@@ -54,12 +54,18 @@ impl fmt::Debug for Sealed {
 
 impl Protection {
     /// Makes the protection of an encrypted database from its data key.
-    pub fn sealed(key: DataKey, random: Arc<dyn Randomness>) -> Protection {
+    ///
+    /// `process_id` says which process this is: a fork of one that seals must not go on with its nonces.
+    pub fn sealed(
+        key: DataKey,
+        random: Arc<dyn Randomness>,
+        process_id: fn() -> u32,
+    ) -> Protection {
         Protection::Sealed(Box::new(Sealed {
             legacy: Cipher::new(&key.0),
             database_id: *derive(&*key.0, &[], DATABASE_INFO),
             name_key: derive(&*key.0, &[], NAME_INFO),
-            sessions: Sessions::new(key, random),
+            sessions: Sessions::new(key, random, process_id),
         }))
     }
 
@@ -71,13 +77,13 @@ impl Protection {
         }
     }
 
-    /// Returns the address of bytes: their BLAKE2b-256, which in an encrypted database is keyed, so that it
-    /// says nothing to who has no key, not even that it is of a file that he knows.
-    #[allow(dead_code, reason = "chunks of files are named by it")]
-    pub fn address(&self, bytes: &[u8]) -> [u8; 32] {
+    /// Names a chunk, given what it hashes to as a leaf: in a plain database that is its name; in an
+    /// encrypted one it is keyed, so that it says nothing to who has no key, not even that the chunk is one
+    /// that he knows.
+    pub fn address(&self, leaf: &Hash) -> Hash {
         match self {
-            Protection::Plain => digest(bytes),
-            Protection::Sealed(sealed) => keyed_digest(&sealed.name_key, bytes),
+            Protection::Plain => *leaf,
+            Protection::Sealed(sealed) => keyed_digest(&sealed.name_key, leaf),
         }
     }
 
@@ -180,7 +186,8 @@ pub(super) mod tests {
     use crate::error::ErrorCode;
 
     pub(crate) fn protection(key: u8, seed: u8) -> Protection {
-        Protection::sealed(DataKey([key; 32].into()), Arc::new(ReplayedRandomness::new(seed)))
+        let random = Arc::new(ReplayedRandomness::new(seed));
+        Protection::sealed(DataKey([key; 32].into()), random, || 1)
     }
 
     fn is_refused(opened: Result<Vec<u8>>) -> bool {
@@ -221,14 +228,14 @@ pub(super) mod tests {
     }
 
     #[test]
-    fn an_address_is_that_of_the_bytes_and_of_the_key() {
+    fn an_address_is_that_of_the_leaf_and_of_the_key() {
         let (plain, one, two) = (Protection::Plain, protection(1, 1), protection(2, 1));
-        let hex = crate::hash::to_hex(&plain.address(b"abc"));
-        assert_eq!(hex, "bddd813c634239723171ef3fee98579b94964e3bb1cb3e427262c8c068d52319");
-        assert_eq!(one.address(b"abc"), protection(1, 9).address(b"abc"));
-        assert_ne!(one.address(b"abc"), one.address(b"abd"));
-        assert!(one.address(b"abc") != two.address(b"abc"));
-        assert!(one.address(b"abc") != plain.address(b"abc"));
+        let leaf = [7; 32];
+        assert_eq!(plain.address(&leaf), leaf);
+        assert_eq!(one.address(&leaf), protection(1, 9).address(&leaf));
+        assert_ne!(one.address(&leaf), one.address(&[8; 32]));
+        assert_ne!(one.address(&leaf), two.address(&leaf));
+        assert_ne!(one.address(&leaf), leaf);
     }
 
     #[test]

@@ -7,7 +7,7 @@
 //! * No pair of key and nonce is used twice: sessions do not repeat (16 random bytes), a counter never goes
 //!   back, and after `SEALS_PER_SESSION_MAX` seals a new session begins. Neither depends on anything that is
 //!   read from the disk, so that neither a cut tail nor a restored copy brings one back.
-//! * Who seals is the process that drew the session: a fork must not (`db` refuses its writes).
+//! * A process seals in sessions that it drew itself: a fork draws its own.
 
 use super::cipher::{Cipher, NONCE_BYTES, derive};
 use super::keys::DataKey;
@@ -29,6 +29,7 @@ const SESSION_INFO: &[u8] = b"nedb-session";
 pub(super) struct Sessions {
     data_key: DataKey,
     random: Arc<dyn Randomness>,
+    process_id: fn() -> u32,
     writing: Mutex<Option<Writing>>,
     known: RwLock<FxHashMap<SessionId, Arc<Cipher>>>,
 }
@@ -38,6 +39,8 @@ struct Writing {
     id: SessionId,
     cipher: Arc<Cipher>,
     next_counter: u64,
+    /// The process that drew it.
+    process_id: u32,
 }
 
 /// A session's key, and a nonce of it that nobody else gets.
@@ -49,9 +52,9 @@ pub(super) struct Seal {
 
 impl Sessions {
     /// Makes the sessions of a database, none of which is drawn yet.
-    pub fn new(data_key: DataKey, random: Arc<dyn Randomness>) -> Self {
-        let known = RwLock::new(FxHashMap::default());
-        Sessions { data_key, random, writing: Mutex::new(None), known }
+    pub fn new(data_key: DataKey, random: Arc<dyn Randomness>, process_id: fn() -> u32) -> Self {
+        let (writing, known) = (Mutex::new(None), RwLock::new(FxHashMap::default()));
+        Sessions { data_key, random, process_id, writing, known }
     }
 
     /// Returns the key and the nonce of the next seal.
@@ -59,7 +62,10 @@ impl Sessions {
     /// Errors: `StorageError` when there is no randomness for a new session.
     pub fn next_seal(&self) -> Result<Seal> {
         let mut writing = self.writing.lock();
-        let is_usable = |it: &&mut Writing| it.next_counter < SEALS_PER_SESSION_MAX;
+        let process_id = (self.process_id)();
+        let is_usable = |it: &&mut Writing| {
+            it.next_counter < SEALS_PER_SESSION_MAX && it.process_id == process_id
+        };
         let session = match writing.as_mut().filter(is_usable) {
             Some(session) => session,
             None => writing.insert(self.draw()?),
@@ -72,7 +78,8 @@ impl Sessions {
     fn draw(&self) -> Result<Writing> {
         let mut id = [0; SESSION_ID_BYTES];
         self.random.fill(&mut id)?;
-        Ok(Writing { id, cipher: self.cipher(&id), next_counter: 0 })
+        let process_id = (self.process_id)();
+        Ok(Writing { id, cipher: self.cipher(&id), next_counter: 0, process_id })
     }
 
     /// Returns the key of a session.
@@ -107,9 +114,24 @@ mod tests {
     use super::super::random::replayed::ReplayedRandomness;
     use super::*;
     use std::collections::HashSet;
+    use std::sync::atomic::{AtomicU32, Ordering};
 
     fn sessions(seed: u8) -> Sessions {
-        Sessions::new(DataKey([9; 32].into()), Arc::new(ReplayedRandomness::new(seed)))
+        let random = Arc::new(ReplayedRandomness::new(seed));
+        Sessions::new(DataKey([9; 32].into()), random, || 1)
+    }
+
+    #[test]
+    fn a_fork_seals_in_a_session_of_its_own() {
+        static PROCESS: AtomicU32 = AtomicU32::new(1);
+        let random = Arc::new(ReplayedRandomness::new(1));
+        let sessions =
+            Sessions::new(DataKey([9; 32].into()), random, || PROCESS.load(Ordering::Relaxed));
+        let mine = [sessions.next_seal().unwrap(), sessions.next_seal().unwrap()];
+        PROCESS.store(2, Ordering::Relaxed);
+        let of_the_fork = sessions.next_seal().unwrap();
+        assert_eq!(mine[0].id, mine[1].id);
+        assert!(of_the_fork.id != mine[0].id && of_the_fork.counter == 0);
     }
 
     #[test]

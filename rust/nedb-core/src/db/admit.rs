@@ -188,6 +188,7 @@ fn describe(fields: &Fields<'_>) -> String {
         kind @ (kind::PUT | kind::DELETE) => {
             format!("{kind} of {}:{}", member("coll"), member("id"))
         }
+        kind @ kind::PUT_FILE => format!("{kind} of {}", member("name")),
         kind => kind.to_owned(),
     }
 }
@@ -199,7 +200,7 @@ fn targets<'a>(items: &'a Items<'_>) -> (bool, Vec<(&'static str, [&'a str; 3])>
         OpKind::Delete { collection, id } => (kind::DELETE, [&**collection, &**id, ""]),
         OpKind::Link { from, relation, to } => (kind::LINK, [&**from, &**relation, &**to]),
         OpKind::Unlink { from, relation, to } => (kind::UNLINK, [&**from, &**relation, &**to]),
-        OpKind::PutFile => (kind::PUT_FILE, ["", "", ""]),
+        OpKind::PutFile(put) => (kind::PUT_FILE, [&*put.name, "", ""]),
         OpKind::Checkpoint => (kind::CHECKPOINT, ["", "", ""]),
         OpKind::Repair => (kind::REPAIR, ["", "", ""]),
         OpKind::Encrypt => (kind::ENCRYPT, ["", "", ""]),

@@ -10,6 +10,7 @@
 use super::open::{OpenReport, Opening, replay_into};
 use super::options::{Options, Progress};
 use super::protect::report_encrypted;
+use crate::blob::encrypt_packs;
 use crate::crypto::{Protection, Sealed};
 use crate::error::{Error, Result};
 use crate::hash::ZERO_HASH;
@@ -27,7 +28,7 @@ const CHUNK_BYTES: usize = 4 << 20;
 
 /// Encrypts a plain database, with `key_file` as its wrapped key.
 ///
-/// Cost: what opening costs, and a second log on the disk meanwhile.
+/// Cost: what opening costs, and a second log and second packs on the disk meanwhile.
 /// Errors: `IntegrityError` when the log is damaged; `StorageError`. The database is the plain one then, or
 /// the encrypted one where the error came after that was decided.
 pub(super) fn encrypt_in_place(
@@ -51,6 +52,7 @@ pub(super) fn encrypt_in_place(
         let sealed = protection.seal_text(name.as_bytes(), &text)?;
         directory.write_sealing_text(name, sealed.as_bytes())?;
     }
+    encrypt_packs(directory, protection)?;
     directory.commit_sealing(key_file.as_bytes())?;
     report_encrypted(report, directory.finish_sealing()?);
     Ok(())

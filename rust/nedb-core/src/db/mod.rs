@@ -21,6 +21,8 @@
 //! | `write` | put, delete, link and their kin |
 //! | `transaction` | several things as one op |
 //! | `read` | get, query, neighbours, ops |
+//! | `file`, `file_read` | files, written and read |
+//! | `file_upkeep` | what files cost, and what can be given back |
 //! | `rescue` | backup and repair |
 //! | `maintain` | indexes, checkpoints, verification, sweeping, closing |
 //! | `fault` | tests with a disk that fails |
@@ -31,6 +33,9 @@ mod commit;
 mod encrypt;
 #[cfg(test)]
 mod fault;
+mod file;
+mod file_read;
+mod file_upkeep;
 mod group;
 mod maintain;
 mod open;
@@ -42,6 +47,7 @@ mod rescue;
 mod transaction;
 mod write;
 
+use crate::blob::{ChunkStore, LegacyFiles};
 use crate::crypto::Protection;
 use crate::error::{Error, ErrorCode, Result};
 use crate::store::Directory;
@@ -51,6 +57,10 @@ use parking_lot::{Condvar, Mutex, RwLock, RwLockReadGuard};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
 
+pub use crate::blob::CompactReport;
+pub use file::FileWriter;
+pub use file_read::{FileAt, FileInfo, FileProof, FileReader};
+pub use file_upkeep::CompressionStats;
 pub use maintain::VerifyReport;
 pub use open::OpenReport;
 pub use options::{Durability, Options, Progress, ReadOptions, WriteOptions};
@@ -75,6 +85,10 @@ struct Inner {
     directory: Option<Directory>,
     /// How what is on the disk is sealed.
     protection: Arc<Protection>,
+    /// The bytes of files.
+    chunks: Arc<ChunkStore>,
+    /// Those of NEDB 1.x, once they were asked for.
+    legacy: Mutex<Option<Arc<LegacyFiles>>>,
     is_closed: AtomicBool,
     report: Mutex<OpenReport>,
 }

@@ -10,6 +10,7 @@ use super::commit::{Writer, sync_periodically, tail_of};
 use super::options::{Durability, Options};
 use super::protect::{self, key_required};
 use super::{Database, Inner, check};
+use crate::blob::ChunkStore;
 use crate::crypto::Protection;
 use crate::error::{Error, Result};
 use crate::fold::fold;
@@ -18,7 +19,9 @@ use crate::json::{Path as FieldPath, elements, members, string_text, write_strin
 use crate::log::{Damage, Fault, LogReader, ReplayEnd, ReplayStart, replay};
 use crate::op::Seq;
 use crate::snapshot::IndexKind;
-use crate::store::{CutFile, Directory, Disk, FileSystem, LogBytes, LogFile, LogStore, StoredFile};
+use crate::store::{
+    CutFile, Directory, Disk, FileSystem, LogBytes, LogFile, LogStore, MemoryFiles, StoredFile,
+};
 use crate::views::State;
 use crate::views::index::CollectionIndexes;
 use parking_lot::{Condvar, Mutex, RwLock};
@@ -92,7 +95,11 @@ impl Database {
         }
         let state = State::new(LogReader::memory());
         let writer = Writer::memory(tail_of(&state));
-        Ok(Database::assemble(state, writer, options, None, OpenReport::default()))
+        let files = Directory::open(Arc::new(MemoryFiles::default()), Path::new("memory"), true)?;
+        let plain = Arc::new(Protection::Plain);
+        let chunks = ChunkStore::new(files, Arc::clone(&plain), true);
+        let place = (None, chunks, plain);
+        Ok(Database::assemble(state, writer, options, place, OpenReport::default()))
     }
 
     /// Opens the database in a directory; a writer creates it if need be.
@@ -157,8 +164,9 @@ impl Database {
                 Writer::disk(Box::new(store), tail_of(&state))
             }
         };
-        let database =
-            Database::assemble(state, writer, options, Some((directory, protection)), report);
+        let chunks = ChunkStore::new(directory.clone(), Arc::clone(&protection), for_writing);
+        let place = (Some(directory), chunks, protection);
+        let database = Database::assemble(state, writer, options, place, report);
         if let Durability::Interval { milliseconds } = database.inner.options.durability {
             sync_periodically(&database.inner, milliseconds)
                 .map_err(|error| Error::storage("start the thread that syncs", error))?;
@@ -209,14 +217,10 @@ impl Database {
         state: State,
         writer: Writer,
         options: Options,
-        place: Option<(Directory, Arc<Protection>)>,
+        (directory, chunks, protection): (Option<Directory>, ChunkStore, Arc<Protection>),
         report: OpenReport,
     ) -> Database {
         let seq = state.views.seq;
-        let (directory, protection) = match place {
-            Some((directory, protection)) => (Some(directory), protection),
-            None => (None, Arc::new(Protection::Plain)),
-        };
         Database {
             inner: Arc::new(Inner {
                 state: RwLock::new(state),
@@ -226,6 +230,8 @@ impl Database {
                 options,
                 directory,
                 protection,
+                chunks: Arc::new(chunks),
+                legacy: Mutex::new(None),
                 is_closed: AtomicBool::new(false),
                 report: Mutex::new(report),
             }),

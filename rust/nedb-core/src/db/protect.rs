@@ -15,7 +15,7 @@ use crate::crypto::{
     unwrap_key, wrap_key,
 };
 use crate::error::{Error, ErrorCode, Result};
-use crate::store::{Directory, Disk, FileSystem};
+use crate::store::{Directory, Disk, FileSystem, process_id};
 use std::path::Path;
 use std::sync::Arc;
 
@@ -86,7 +86,7 @@ pub(super) fn unlock(
     options: &Options,
     report: &mut OpenReport,
 ) -> Result<Protection> {
-    let sealed = |key| Protection::sealed(key, Arc::clone(&options.randomness));
+    let sealed = |key| Protection::sealed(key, Arc::clone(&options.randomness), process_id);
     match look(directory, options)? {
         Found::Plain => {
             if !options.read_only {

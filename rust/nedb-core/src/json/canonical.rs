@@ -13,7 +13,7 @@
 
 use std::borrow::Cow;
 
-use super::check::is_canonical_within;
+use super::check::{OutlinedMember, is_canonical_within, outline_within};
 use super::lex::Dialect;
 use super::parse::walk;
 use super::rewrite::{Rewriter, Target};
@@ -42,8 +42,15 @@ pub(crate) fn canonicalize_within(text: &str, depth_max: usize) -> Result<Cow<'_
 
 /// Tells whether a text is canonical, nested up to `LEGACY_NESTING_DEPTH_MAX`, in one pass without
 /// allocating. A number that only 1.x could hold is not canonical.
+#[cfg(test)]
 pub(crate) fn is_canonical(text: &str) -> bool {
     is_canonical_within(text, LEGACY_NESTING_DEPTH_MAX)
+}
+
+/// Tells whether a text is canonical, nested up to `LEGACY_NESTING_DEPTH_MAX`, and puts into `members`
+/// those of its object, each after those of the object that is its value: one pass for both.
+pub(crate) fn outline<'t>(text: &'t str, members: &mut Vec<OutlinedMember<'t>>) -> bool {
+    outline_within(text, LEGACY_NESTING_DEPTH_MAX, members)
 }
 
 /// Appends what NEDB 1.x hashed of a JSON text that it wrote: the members sorted, no white space,

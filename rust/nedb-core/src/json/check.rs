@@ -1,7 +1,7 @@
 //! Is a text canonical? The hot path of every put, so one pass that allocates nothing.
 //!
-//! In: any text. Out: yes or no. What is wrong with a text is told by `parse`, which is asked when
-//! the answer is no.
+//! In: any text. Out: yes or no, and, where that is wanted, where the members stand. What is wrong with
+//! a text is told by `parse`, which is asked when the answer is no.
 //!
 //! Invariants:
 //! * Recursion goes as deep as the caller allows, which is `LEGACY_NESTING_DEPTH_MAX` at the most
@@ -13,17 +13,61 @@ use super::string::compare_raw;
 
 /// Tells whether a text is canonical and nested no deeper than `depth_max`.
 pub(super) fn is_canonical_within(text: &str, depth_max: usize) -> bool {
-    let mut checker = Checker { text, at: 0 };
+    let mut checker = Checker { text, at: 0, depth_max, notes: () };
     checker.value(depth_max) && checker.at == text.len()
 }
 
-/// A place in a text, up to which it is canonical.
-struct Checker<'t> {
+/// Tells whether a text is canonical as `is_canonical_within` does, and puts into `members` those of
+/// its object, each after those of the object that is its value.
+pub(super) fn outline_within<'t>(
     text: &'t str,
-    at: usize,
+    depth_max: usize,
+    members: &mut Vec<OutlinedMember<'t>>,
+) -> bool {
+    members.clear();
+    let mut checker = Checker { text, at: 0, depth_max, notes: members };
+    checker.value(depth_max) && checker.at == text.len()
 }
 
-impl<'t> Checker<'t> {
+/// A member of an object, or of an object that is the value of one of its members.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct OutlinedMember<'t> {
+    /// The raw key, without its quotes.
+    pub key: &'t str,
+    /// The raw value.
+    pub value: &'t str,
+    /// Whether it is a member of a value.
+    pub is_inner: bool,
+}
+
+/// What is done with the members that were passed over.
+trait Notes<'t> {
+    /// How deep the objects are whose members are noted; 0: none.
+    const DEPTH: usize;
+    fn note(&mut self, member: OutlinedMember<'t>);
+}
+
+impl<'t> Notes<'t> for () {
+    const DEPTH: usize = 0;
+    fn note(&mut self, _member: OutlinedMember<'t>) {}
+}
+
+impl<'t> Notes<'t> for &mut Vec<OutlinedMember<'t>> {
+    const DEPTH: usize = 2;
+    fn note(&mut self, member: OutlinedMember<'t>) {
+        self.push(member);
+    }
+}
+
+/// A place in a text, up to which it is canonical.
+struct Checker<'t, N> {
+    text: &'t str,
+    at: usize,
+    depth_max: usize,
+    notes: N,
+}
+
+impl<'t, N: Notes<'t>> Checker<'t, N> {
     /// Passes over a value.
     fn value(&mut self, depth_left: usize) -> bool {
         match self.peek() {
@@ -54,8 +98,14 @@ impl<'t> Checker<'t> {
                 return false;
             }
             earlier = Some(key);
+            let value_start = self.at + 1;
             if !(self.passes(b':') && self.value(depth_left)) {
                 return false;
+            }
+            let depth = self.depth_max - depth_left;
+            if depth <= N::DEPTH {
+                let value = self.text.get(value_start..self.at).unwrap_or_default();
+                self.notes.note(OutlinedMember { key, value, is_inner: depth > 1 });
             }
             match self.take() {
                 Some(b',') => {}

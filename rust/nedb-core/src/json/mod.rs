@@ -10,7 +10,7 @@
 //! | `number` | how a number is spelt |
 //! | `parse` | the walk over any text, strict or as lenient as NEDB 1.x |
 //! | `value` | `Value`: a parsed value, for literals, group rows and the few places that need a tree |
-//! | `check` | is a text canonical? |
+//! | `check` | is a text canonical, and where do its members stand? |
 //! | `rewrite` | any text → canonical text, or what 1.x hashed |
 //! | `canonical` | the doors to the last two |
 //! | `scan` | the members of canonical text, without parsing it |
@@ -34,9 +34,12 @@ mod properties;
 #[cfg(test)]
 mod vectors;
 
+#[cfg(test)]
+pub(crate) use canonical::is_canonical;
 pub(crate) use canonical::{
-    canonicalize, canonicalize_legacy, canonicalize_within, is_canonical, legacy_document,
+    canonicalize, canonicalize_legacy, canonicalize_within, legacy_document, outline,
 };
+pub(crate) use check::OutlinedMember;
 #[cfg(test)]
 pub(crate) use key::encode_value;
 pub(crate) use key::{Key, TypeClass, class_range, encode_text, type_class};

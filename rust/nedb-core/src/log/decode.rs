@@ -10,13 +10,15 @@
 
 use crate::crypto::is_envelope;
 use crate::document::legacy_stored;
-use crate::hash::{ChainHasher, is_hash};
+use crate::hash::{ChainHasher, hash_from_hex, is_hash};
 use crate::instant::{self, Bound, Instant};
 use crate::json::{
-    canonicalize_legacy, elements, is_canonical, legacy_document, members, string_text,
+    OutlinedMember, canonicalize_legacy, elements, legacy_document, members, outline, string_text,
 };
 use crate::limits::LINE_BYTES_MAX;
-use crate::op::{Item, Items, Nonce, Op, OpKind, Put, Seq, TextPlace, kind};
+use crate::op::{
+    FileContent, Item, Items, Nonce, Op, OpKind, Put, PutFile, Seq, TextPlace, Tier, kind,
+};
 use std::borrow::Cow;
 
 /// Why a line is not an op of the chain.
@@ -64,14 +66,17 @@ impl Fault {
     }
 }
 
-/// A line as canonical text, and whether NEDB 1.x wrote it.
+/// Members that a put has, those of its payload included: room for them is made at once.
+const MEMBERS_COUNT: usize = 20;
+
+/// A line as text that is to be canonical, and whether NEDB 1.x wrote it.
 #[derive(Debug)]
 pub(crate) struct Normalized<'a> {
     pub text: Cow<'a, str>,
     pub is_legacy: bool,
 }
 
-/// Makes canonical text of a line; one of ours is checked and borrowed.
+/// Makes canonical text of a line of NEDB 1.x; one of ours is borrowed, and `Fields` checks it.
 ///
 /// Errors: `Fault::NotWellFormed`, `Fault::Encrypted`.
 pub(crate) fn normalize(line: &[u8]) -> Result<Normalized<'_>, Fault> {
@@ -88,8 +93,8 @@ pub(crate) fn normalize(line: &[u8]) -> Result<Normalized<'_>, Fault> {
     if is_envelope(line) {
         return Err(Fault::Encrypted);
     }
-    if !text.starts_with('{') || !is_canonical(text) {
-        return Err(Fault::form("it is no canonical JSON object"));
+    if !text.starts_with('{') {
+        return Err(not_canonical());
     }
     Ok(Normalized { text: Cow::Borrowed(text), is_legacy: false })
 }
@@ -108,6 +113,8 @@ pub(crate) struct Fields<'t> {
     payload: &'t str,
     idem: &'t str,
     caused_by: Option<&'t str>,
+    /// What a put needs of the payload, if it was seen on the way.
+    put_parts: Option<PutParts<'t>>,
     /// The members that the hash covers.
     pieces: Pieces<'t>,
     /// The first member that no hash covers.
@@ -115,17 +122,38 @@ pub(crate) struct Fields<'t> {
 }
 
 impl<'t> Fields<'t> {
-    /// Finds the members of a line.
+    /// Finds the members of a line, and checks that it is canonical.
     ///
-    /// Errors: `Fault::NotWellFormed` when a required one is missing or of another type.
+    /// Errors: `Fault::NotWellFormed`, also when a required member is missing or of another type.
     pub fn split(normalized: &'t Normalized<'_>) -> Result<Fields<'t>, Fault> {
+        Fields::split_with(normalized, &mut Vec::with_capacity(MEMBERS_COUNT))
+    }
+
+    /// Finds the members as `split` does; `outlined` is working space that is overwritten.
+    ///
+    /// Errors: as `split`.
+    pub fn split_with(
+        normalized: &'t Normalized<'_>,
+        outlined: &mut Vec<OutlinedMember<'t>>,
+    ) -> Result<Fields<'t>, Fault> {
+        outline_line(normalized, outlined)?;
         let mut raw = RawMembers::default();
         let mut pieces = Pieces::new(&normalized.text);
-        for (key, value) in members(&normalized.text) {
+        let mut inner_start = 0;
+        let mut put_parts = None;
+        for (place, OutlinedMember { key, value, is_inner }) in outlined.iter().enumerate() {
+            if *is_inner {
+                continue;
+            }
             raw.set(key, value);
             if is_hashed(key, value) {
                 pieces.include(key, value);
             }
+            if *key == "payload" && place > inner_start {
+                let inner = outlined.get(inner_start..place).unwrap_or_default();
+                put_parts = Some(PutParts::of(inner.iter().map(|it| (it.key, it.value))));
+            }
+            inner_start = place + 1;
         }
         let seq = required(raw.seq, "seq")?;
         Ok(Fields {
@@ -142,6 +170,7 @@ impl<'t> Fields<'t> {
             idem: required(raw.idem, "idem")
                 .and_then(|idem| required(raw.ts, "ts").map(|_| idem))?,
             caused_by: raw.caused_by,
+            put_parts,
             uncovered: raw.uncovered,
         })
     }
@@ -257,7 +286,7 @@ impl<'t> Fields<'t> {
             kind::UNLINK => {
                 OpKind::Unlink { from: text("frm")?, relation: text("rel")?, to: text("to")? }
             }
-            kind::PUT_FILE => OpKind::PutFile,
+            kind::PUT_FILE => OpKind::PutFile(put_file(payload, text("name")?)?),
             kind::CHECKPOINT => OpKind::Checkpoint,
             kind::REPAIR => OpKind::Repair,
             kind::ENCRYPT => OpKind::Encrypt,
@@ -266,20 +295,14 @@ impl<'t> Fields<'t> {
     }
 
     fn put(&self, payload: &'t str) -> Result<Put<'t>, Fault> {
-        // One walk: to look for each member by itself would walk over the document each time.
-        let (mut collection, mut id, mut doc) = (None, None, None);
-        for (key, value) in members(payload) {
-            match key {
-                "coll" => collection = Some(text_of(value)),
-                "id" => id = Some(text_of(value)),
-                "doc" => doc = Some(value),
-                _ => {}
-            }
-        }
+        let parts = match self.put_parts.filter(|_| std::ptr::eq(payload, self.payload)) {
+            Some(parts) => parts,
+            None => PutParts::of(members(payload)),
+        };
         let lacks = |key: &str| Fault::unreadable(format!("put without {key}"));
-        let collection = collection.ok_or_else(|| lacks("coll"))?;
-        let id = id.ok_or_else(|| lacks("id"))?;
-        let doc = doc.ok_or_else(|| lacks("doc"))?;
+        let collection = parts.collection.map(text_of).ok_or_else(|| lacks("coll"))?;
+        let id = parts.id.map(text_of).ok_or_else(|| lacks("id"))?;
+        let doc = parts.doc.ok_or_else(|| lacks("doc"))?;
         let (text, place) = if self.is_legacy {
             let served =
                 legacy_document(doc).map_err(|error| Fault::unreadable(error.message()))?;
@@ -304,6 +327,26 @@ impl<'t> Fields<'t> {
         // LINE_BYTES_MAX is far below 4 GiB.
         TextPlace { start: start as u32, bytes: part.len() as u32 }
     }
+}
+
+/// Reads a version of a file: one of ours, which says of which tree its root is, or one of NEDB 1.x.
+fn put_file<'t>(payload: &'t str, name: Cow<'t, str>) -> Result<PutFile<'t>, Fault> {
+    let lacking = |key: &str| Fault::unreadable(format!("put_file without {key}"));
+    let raw = |key: &str| member(payload, key).ok_or_else(|| lacking(key));
+    let number = |key: &str| raw(key)?.parse().map_err(|_| lacking(key));
+    let hash = |key: &str| hash_from_hex(&text_of(raw(key)?)).ok_or_else(|| lacking(key));
+    let content = match member(payload, "tree") {
+        None => None,
+        Some("1") => Some(FileContent { size_bytes: number("size")?, manifest: hash("manifest")? }),
+        Some(tree) => return Err(Fault::unreadable(format!("put_file with a tree {tree}"))),
+    };
+    Ok(PutFile {
+        name,
+        version: number("version")?,
+        tier: Tier::parse(&text_of(raw("tier")?)).map_err(|_| lacking("a known tier"))?,
+        root: hash("root")?,
+        content,
+    })
 }
 
 /// When a version is true, and until when it is kept, as its text says.
@@ -334,6 +377,48 @@ impl Times {
             }
         }
         times
+    }
+}
+
+/// Finds the members of a line; of one of ours also those of its payload, in the walk that checks it.
+fn outline_line<'t>(
+    normalized: &'t Normalized<'_>,
+    outlined: &mut Vec<OutlinedMember<'t>>,
+) -> Result<(), Fault> {
+    if !normalized.is_legacy {
+        return if outline(&normalized.text, outlined) { Ok(()) } else { Err(not_canonical()) };
+    }
+    outlined.clear();
+    let outer = |(key, value)| OutlinedMember { key, value, is_inner: false };
+    outlined.extend(members(&normalized.text).map(outer));
+    Ok(())
+}
+
+fn not_canonical() -> Fault {
+    Fault::form("it is no canonical JSON object")
+}
+
+/// The members of a put's payload, raw.
+#[derive(Clone, Copy, Debug, Default)]
+struct PutParts<'t> {
+    collection: Option<&'t str>,
+    id: Option<&'t str>,
+    doc: Option<&'t str>,
+}
+
+impl<'t> PutParts<'t> {
+    /// One walk: to look for each member by itself would walk over the document each time.
+    fn of(members: impl Iterator<Item = (&'t str, &'t str)>) -> Self {
+        let mut parts = PutParts::default();
+        for (key, value) in members {
+            match key {
+                "coll" => parts.collection = Some(value),
+                "id" => parts.id = Some(value),
+                "doc" => parts.doc = Some(value),
+                _ => {}
+            }
+        }
+        parts
     }
 }
 

@@ -14,6 +14,7 @@ use super::pieces::{Piece, Pieces};
 use super::sealed::{OpenedLine, open_lines};
 use crate::crypto::{Protection, Sealed};
 use crate::error::{Error, Result};
+use crate::json::OutlinedMember;
 use crate::op::{Op, Seq};
 use crate::store::LogBytes;
 use memchr::memchr;
@@ -282,18 +283,22 @@ fn normalize_opened<'t>(plain: &'t [u8], lines: &[OpenedLine]) -> Vec<Normalized
 }
 
 fn decode_lines<'t>(lines: &'t [NormalizedLine<'_>]) -> Vec<DecodedLine<'t>> {
+    let mut outlined = Vec::new();
     let decode = |(bytes, normalized): &'t NormalizedLine<'_>| DecodedLine {
         bytes: *bytes,
         checked: match normalized {
-            Ok(normalized) => check_line(normalized),
+            Ok(normalized) => check_line(normalized, &mut outlined),
             Err(fault) => Err(fault.clone()),
         },
     };
     lines.iter().map(decode).collect()
 }
 
-fn check_line<'t>(normalized: &'t Normalized<'_>) -> std::result::Result<CheckedLine<'t>, Fault> {
-    let fields = Fields::split(normalized)?;
+fn check_line<'t>(
+    normalized: &'t Normalized<'_>,
+    outlined: &mut Vec<OutlinedMember<'t>>,
+) -> std::result::Result<CheckedLine<'t>, Fault> {
+    let fields = Fields::split_with(normalized, outlined)?;
     if !fields.has_right_hash() {
         return Err(Fault::WrongHash);
     }

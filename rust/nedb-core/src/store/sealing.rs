@@ -11,19 +11,19 @@
 //! * As long as there is a `log.aof.sealing` beside a `key.enc`, encrypting is not finished; the log is the
 //!   last to be renamed, once nothing else in plain text is left.
 
-use super::directory::{Directory, KEY_FILE_NAME, LOG_FILE_NAME, META_FILE_NAME};
+use super::directory::{
+    BLOBS_NAME, Directory, KEY_FILE_NAME, LEGACY_STATE_FILE_NAME, LOG_FILE_NAME, META_FILE_NAME,
+};
 use super::filesystem::{OpenHow, StoredFile};
 use crate::error::{Error, Result};
 use std::sync::Arc;
 
-/// Where NEDB 1.x keeps its state, and the bytes of files.
-const SNAPSHOT_FILE_NAME: &str = "snapshot.json";
 /// How much of a log tells of which form its first line is.
 const FRONT_BYTES: usize = 64;
 /// What follows the name of a file that is to take another's place.
 const SUFFIX: &str = ".sealing";
 /// Files that are encrypted as one text.
-const TEXT_FILE_NAMES: [&str; 2] = [META_FILE_NAME, SNAPSHOT_FILE_NAME];
+const TEXT_FILE_NAMES: [&str; 2] = [META_FILE_NAME, LEGACY_STATE_FILE_NAME];
 /// How the names of files begin that hold plain text and are not needed: derived from the log, cut off it,
 /// or left by a crash.
 const REMAINS: [&str; 5] =
@@ -74,14 +74,21 @@ impl Directory {
     ///
     /// Errors: `StorageError`.
     pub fn create_sealing_log(&self) -> Result<Arc<dyn StoredFile>> {
-        self.open_file(&format!("{LOG_FILE_NAME}{SUFFIX}"), OpenHow::CreateNew)
+        self.create_sealing(LOG_FILE_NAME)
+    }
+
+    /// Creates a file that is to take the place of a plain one.
+    ///
+    /// Errors: `StorageError`.
+    pub fn create_sealing(&self, name: &str) -> Result<Arc<dyn StoredFile>> {
+        self.open_file(&format!("{name}{SUFFIX}"), OpenHow::CreateNew)
     }
 
     /// Writes a text that is to take the place of a plain one, synced.
     ///
     /// Errors: `StorageError`.
     pub fn write_sealing_text(&self, name: &str, text: &[u8]) -> Result<()> {
-        let file = self.open_file(&format!("{name}{SUFFIX}"), OpenHow::CreateNew)?;
+        let file = self.create_sealing(name)?;
         file.append(text)
             .and_then(|()| file.sync())
             .map_err(|error| Error::storage(format!("write {name}{SUFFIX}"), error))
@@ -93,6 +100,9 @@ impl Directory {
     pub fn commit_sealing(&self, key_file: &[u8]) -> Result<()> {
         self.write_sealing_text(KEY_FILE_NAME, key_file)?;
         // All names must be there before the one that decides.
+        if self.exists(BLOBS_NAME) {
+            self.sync(BLOBS_NAME)?;
+        }
         self.sync("")?;
         self.rename(&format!("{KEY_FILE_NAME}{SUFFIX}"), KEY_FILE_NAME)
     }
@@ -108,11 +118,8 @@ impl Directory {
     /// It may be interrupted anywhere and called again. Errors: `StorageError`.
     pub fn finish_sealing(&self) -> Result<Vec<String>> {
         let mut removed = Vec::new();
-        for name in TEXT_FILE_NAMES {
-            let aside = format!("{name}{SUFFIX}");
-            if self.exists(&aside) {
-                self.rename(&aside, name)?;
-            }
+        for name in self.sealing_names()?.iter().filter(|name| *name != LOG_FILE_NAME) {
+            self.rename(&format!("{name}{SUFFIX}"), name)?;
         }
         for name in self.list("")? {
             if REMAINS.iter().any(|front| name.starts_with(front)) {
@@ -129,9 +136,17 @@ impl Directory {
     ///
     /// Errors: `StorageError`.
     pub fn roll_back_sealing(&self) -> Result<()> {
-        for name in self.list("")?.iter().filter(|name| name.ends_with(SUFFIX)) {
-            self.remove(name)?;
+        for name in self.sealing_names()? {
+            self.remove(&format!("{name}{SUFFIX}"))?;
         }
         Ok(())
+    }
+
+    /// Returns the names of files that others were written to take the place of.
+    fn sealing_names(&self) -> Result<Vec<String>> {
+        let in_blobs =
+            self.list(BLOBS_NAME)?.into_iter().map(|name| format!("{BLOBS_NAME}/{name}"));
+        let all = self.list("")?.into_iter().chain(in_blobs);
+        Ok(all.filter_map(|name| name.strip_suffix(SUFFIX).map(str::to_owned)).collect())
     }
 }
