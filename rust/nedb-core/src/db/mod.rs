@@ -25,12 +25,15 @@
 //! | `file_upkeep` | what files cost, and what can be given back |
 //! | `rescue` | backup and repair |
 //! | `maintain` | indexes, checkpoints, verification, sweeping, closing |
+//! | `encrypt_crash` | tests that encrypt on a disk that stops |
 //! | `fault` | tests with a disk that fails |
 
 mod admit;
 mod check;
 mod commit;
 mod encrypt;
+#[cfg(test)]
+mod encrypt_crash;
 #[cfg(test)]
 mod fault;
 mod file;
