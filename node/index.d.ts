@@ -20,7 +20,10 @@ export type ErrorCode =
   | "INTEGRITY_ERROR"
   | "COMMIT_UNKNOWN"
   | "STORAGE_ERROR"
-  | "KEY_REQUIRED";
+  | "KEY_REQUIRED"
+  | "WRONG_KEY"
+  | "PLAIN_DATABASE"
+  | "NOT_FOUND";
 
 /** A place in a query text. */
 export interface QueryPosition {
@@ -114,6 +117,13 @@ export interface OpenOptions {
    * system has it), or the milliseconds between two syncs.
    */
   durability?: "always" | "never" | number;
+  /**
+   * The key that encrypts what is on the disk, at least 16 bytes for a new database. Where it is not given,
+   * the environment's `NEDB_TMK` (hexadecimal) or `NEDB_TMK_FILE` says it. In memory it has no effect.
+   */
+  tmk?: Uint8Array;
+  /** False refuses a plain database with `PLAIN_DATABASE` instead of encrypting it in place. */
+  encryptExisting?: boolean;
 }
 
 export type IndexKind = "eq" | "ordered" | "search";
@@ -303,6 +313,8 @@ export class NEDB {
   verifyReport(): Promise<VerifyReport>;
   /** Copies the database as it is now into a new directory, while reads and writes go on. */
   backup(path: string): Promise<BackupReport>;
+  /** Wraps the data key with another key: from then on only the new one opens the database. */
+  rewrapKey(oldTmk: Uint8Array, newTmk: Uint8Array): Promise<void>;
   /** Makes a damaged database writable again; keeps the damaged log beside. */
   repair(): Promise<RepairReport>;
   verifyDeterminism(): Promise<boolean>;
@@ -314,6 +326,8 @@ export class NEDB {
   /** The hash after the last op, 64 hex digits. */
   readonly head: string;
   readonly readOnly: boolean;
+  /** Whether what is on the disk is encrypted. */
+  readonly encrypted: boolean;
   /** The directory; null in memory. */
   readonly path: string | null;
   readonly openReport: OpenReport;
@@ -323,6 +337,12 @@ export class NEDB {
   close(): Promise<void>;
   [Symbol.asyncDispose](): Promise<void>;
 }
+
+/**
+ * Wraps the data key of the database in a directory, which nobody has open for writing, with another: from
+ * then on only the new one opens it.
+ */
+export function rewrapKey(path: string | URL, oldTmk: Uint8Array, newTmk: Uint8Array): Promise<void>;
 
 /** The engine as it is: JSON texts, answered at once, on the thread that calls. Options are JSON texts
  * too, with the names of the engine: `{"ttl_s": 60, "caused_by": [3]}`. */
@@ -362,6 +382,8 @@ export class NedbCore {
   verifyReport(): string;
   /** Copies the database as it is now into a new directory; answers a report as JSON text. */
   backup(path: string): string;
+  /** Wraps the data key with another key, both in hexadecimal. */
+  rewrapKey(oldTmk: string, newTmk: string): void;
   /** Makes a damaged database writable again; answers a report as JSON text. */
   repair(): string;
   verifyDeterminism(): boolean;
@@ -374,6 +396,8 @@ export class NedbCore {
   close(): void;
   refresh(): bigint;
   readOnly(): boolean;
+  /** Whether what is on the disk is encrypted. */
+  encrypted(): boolean;
   path(): string | null;
   openReport(): string;
 }

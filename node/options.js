@@ -25,7 +25,14 @@ const WRITE = { client: "client", nonce: "nonce", idem: "idem", ...ITEM };
 /** The options of a read. */
 const READ = { asOf: "as_of", validAsOf: "valid_as_of" };
 /** The options of opening. */
-const OPEN = { readOnly: "read_only", clock: "clock", cacheBytes: "cache_bytes", durability: "durability" };
+const OPEN = {
+  readOnly: "read_only",
+  clock: "clock",
+  cacheBytes: "cache_bytes",
+  durability: "durability",
+  tmk: "tmk",
+  encryptExisting: "encrypt_existing",
+};
 
 /**
  * Renames the options that are set; undefined and null count as absent.
@@ -47,6 +54,21 @@ function renamed(options, names) {
     found[names[name]] = value;
   }
   return found;
+}
+
+/** Writes a key as hexadecimal digits: it is a Buffer or another Uint8Array. */
+function keyText(tmk) {
+  if (!(tmk instanceof Uint8Array)) {
+    throw invalid('a key is a Buffer or a Uint8Array: for hexadecimal digits, Buffer.from(digits, "hex")');
+  }
+  return Buffer.from(tmk.buffer, tmk.byteOffset, tmk.byteLength).toString("hex");
+}
+
+/** Writes the options of opening as JSON text; undefined when there are none. */
+function openText(options) {
+  const found = renamed(options, OPEN);
+  if (found?.tmk !== undefined) found.tmk = keyText(found.tmk);
+  return found === undefined ? undefined : stringify(found);
 }
 
 /** Writes options as JSON text for the core; undefined when there are none. */
@@ -76,14 +98,4 @@ function camelCased(value) {
   return Object.fromEntries(members);
 }
 
-module.exports = {
-  ITEM,
-  WRITE,
-  READ,
-  OPEN,
-  renamed,
-  optionsText,
-  documentText,
-  fromText,
-  camelCased,
-};
+module.exports = { ITEM, WRITE, READ, renamed, optionsText, documentText, fromText, camelCased, keyText, openText };

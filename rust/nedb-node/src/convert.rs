@@ -13,7 +13,7 @@ use std::sync::Arc;
 
 use napi::bindgen_prelude::{BigInt, FromNapiValue, TypeName, Utf16String, ValidateNapiValue};
 use napi::{Env, ValueType, sys};
-use nedb_core::{Durability, Error, ManualClock, Options, ReadOptions, Result, WriteOptions};
+use nedb_core::{Durability, Error, ManualClock, Options, ReadOptions, Result, Tmk, WriteOptions};
 use serde::Deserialize;
 use serde::de::{self, MapAccess, SeqAccess, Visitor};
 use serde_json::value::RawValue;
@@ -192,6 +192,9 @@ struct OpenFields {
     clock: Option<f64>,
     cache_bytes: Option<usize>,
     durability: Option<serde_json::Value>,
+    /// In hexadecimal.
+    tmk: Option<String>,
+    encrypt_existing: Option<bool>,
 }
 
 /// Reads the options of a write from JSON text; none are the defaults.
@@ -219,10 +222,22 @@ pub fn read_options(text: Option<&str>) -> Result<ReadOptions> {
     Ok(ReadOptions { as_of: fields.as_of, valid_as_of: fields.valid_as_of })
 }
 
+/// Reads the options of opening a directory: JSON text, and what the environment says of keys.
+pub fn directory_options(text: Option<&str>) -> Result<Options> {
+    let (opened, encrypt_existing) = read_open_options(text)?;
+    let variable =
+        |name: &str| std::env::var_os(name).map(|text| text.to_string_lossy().into_owned());
+    opened.with_environment(encrypt_existing, variable, |path| std::fs::read(path))
+}
+
 /// Reads the options of opening from JSON text; `clock` is a number of seconds that stands still.
 pub fn open_options(text: Option<&str>) -> Result<Options> {
+    read_open_options(text).map(|(opened, _)| opened)
+}
+
+fn read_open_options(text: Option<&str>) -> Result<(Options, Option<bool>)> {
     let mut opened = Options::default();
-    let Some(text) = text else { return Ok(opened) };
+    let Some(text) = text else { return Ok((opened, None)) };
     let fields: OpenFields = options(text)?;
     if let Some(seconds) = fields.clock {
         opened.clock = Arc::new(ManualClock::new(seconds));
@@ -234,7 +249,8 @@ pub fn open_options(text: Option<&str>) -> Result<Options> {
         let text = given.as_str().map_or_else(|| given.to_string(), str::to_owned);
         opened.durability = Durability::parse(&text)?;
     }
-    Ok(opened)
+    opened.tmk = fields.tmk.as_deref().map(Tmk::from_hex).transpose()?;
+    Ok((opened, fields.encrypt_existing))
 }
 
 /// Reads one object of options.

@@ -12,6 +12,7 @@
 //! | `options` | what a database, a write and a read are told |
 //! | `check` | every check of an argument |
 //! | `open` | a directory or memory as a database; crash tails; index definitions |
+//! | `settings` | what the environment says of keys |
 //! | `protect` | which key opens a directory; what changes the key |
 //! | `encrypt` | a plain database, encrypted in place |
 //! | `group` | the ops that one call admits: all or none |
@@ -47,6 +48,7 @@ mod overlay;
 mod protect;
 mod read;
 mod rescue;
+mod settings;
 mod transaction;
 mod write;
 
