@@ -223,7 +223,10 @@ class NEDB {
     }
   }
 
-  /** Appends a checkpoint op, a mark in the log; answers its seq. */
+  /**
+   * Saves the views, so that opening is quick, and appends an op that seals the file; answers its seq. In
+   * memory it is a mark in the log.
+   */
   async checkpoint(note) {
     return this.#write(() => this.#tasks.checkpoint(note));
   }

@@ -118,6 +118,11 @@ export interface OpenOptions {
    */
   durability?: "always" | "never" | number;
   /**
+   * Saves the views beside the writes after so many ops, so that opening reads only what came after.
+   * Without it, `checkpoint()` does, and closing after many ops.
+   */
+  checkpointEveryOps?: number;
+  /**
    * The key that encrypts what is on the disk, at least 16 bytes for a new database. Where it is not given,
    * the environment's `NEDB_TMK` (hexadecimal) or `NEDB_TMK_FILE` says it. In memory it has no effect.
    */
@@ -180,6 +185,8 @@ export interface RepairReport {
 
 export interface OpenReport {
   opCount: number;
+  /** The last op of the checkpoint that was loaded; null when the whole log was read. */
+  checkpointSeq: number | null;
   /** Bytes of a crash tail that were cut and kept in `cutFile`. */
   cutBytes: number;
   cutFile: string | null;
@@ -307,7 +314,10 @@ export class NEDB {
   op(seq: Seq): Promise<Op | null>;
   /** The ops from `from` to `to`, both included. */
   log(range?: { from?: Seq; to?: Seq }): AsyncGenerator<Op, void, undefined>;
-  /** Appends a checkpoint op, a mark in the log; answers its seq. */
+  /**
+   * Saves the views in a file, so that opening reads only what comes after, and appends an op that seals
+   * the file; answers the op's seq. In memory it is a mark in the log.
+   */
   checkpoint(note?: string): Promise<bigint>;
   verify(): Promise<boolean>;
   verifyReport(): Promise<VerifyReport>;

@@ -30,6 +30,7 @@ const OPEN = {
   clock: "clock",
   cacheBytes: "cache_bytes",
   durability: "durability",
+  checkpointEveryOps: "checkpoint_every_ops",
   tmk: "tmk",
   encryptExisting: "encrypt_existing",
 };

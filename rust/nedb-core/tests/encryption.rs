@@ -525,3 +525,43 @@ fn a_document_is_served_from_the_cache_in_plain_and_from_the_disk_opened() {
     let read = db.get("c", "warm", &ReadOptions::default());
     assert_eq!(code(read).as_str(), "INTEGRITY_ERROR");
 }
+
+// ── checkpoints ──────────────────────────────────────────────────────────────────────────────────
+
+#[test]
+fn a_checkpoint_of_an_encrypted_database_is_encrypted_and_opening_reads_it() {
+    let folder = encrypted();
+    let db = open(folder.path());
+    db.checkpoint(Some("sealed")).unwrap();
+    put(&db, "after");
+    let (head, contents) = (db.head(), support::contents(&db).unwrap());
+    drop(db);
+    assert_holds_nothing_plain(folder.path());
+    let db = open(folder.path());
+    assert!(db.open_report().checkpoint_seq.is_some(), "{:?}", db.open_report());
+    assert_eq!((db.head(), support::contents(&db).unwrap()), (head, contents));
+    assert!(db.verify().unwrap() && db.verify_determinism().unwrap());
+}
+
+#[test]
+fn a_checkpoint_that_was_changed_or_is_plain_is_ignored_with_a_warning() {
+    let folder = encrypted();
+    open(folder.path()).checkpoint(None).unwrap();
+    let (name, sealed) =
+        files(folder.path()).into_iter().find(|(name, _)| name.starts_with("checkpoint.")).unwrap();
+    let plain = copy_of("2.0", "all_kinds");
+    support::open(plain.path()).checkpoint(None).unwrap();
+    let plain = files(plain.path()).into_iter().find(|(name, _)| name.starts_with("checkpoint."));
+    let mut changed = sealed.clone();
+    changed[100] ^= 1;
+    for wrong in [changed, plain.unwrap().1, Vec::new()] {
+        fs::write(folder.path().join(&name), &wrong).unwrap();
+        let db = open(folder.path());
+        let report = db.open_report();
+        assert_eq!((report.checkpoint_seq, report.damage), (None, None));
+        assert!(report.warnings.iter().any(|it| it.contains("ignored")), "{:?}", report.warnings);
+        assert!(!db.verify().unwrap(), "the op that seals it says another hash");
+    }
+    fs::write(folder.path().join(&name), &sealed).unwrap();
+    assert!(open(folder.path()).open_report().checkpoint_seq.is_some());
+}

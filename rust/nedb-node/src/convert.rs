@@ -192,6 +192,7 @@ struct OpenFields {
     clock: Option<f64>,
     cache_bytes: Option<usize>,
     durability: Option<serde_json::Value>,
+    checkpoint_every_ops: Option<u64>,
     /// In hexadecimal.
     tmk: Option<String>,
     encrypt_existing: Option<bool>,
@@ -249,6 +250,7 @@ fn read_open_options(text: Option<&str>) -> Result<(Options, Option<bool>)> {
         let text = given.as_str().map_or_else(|| given.to_string(), str::to_owned);
         opened.durability = Durability::parse(&text)?;
     }
+    opened.checkpoint_every_ops = fields.checkpoint_every_ops.or(opened.checkpoint_every_ops);
     opened.tmk = fields.tmk.as_deref().map(Tmk::from_hex).transpose()?;
     Ok((opened, fields.encrypt_existing))
 }
@@ -371,5 +373,6 @@ mod tests {
         }
         assert!(read_options(Some(r#"{"asof":1}"#)).is_err());
         assert!(open_options(Some(r#"{"cache_bytes":-1}"#)).is_err());
+        assert!(open_options(Some(r#"{"checkpoint_every_ops":1.5}"#)).is_err());
     }
 }

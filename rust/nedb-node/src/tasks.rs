@@ -273,7 +273,7 @@ impl NedbTasks {
         promise(move || db.batch(&items, &write_options(options.as_deref())?).map(Answer::Texts))
     }
 
-    /// Appends a checkpoint.
+    /// Saves the views and appends the op that seals them.
     #[napi]
     pub fn checkpoint(&self, note: Option<Text>) -> Promised {
         let db = self.database.clone();

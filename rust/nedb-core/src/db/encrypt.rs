@@ -7,9 +7,10 @@
 //! * A crash anywhere leaves the whole plain database or the whole encrypted one (`store/sealing`).
 //! * Nothing is decided before the encrypted log was read again and found to have the head of the plain one.
 
-use super::open::{OpenReport, Opening, replay_into};
+use super::open::{OpenReport, Opening};
 use super::options::{Options, Progress};
 use super::protect::report_encrypted;
+use super::restore::replay_into;
 use crate::blob::encrypt_packs;
 use crate::crypto::{Protection, Sealed};
 use crate::error::{Error, Result};
@@ -65,7 +66,7 @@ fn read_plain(directory: &Directory, report: &mut OpenReport) -> Result<State> {
     let bytes = Arc::clone(&file) as Arc<dyn LogBytes>;
     let mut state = State::new(LogReader::disk(bytes, 0, Arc::new(Protection::Plain)));
     let len_bytes = file.len_bytes().map_err(|error| Error::storage("read the log", error))?;
-    let end = replay_into(&mut state, &*file, len_bytes)?;
+    let end = replay_into(&mut state, &*file, len_bytes, &mut |_| Ok(()))?;
     let mut opening = Opening {
         directory: directory.clone(),
         file,
@@ -73,7 +74,7 @@ fn read_plain(directory: &Directory, report: &mut OpenReport) -> Result<State> {
         durable_bytes,
         len_bytes,
     };
-    opening.settle_tail(&end, true)?;
+    opening.settle_tail(&end, &state, true)?;
     *report = opening.report;
     // What was cut is removed with all other plain text, and no longer to be found.
     report.cut_file = None;

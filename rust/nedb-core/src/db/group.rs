@@ -81,7 +81,16 @@ impl Inner {
     }
 
     fn begin_group<'a>(&self) -> Result<Group<'_, 'a>> {
-        let mut writer = self.lock_to_admit();
+        self.begin_group_with(self.lock_to_admit())
+    }
+
+    /// Begins a group with the writer held.
+    ///
+    /// Errors: `DatabaseClosed`, `DatabaseLocked`, `ReadOnly`, `CommitUnknown`.
+    pub(super) fn begin_group_with<'w, 'a>(
+        &'w self,
+        mut writer: MutexGuard<'w, Writer>,
+    ) -> Result<Group<'w, 'a>> {
         self.check_open()?;
         writer.check_takes_writes()?;
         writer.buffers.lines.clear();
@@ -190,7 +199,7 @@ impl<'a> Group<'_, 'a> {
     ///
     /// Errors: `CommitUnknown`; nothing is visible then, and nothing more is written. `StorageError` when
     /// there is no randomness to seal it with; the group is dropped then.
-    fn finish(mut self) -> Result<()> {
+    pub fn finish(mut self) -> Result<()> {
         let writer = &mut *self.writer;
         if let Some(sealed) = self.inner.protection.as_sealed() {
             seal_lines(sealed, &mut self.staged, &mut writer.buffers)?;

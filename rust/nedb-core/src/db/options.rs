@@ -18,6 +18,9 @@ pub struct Options {
     pub cache_bytes: usize,
     /// When a write to a disk is acknowledged.
     pub durability: Durability,
+    /// After how many ops the views are saved again, beside the writes, so that opening reads only what
+    /// came after; None: only by `checkpoint()`, and by closing after many ops.
+    pub checkpoint_every_ops: Option<u64>,
     /// The key that encrypts what is on a disk; None for a plain database. In memory it has no effect.
     pub tmk: Option<Tmk>,
     /// Whether a plain database that is opened for writing with a key is encrypted in place; false refuses
@@ -75,6 +78,7 @@ impl Default for Options {
             read_only: false,
             cache_bytes: 64 << 20,
             durability: Durability::Always,
+            checkpoint_every_ops: None,
             tmk: None,
             encrypt_existing: true,
             progress: None,
@@ -90,6 +94,7 @@ impl fmt::Debug for Options {
             .field("read_only", &self.read_only)
             .field("cache_bytes", &self.cache_bytes)
             .field("durability", &self.durability)
+            .field("checkpoint_every_ops", &self.checkpoint_every_ops)
             .field("tmk", &self.tmk)
             .field("encrypt_existing", &self.encrypt_existing)
             .finish_non_exhaustive()

@@ -21,6 +21,16 @@ pub(super) struct PendingVersion {
     pub expires_at: Option<f64>,
 }
 
+impl PendingVersion {
+    /// Returns the seq as a read at this time would; -1 where the document is deleted or expired.
+    pub fn seq_at(&self, now_seconds: f64) -> Seq {
+        if self.expires_at.is_some_and(|expires_at| expires_at <= now_seconds) {
+            return -1;
+        }
+        self.seq
+    }
+}
+
 /// One layer: what some ops leave behind.
 #[derive(Debug, Default)]
 pub(super) struct Pending {

@@ -158,34 +158,41 @@ pub(super) fn report_encrypted(report: &mut OpenReport, removed: Vec<String>) {
 }
 
 /// Reads the text of `meta.json`. NEDB 1.x left it plain in an encrypted database: it is taken as it is as
-/// long as the log begins with lines of 1.x, and a writer seals it.
+/// long as the log begins with lines of 1.x.
 ///
 /// Errors: `IntegrityError` when it is damaged, or plain where it must not be; `StorageError`.
-pub(super) fn read_meta(
-    directory: &Directory,
-    protection: &Protection,
-    for_writing: bool,
-    report: &mut OpenReport,
-) -> Result<Option<String>> {
+pub(super) fn read_meta(directory: &Directory, protection: &Protection) -> Result<Option<String>> {
     let Some(bytes) = directory.read_meta()? else { return Ok(None) };
     if let Some(text) = protection.open_text(META_CONTEXT, &bytes)? {
         return Ok(Some(text));
     }
-    let text = String::from_utf8(bytes)
-        .map_err(|_| Error::integrity("meta.json is damaged: it is not UTF-8"))?;
     if protection.as_sealed().is_some() {
         let front = directory.read_log_front()?.unwrap_or_default();
         if !front.is_empty() && !is_legacy_envelope(&front) {
             return Err(Error::integrity("meta.json is not encrypted, and the database is"));
         }
-        if for_writing {
-            directory.write_meta(&protection.seal_text(META_CONTEXT, &text)?)?;
-            report
-                .warnings
-                .push("NEDB 1.x had left meta.json plain; it is encrypted now".to_owned());
-        }
     }
-    Ok(Some(text))
+    let damaged = |_| Error::integrity("meta.json is damaged: it is not UTF-8");
+    String::from_utf8(bytes).map(Some).map_err(damaged)
+}
+
+/// Seals a `meta.json` that NEDB 1.x left plain in an encrypted database.
+///
+/// Errors: as `read_meta`.
+pub(super) fn seal_plain_meta(
+    directory: &Directory,
+    protection: &Protection,
+    warnings: &mut Vec<String>,
+) -> Result<()> {
+    let is_sealed = directory.read_meta()?.is_none_or(|bytes| is_envelope(&bytes));
+    if is_sealed || protection.as_sealed().is_none() {
+        return Ok(());
+    }
+    if let Some(text) = read_meta(directory, protection)? {
+        directory.write_meta(protection.seal_text(META_CONTEXT, &text)?)?;
+        warnings.push("NEDB 1.x had left meta.json plain; it is encrypted now".to_owned());
+    }
+    Ok(())
 }
 
 /// Makes the refusal of an encrypted database without a key.

@@ -20,6 +20,7 @@ pub struct Host {
     database: Database,
     clock: Arc<ManualClock>,
     directory: Option<TempDir>,
+    place: Place,
     closed: bool,
     read_only: bool,
     key: Key,
@@ -38,12 +39,15 @@ impl Host {
         let clock = Arc::new(ManualClock::new(now_seconds));
         let directory = match place {
             Place::Memory => None,
-            Place::Disk => Some(tempfile::tempdir().map_err(|error| error.to_string())?),
+            Place::Disk | Place::DiskWithCheckpoints => {
+                Some(tempfile::tempdir().map_err(|error| error.to_string())?)
+            }
         };
         let tmk = tmk.map(Tmk::from_hex).transpose().map_err(engine)?;
         let key = Key { tmk, encrypt_existing: None };
-        let database = open_database(&clock, directory.as_ref(), false, &key).map_err(engine)?;
-        Ok(Host { database, clock, directory, closed: false, read_only: false, key })
+        let database =
+            open_database(&clock, directory.as_ref(), (place, &key), false).map_err(engine)?;
+        Ok(Host { database, clock, directory, place, closed: false, read_only: false, key })
     }
 
     /// Runs a step and checks its answer, and, after an error, that nothing changed.
@@ -95,7 +99,7 @@ impl Host {
                 self.reopen(flag("read_only")?, flag("without_checkpoints")?)
             }
             "open_again" => {
-                let opened = open_database(&self.clock, self.directory.as_ref(), false, &self.key);
+                let opened = self.opened(false);
                 Ok(opened.map(|_| Answer::nothing()))
             }
             "rewrap_key" => self.rewrap_key(args),
@@ -124,7 +128,7 @@ impl Host {
         if without_checkpoints {
             self.delete_checkpoints().map_err(|error| error.to_string())?;
         }
-        match open_database(&self.clock, self.directory.as_ref(), read_only, &self.key) {
+        match self.opened(read_only) {
             Ok(database) => self.database = database,
             Err(error) => {
                 // A step that expects it goes on with another key.
@@ -157,7 +161,7 @@ impl Host {
         if let Err(error) = self.database.close() {
             return Ok(Err(error));
         }
-        match open_database(&self.clock, self.directory.as_ref(), false, &self.key) {
+        match self.opened(false) {
             Ok(database) => self.database = database,
             Err(error) => {
                 self.closed = true;
@@ -184,6 +188,10 @@ impl Host {
         }
         self.key.tmk = Some(new);
         Ok(Ok(Answer::nothing()))
+    }
+
+    fn opened(&self, read_only: bool) -> Result<Database, Error> {
+        open_database(&self.clock, self.directory.as_ref(), (self.place, &self.key), read_only)
     }
 
     /// Deletes every saved view.
@@ -220,14 +228,16 @@ impl Host {
 fn open_database(
     clock: &Arc<ManualClock>,
     directory: Option<&TempDir>,
+    (place, key): (Place, &Key),
     read_only: bool,
-    key: &Key,
 ) -> Result<Database, Error> {
     let clock: Arc<dyn Clock> = clock.clone();
+    let checkpoint_every_ops = (place == Place::DiskWithCheckpoints).then_some(1);
     let defaults = Options::default();
     let encrypt_existing = key.encrypt_existing.unwrap_or(defaults.encrypt_existing);
     let tmk = key.tmk.clone();
-    let options = Options { clock, read_only, tmk, encrypt_existing, ..defaults };
+    let options =
+        Options { clock, read_only, tmk, encrypt_existing, checkpoint_every_ops, ..defaults };
     match directory {
         Some(directory) => Database::open(directory.path(), options),
         None => Database::in_memory(options),
