@@ -51,7 +51,7 @@ def rewrap_key(
     nothing else changes, whatever its size. Who kept an old ``key.enc`` and has its key can still read it.
     """
 
-class SupportsRead(Protocol):
+class _SupportsRead(Protocol):
     """What has a ``read`` that returns bytes."""
 
     def read(self, size: int = ..., /) -> bytes: ...
@@ -387,7 +387,7 @@ class NEDB:
     def put_file(
         self,
         name: str,
-        data: bytes | bytearray | memoryview | SupportsRead | Iterable[bytes],
+        data: bytes | bytearray | memoryview | _SupportsRead | Iterable[bytes],
         tier: Literal["warm", "cold"] | None = "warm",
         client: str | None = "local",
         nonce: int | None = None,

@@ -11,6 +11,8 @@
 mod case;
 #[path = "conformance/expect.rs"]
 mod expect;
+#[path = "conformance/files.rs"]
+mod files;
 #[path = "conformance/host.rs"]
 mod host;
 #[path = "conformance/verbs.rs"]

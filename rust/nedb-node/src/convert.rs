@@ -13,7 +13,9 @@ use std::sync::Arc;
 
 use napi::bindgen_prelude::{BigInt, FromNapiValue, TypeName, Utf16String, ValidateNapiValue};
 use napi::{Env, ValueType, sys};
-use nedb_core::{Durability, Error, ManualClock, Options, ReadOptions, Result, Tmk, WriteOptions};
+use nedb_core::{
+    Durability, Error, FileAt, ManualClock, Options, ReadOptions, Result, Tier, Tmk, WriteOptions,
+};
 use serde::Deserialize;
 use serde::de::{self, MapAccess, SeqAccess, Visitor};
 use serde_json::value::RawValue;
@@ -184,6 +186,15 @@ struct ReadFields {
     valid_as_of: Option<String>,
 }
 
+/// The members that say which version of a file is meant.
+#[derive(Default, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+struct FileFields {
+    version: Option<i64>,
+    tier: Option<String>,
+    as_of: Option<i64>,
+}
+
 /// The members of the options of opening.
 #[derive(Default, Deserialize)]
 #[serde(default, deny_unknown_fields)]
@@ -229,6 +240,14 @@ pub fn directory_options(text: Option<&str>) -> Result<Options> {
     let variable =
         |name: &str| std::env::var_os(name).map(|text| text.to_string_lossy().into_owned());
     opened.with_environment(encrypt_existing, variable, |path| std::fs::read(path))
+}
+
+/// Reads which version of a file is meant from JSON text.
+pub fn file_at(text: Option<&str>) -> Result<FileAt> {
+    let Some(text) = text else { return Ok(FileAt::default()) };
+    let fields: FileFields = options(text)?;
+    let tier = fields.tier.as_deref().map(Tier::parse).transpose()?;
+    Ok(FileAt { version: fields.version, tier, as_of: fields.as_of })
 }
 
 /// Reads the options of opening from JSON text; `clock` is a number of seconds that stands still.

@@ -30,7 +30,7 @@
 //! | `keeper` | the thread that saves them every so many ops |
 //! | `maintain` | indexes, verification, sweeping, closing |
 //! | `encrypt_crash` | tests that encrypt on a disk that stops |
-//! | `fault` | tests with a disk that fails |
+//! | `fault`, `file_fault` | tests with a disk that fails |
 //! | `saved_views` | tests of saved views against folded ones |
 //! | `gate` | what tests hold a batch at, between its append and its sync |
 //! | `steps` | tests of commit, one step after the other |
@@ -46,6 +46,8 @@ mod encrypt_crash;
 #[cfg(test)]
 mod fault;
 mod file;
+#[cfg(test)]
+mod file_fault;
 mod file_read;
 mod file_upkeep;
 #[cfg(test)]
