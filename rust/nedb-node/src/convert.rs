@@ -234,20 +234,20 @@ pub fn read_options(text: Option<&str>) -> Result<ReadOptions> {
     Ok(ReadOptions { as_of: fields.as_of, valid_as_of: fields.valid_as_of })
 }
 
-/// Reads the options of opening a directory: JSON text, and what the environment says of keys.
-pub fn directory_options(text: Option<&str>) -> Result<Options> {
-    let (opened, encrypt_existing) = read_open_options(text)?;
-    let variable =
-        |name: &str| std::env::var_os(name).map(|text| text.to_string_lossy().into_owned());
-    opened.with_environment(encrypt_existing, variable, |path| std::fs::read(path))
-}
-
 /// Reads which version of a file is meant from JSON text.
 pub fn file_at(text: Option<&str>) -> Result<FileAt> {
     let Some(text) = text else { return Ok(FileAt::default()) };
     let fields: FileFields = options(text)?;
     let tier = fields.tier.as_deref().map(Tier::parse).transpose()?;
     Ok(FileAt { version: fields.version, tier, as_of: fields.as_of })
+}
+
+/// Reads the options of opening a directory: JSON text, and what the environment says of keys.
+pub fn directory_options(text: Option<&str>) -> Result<Options> {
+    let (opened, encrypt_existing) = read_open_options(text)?;
+    let variable =
+        |name: &str| std::env::var_os(name).map(|text| text.to_string_lossy().into_owned());
+    opened.with_environment(encrypt_existing, variable, |path| std::fs::read(path))
 }
 
 /// Reads the options of opening from JSON text; `clock` is a number of seconds that stands still.

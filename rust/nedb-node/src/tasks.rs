@@ -4,16 +4,17 @@
 //! the arguments before and the answer after, and never waits for the engine. Tasks of one handle run
 //! at the same time and in no promised order; `node/writes.js` gives writes their order.
 
+use napi::bindgen_prelude::{AsyncTask, BigInt, Buffer, ToNapiValue, TypeName};
+use napi::{Env, Task, ValueType, sys};
+use napi_derive::napi;
+use nedb_core::{Database, FileReader, FileWriter, IndexKind, Result, Tmk, rewrap_key};
+
 use crate::convert::{Seconds, Seq, Text, directory_options, read_options, write_options};
 use crate::database::NedbCore;
 use crate::error::{Failure, guarded, to_js};
 use crate::files::{NedbFileReader, NedbFileWriter};
 use crate::query::{index_list, rows};
 use crate::upkeep::ops;
-use napi::bindgen_prelude::{AsyncTask, BigInt, Buffer, ToNapiValue, TypeName};
-use napi::{Env, Task, ValueType, sys};
-use napi_derive::napi;
-use nedb_core::{Database, FileReader, FileWriter, IndexKind, Result, Tmk, rewrap_key};
 
 /// What a task answers.
 pub enum Answer {
