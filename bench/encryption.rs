@@ -33,7 +33,8 @@ fn main() {
         let bytes = std::fs::metadata(path.join("log.aof")).unwrap().len();
         println!("{}: {count} ops, log of {bytes} bytes", path.display());
     }
-    let mut open_times = Times::new("open", 1.6);
+    let mut open_times = Times::new("open, the whole log", 1.6);
+    let mut checkpoint_times = Times::new("open, from a checkpoint", f64::INFINITY);
     let mut get_times = Times::new("get, warm cache", 1.05);
     let mut verify_times = Times::new("verify", f64::INFINITY);
     let mut put_times = Times::new("durable put", 1.1);
@@ -45,8 +46,9 @@ fn main() {
         get_times.note(both.map(|it| it[2]));
         put_times.note(both.map(|it| it[3]));
         bulk_times.note(both.map(|it| it[4]));
+        checkpoint_times.note(both.map(|it| it[5]));
     }
-    for times in [open_times, get_times, put_times, bulk_times, verify_times] {
+    for times in [open_times, checkpoint_times, get_times, put_times, bulk_times, verify_times] {
         times.print();
     }
 }
@@ -70,10 +72,22 @@ fn fill(db: &Database, count: usize) {
     }
 }
 
-/// Returns seconds: to open, to verify, for a get, for a put, for a document of a put_many.
-fn measure(path: &Path, is_encrypted: bool) -> [f64; 5] {
+/// Removes the views that closing has saved, so that opening reads the whole log.
+fn remove_checkpoints(path: &Path) {
+    for entry in std::fs::read_dir(path).unwrap().map(Result::unwrap) {
+        if entry.file_name().to_string_lossy().starts_with("checkpoint.") {
+            std::fs::remove_file(entry.path()).unwrap();
+        }
+    }
+}
+
+/// Returns seconds: to open, to verify, for a get, for a put, for a document of a put_many, to open from a
+/// checkpoint.
+fn measure(path: &Path, is_encrypted: bool) -> [f64; 6] {
     let none = WriteOptions::default();
+    remove_checkpoints(path);
     let (db, open_seconds) = timed(|| open(path, is_encrypted));
+    assert_eq!(db.open_report().checkpoint_seq, None);
     let (_, verify_seconds) = timed(|| assert!(db.verify().unwrap()));
     let ids: Vec<String> = (0..1_000).map(|n| n.to_string()).collect();
     let mut out = String::new();
@@ -92,6 +106,10 @@ fn measure(path: &Path, is_encrypted: bool) -> [f64; 5] {
     });
     let documents: Vec<_> = (0..1_000).map(|n| (n.to_string(), document(n))).collect();
     let (_, bulk_seconds) = timed(|| db.put_many("many", &documents, &none).unwrap());
+    db.checkpoint(None).unwrap();
+    db.close().unwrap();
+    let (db, checkpoint_seconds) = timed(|| open(path, is_encrypted));
+    assert!(db.open_report().checkpoint_seq.is_some());
     db.close().unwrap();
     [
         open_seconds,
@@ -99,6 +117,7 @@ fn measure(path: &Path, is_encrypted: bool) -> [f64; 5] {
         get_seconds / GET_COUNT as f64,
         put_seconds / PUT_COUNT as f64,
         bulk_seconds / 1_000.0,
+        checkpoint_seconds,
     ]
 }
 
