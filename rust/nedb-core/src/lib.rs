@@ -19,8 +19,8 @@ mod views;
 
 pub use clock::{Clock, ManualClock, SystemClock};
 pub use db::{
-    BackupReport, Database, Durability, OpenReport, Options, ReadOptions, RepairReport, Update,
-    VerifyReport, WriteOptions,
+    BackupReport, CommitCounts, Database, Durability, OpenReport, Options, ReadOptions,
+    RepairReport, Subscription, Update, VerifyReport, WriteOptions,
 };
 pub use error::{Error, ErrorCode, QueryPosition, Result};
 pub use hash::ZERO_HASH;

@@ -21,6 +21,7 @@
 //! | `read` | get, query, neighbours, ops |
 //! | `rescue` | backup and repair |
 //! | `maintain` | indexes, checkpoints, verification, sweeping, closing |
+//! | `watch` | what a host that serves others asks: listeners, position, counts |
 //! | `fault` | tests with a disk that fails |
 
 mod admit;
@@ -36,6 +37,7 @@ mod overlay;
 mod read;
 mod rescue;
 mod transaction;
+mod watch;
 mod write;
 
 use crate::error::{Error, ErrorCode, Result};
@@ -50,6 +52,7 @@ pub use maintain::VerifyReport;
 pub use open::OpenReport;
 pub use options::{Durability, Options, ReadOptions, WriteOptions};
 pub use rescue::{BackupReport, RepairReport};
+pub use watch::{CommitCounts, Subscription};
 pub use write::Update;
 
 /// A database, open. Clones share it; every method may be called from any thread.
@@ -69,6 +72,7 @@ struct Inner {
     directory: Option<Directory>,
     is_closed: AtomicBool,
     report: Mutex<OpenReport>,
+    watch: watch::Watch,
 }
 
 impl std::fmt::Debug for Database {

@@ -8,6 +8,7 @@
 
 use super::commit::{Writer, sync_periodically, tail_of};
 use super::options::{Durability, Options};
+use super::watch::Watch;
 use super::{Database, Inner, check};
 use crate::error::{Error, ErrorCode, Result};
 use crate::fold::fold;
@@ -213,6 +214,7 @@ impl Database {
                 directory,
                 is_closed: AtomicBool::new(false),
                 report: Mutex::new(report),
+                watch: Watch::default(),
             }),
         }
     }
