@@ -25,7 +25,7 @@ use tokio::time::{Instant, Sleep};
 
 /// What a client gets for whom there is no place.
 const NO_PLACE: &[u8] = b"HTTP/1.1 429 Too Many Requests\r\ncontent-type: application/json\r\n\
-    connection: close\r\nretry-after: 1\r\ncontent-length: 99\r\n\r\n\
+    connection: close\r\nretry-after: 1\r\ncontent-length: 96\r\n\r\n\
     {\"error\":{\"code\":\"TOO_MANY_REQUESTS\",\"message\":\"as many connections are open as \
     there may be\"}}\n";
 /// How many clients without a place are told so at a time; the others are not answered.

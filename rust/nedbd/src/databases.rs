@@ -7,12 +7,13 @@
 //!   directory.
 //! * A database is made aside and moved into place, and moved aside before it is removed: after a crash it
 //!   is there whole or not at all.
-//! * What takes long (opening, making, dropping) holds no lock that a request for another one needs.
+//! * While one is opened, made or dropped, the documents of the others are read and written; only who makes
+//!   or drops another one waits.
 
 use crate::init::Init;
 use crate::logs::{DATABASE, OPERATION};
 use crate::refusal::{Code, Refusal, Result};
-use nedb_core::{Database, ErrorCode, Options, Seq, Subscription};
+use nedb_core::{Database, Durability, ErrorCode, Options, Seq, Subscription};
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -251,7 +252,9 @@ impl Databases {
     }
 
     fn fill(&self, aside: &Path, init: &Init<'_>) -> Result<()> {
-        let database = Database::open(aside, self.options.clone())?;
+        // One sync at the end is enough for what is moved into place after it.
+        let options = Options { durability: Durability::Never, ..self.options.clone() };
+        let database = Database::open(aside, options)?;
         let filled = init.apply(&database);
         let closed = database.close();
         filled?;

@@ -23,7 +23,7 @@ pub struct CreateBody<'a> {
     /// 1 to 64 letters, digits, `-` and `_`, not beginning with `-`.
     name: String,
     /// What it begins with: `{"indexes": [[coll, field, kind]], "seed": {coll: [doc]}, "links": [[frm, rel,
-    /// to]]}`, all of it as one op.
+    /// to]]}`, all of it or no database.
     #[serde(borrow)]
     #[schema(value_type = Option<Object>)]
     init: Option<Init<'a>>,
