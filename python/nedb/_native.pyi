@@ -8,7 +8,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from types import TracebackType
-from typing import Any, Literal, final, overload
+from typing import Any, Literal, Protocol, final, overload
 
 from typing_extensions import Self, disjoint_base
 
@@ -17,6 +17,7 @@ __all__ = [
     "CommitUnknown",
     "DatabaseClosed",
     "DatabaseLocked",
+    "FileReader",
     "IdempotencyConflict",
     "IntegrityError",
     "InvalidArgument",
@@ -24,6 +25,7 @@ __all__ = [
     "LimitExceeded",
     "NEDBError",
     "NQLError",
+    "NotFound",
     "Op",
     "OpLog",
     "PreconditionFailed",
@@ -36,6 +38,11 @@ __all__ = [
 ]
 
 __version__: str
+
+class SupportsRead(Protocol):
+    """What has a ``read`` that returns bytes."""
+
+    def read(self, size: int = ..., /) -> bytes: ...
 
 class NEDBError(Exception):
     """Every error of NEDB. ``code`` names it, the same in every language."""
@@ -85,6 +92,61 @@ class StorageError(NEDBError, OSError):
 
 class KeyRequired(NEDBError):
     """The database is encrypted and no key was given."""
+
+class NotFound(NEDBError, KeyError):
+    """There is no file, no version of it or no chunk of that name or number."""
+
+@final
+class FileReader:
+    """A version of a file as a binary file object: it reads a few chunks at a time, from any place.
+
+    It goes on reading the same version whatever is written meanwhile. As a context manager it closes itself.
+    """
+
+    def read(self, size: int = -1) -> bytes:
+        """Return up to ``size`` bytes, all that is left when it is negative; ``b""`` at the end."""
+
+    def readinto(self, buffer: bytearray | memoryview) -> int:
+        """Fill a writable bytes-like object; return how many bytes that are, 0 at the end."""
+
+    def seek(self, offset: int, whence: int = 0) -> int:
+        """Set where the next byte is read: from the start (0), from here (1) or from the end (2)."""
+
+    def tell(self) -> int:
+        """Return where the next byte is read."""
+
+    def readable(self) -> bool:
+        """Return True."""
+
+    def seekable(self) -> bool:
+        """Return True."""
+
+    def writable(self) -> bool:
+        """Return False."""
+
+    def flush(self) -> None:
+        """Do nothing: there is nothing to write."""
+
+    def close(self) -> None:
+        """Let go of what the reader holds. Closing it again does nothing."""
+
+    def __enter__(self) -> Self: ...
+    def __exit__(self, *_exception: object) -> None: ...
+    @property
+    def closed(self) -> bool:
+        """True once it was closed."""
+
+    @property
+    def name(self) -> str:
+        """The name of the file."""
+
+    @property
+    def size(self) -> int:
+        """The length of the file, in bytes."""
+
+    @property
+    def version(self) -> int:
+        """The number of the version."""
 
 @disjoint_base
 class NEDB:
@@ -289,6 +351,102 @@ class NEDB:
 
     def checkpoint(self, note: str | None = None) -> str:
         """Write a checkpoint op, a mark in the log; return the head, which is that op's hash."""
+
+    def put_file(
+        self,
+        name: str,
+        data: bytes | bytearray | memoryview | SupportsRead | Iterable[bytes],
+        tier: Literal["warm", "cold"] | None = "warm",
+        client: str | None = "local",
+        nonce: int | None = None,
+        idem: str | None = None,
+        caused_by: Iterable[int] | None = None,
+        evidence: str | None = None,
+        confidence: float | None = None,
+        valid_from: str | None = None,
+        valid_to: str | None = None,
+        *,
+        progress: Callable[[int], object] | None = None,
+    ) -> int:
+        """Write a version of a file and return its number.
+
+        ``data`` is bytes-like, a binary file object or an iterable of bytes; the last two are taken in piece
+        by piece. ``tier`` is "warm" (quick) or "cold" (as small as possible). ``progress`` is called with
+        the number of bytes taken in so far; an exception that it raises ends the put, and nothing is
+        appended. The bytes are on the disk before the op is.
+        """
+
+    def get_file(
+        self,
+        name: str,
+        version: int | None = None,
+        tier: Literal["warm", "cold"] | None = None,
+        *,
+        as_of: int | None = None,
+    ) -> bytes:
+        """Return the bytes of a version of a file: the last, or the one with that number.
+
+        -1 is the last one, -2 the one before. ``tier`` tells apart what NEDB 1.x numbered for each tier.
+        Every chunk is checked against the root that the log says; one that is damaged or missing is an
+        ``IntegrityError`` that names it, a version that there is not a ``NotFound``.
+        """
+
+    def open_file(
+        self,
+        name: str,
+        version: int | None = None,
+        tier: Literal["warm", "cold"] | None = None,
+        *,
+        as_of: int | None = None,
+    ) -> FileReader:
+        """Open a version of a file as a binary file object, which reads a few chunks at a time."""
+
+    def file_root(
+        self,
+        name: str,
+        version: int | None = None,
+        tier: Literal["warm", "cold"] | None = None,
+        *,
+        as_of: int | None = None,
+    ) -> str:
+        """Return the Merkle root of a version, which its op in the log says: 64 hexadecimal digits."""
+
+    def file_proof(
+        self,
+        name: str,
+        chunk_index: int,
+        version: int | None = None,
+        tier: Literal["warm", "cold"] | None = None,
+        *,
+        as_of: int | None = None,
+    ) -> tuple[str, list[tuple[str, Literal["L", "R"]]], str]:
+        """Prove that a chunk is part of a version: leaf, path of (hash, side), root."""
+
+    @staticmethod
+    def verify_proof(leaf: str, proof: Sequence[tuple[str, str]], root: str) -> bool:
+        """Tell whether a proof leads from its leaf to its root; needs no database."""
+
+    def compression_stats(self, tier: Literal["warm", "cold"] | None = "warm") -> dict[str, Any]:
+        """Return what the files of a tier cost.
+
+        ``tier``, ``unique_chunks``, ``dedup_hits``, ``logical_bytes``, ``stored_bytes`` and ``ratio``.
+        """
+
+    def files(self, as_of: int | None = None) -> list[str]:
+        """Return the names of the files, in order of their first version."""
+
+    def file_versions(self, name: str, as_of: int | None = None) -> list[dict[str, Any]]:
+        """Return the versions of a file, oldest first: version, tier, size, root and seq of each.
+
+        ``size`` is None for a file of NEDB 1.x.
+        """
+
+    def compact_blobs(self) -> dict[str, Any]:
+        """Give back the room of chunks that no op refers to, while reads and writes go on.
+
+        A crash, or a put that failed, leaves such. Returns ``kept_chunk_count``, ``removed_chunk_count``,
+        ``rewritten_pack_count``, ``before_bytes`` and ``after_bytes``.
+        """
 
     def verify(self) -> bool:
         """Read the log again and check every hash and link."""

@@ -24,6 +24,7 @@ CODES = {
     "CommitUnknown": ("COMMIT_UNKNOWN", Exception),
     "StorageError": ("STORAGE_ERROR", OSError),
     "KeyRequired": ("KEY_REQUIRED", Exception),
+    "NotFound": ("NOT_FOUND", KeyError),
 }
 
 

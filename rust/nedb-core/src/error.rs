@@ -38,11 +38,13 @@ pub enum ErrorCode {
     StorageError,
     /// The database is encrypted and no key was given.
     KeyRequired,
+    /// There is no file, no version or no chunk of that name or number.
+    NotFound,
 }
 
 impl ErrorCode {
     /// Every code, in the order of `errors.toml`.
-    pub const ALL: [ErrorCode; 13] = [
+    pub const ALL: [ErrorCode; 14] = [
         ErrorCode::InvalidArgument,
         ErrorCode::LimitExceeded,
         ErrorCode::NqlError,
@@ -56,6 +58,7 @@ impl ErrorCode {
         ErrorCode::CommitUnknown,
         ErrorCode::StorageError,
         ErrorCode::KeyRequired,
+        ErrorCode::NotFound,
     ];
 
     /// The stable spelling used by JavaScript's `error.code`, HTTP bodies and RESP prefixes.
@@ -74,6 +77,7 @@ impl ErrorCode {
             ErrorCode::CommitUnknown => "COMMIT_UNKNOWN",
             ErrorCode::StorageError => "STORAGE_ERROR",
             ErrorCode::KeyRequired => "KEY_REQUIRED",
+            ErrorCode::NotFound => "NOT_FOUND",
         }
     }
 }

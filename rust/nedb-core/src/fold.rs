@@ -27,8 +27,9 @@ fn fold_item(views: &mut Views, seq: Seq, number: u32, item: &Item<'_>) {
         OpKind::Delete { collection, id } => fold_delete(views, seq, number, collection, id),
         OpKind::Link { from, relation, to } => views.relations.link(from, relation, to, seq),
         OpKind::Unlink { from, relation, to } => views.relations.unlink(from, relation, to, seq),
-        // A file's bytes are no view, marks say nothing new, and what we do not know we keep.
-        OpKind::PutFile | OpKind::Checkpoint | OpKind::Repair | OpKind::Unknown => {}
+        OpKind::PutFile(put) => views.files.put(seq, put),
+        // Marks say nothing new, and what we do not know we keep.
+        OpKind::Checkpoint | OpKind::Repair | OpKind::Unknown => {}
     }
 }
 

@@ -11,6 +11,9 @@ use blake2::{Blake2b256, Digest};
 
 use crate::json::write_ascii;
 
+/// A BLAKE2b-256 as bytes.
+pub(crate) type Hash = [u8; 32];
+
 /// Digits of a hash in hexadecimal.
 pub(crate) const HASH_HEX_BYTES: usize = 64;
 
@@ -49,6 +52,23 @@ pub(crate) fn to_hex(bytes: &[u8]) -> String {
         hex.extend_from_slice(&[digit(byte >> 4), digit(byte & 0xf)]);
     }
     String::from_utf8(hex).unwrap_or_default()
+}
+
+/// Makes a hash of the output of a hasher.
+pub(crate) fn to_hash(digest: impl Into<Hash>) -> Hash {
+    digest.into()
+}
+
+/// Reads a hash from 64 lower-case hexadecimal digits; None for any other text.
+pub(crate) fn hash_from_hex(text: &str) -> Option<Hash> {
+    if !is_hash(text) {
+        return None;
+    }
+    let mut hash = [0; 32];
+    for (byte, digits) in hash.iter_mut().zip(text.as_bytes().chunks(2)) {
+        *byte = u8::from_str_radix(std::str::from_utf8(digits).ok()?, 16).ok()?;
+    }
+    Some(hash)
 }
 
 /// Tells whether a text is a hash as the log holds it: 64 lower-case hexadecimal digits.
@@ -102,5 +122,7 @@ mod tests {
         assert_eq!(to_hex(&[0x00, 0x9f, 0xa0, 0xff]), "009fa0ff");
         assert!(is_hash(ZERO_HASH) && is_hash(HASH));
         assert!(!is_hash(&HASH[1..]) && !is_hash(&HASH.to_uppercase()));
+        assert_eq!(hash_from_hex(HASH).map(|hash| to_hex(&hash)).as_deref(), Some(HASH));
+        assert_eq!(hash_from_hex(&HASH.to_uppercase()), None);
     }
 }

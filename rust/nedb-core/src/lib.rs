@@ -1,7 +1,9 @@
 //! NEDB: an embedded document database whose single source of truth is an append-only, hash-chained
 //! op log.
 
+mod blob;
 mod clock;
+mod crypto;
 mod db;
 mod document;
 mod error;
@@ -11,6 +13,7 @@ mod instant;
 mod json;
 mod limits;
 mod log;
+mod merkle;
 mod op;
 mod query;
 mod snapshot;
@@ -19,13 +22,15 @@ mod views;
 
 pub use clock::{Clock, ManualClock, SystemClock};
 pub use db::{
-    BackupReport, CommitCounts, Database, Durability, OpenReport, Options, ReadOptions,
-    RepairReport, Subscription, Update, VerifyReport, WriteOptions,
+    BackupReport, CommitCounts, CompactReport, CompressionStats, Database, Durability, FileAt,
+    FileInfo, FileProof, FileReader, FileWriter, OpenReport, Options, ReadOptions, RepairReport,
+    Subscription, Update, VerifyReport, WriteOptions,
 };
 pub use error::{Error, ErrorCode, QueryPosition, Result};
 pub use hash::ZERO_HASH;
 pub use json::{Path, Value};
 pub use log::Damage;
-pub use op::Seq;
+pub use merkle::Side;
+pub use op::{Seq, Tier};
 pub use query::{Params, Rows, algebra};
 pub use snapshot::IndexKind;

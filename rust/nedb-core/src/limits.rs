@@ -28,3 +28,29 @@ pub const LIST_VALUES_COUNT_MAX: usize = 100_000;
 pub const SCAN_CHUNK_COUNT: usize = 1_024;
 /// Largest time to live, in seconds: 1,000 years, so that no expiry overflows a double's second.
 pub const TTL_SECONDS_MAX: f64 = 31_557_600_000.0;
+/// Shortest chunk of a file, in bytes, but for its last: what cutting by content may not go below.
+pub const CHUNK_BYTES_MIN: usize = 4 << 10;
+/// Mean length of a chunk, in bytes: measured on versions of source trees, chunks four times as long find a
+/// fiftieth of what these find in common, and shorter ones cost more memory for each byte stored.
+pub const CHUNK_BYTES_MEAN: usize = 16 << 10;
+/// Longest chunk, in bytes.
+pub const CHUNK_BYTES_MAX: usize = 64 << 10;
+/// Chunks that are compressed together, in bytes: what a reader of one chunk reads. In the warm tier.
+pub const FRAME_WARM_BYTES: usize = 1 << 20;
+/// The same in the cold tier: the longer, the more there is to find again.
+pub const FRAME_COLD_BYTES: usize = 4 << 20;
+/// Most chunks in one frame.
+pub const FRAME_CHUNKS_COUNT_MAX: usize = 4_096;
+/// Length of a pack from which on a new one is begun, in bytes: what a compaction may have to copy to give
+/// back one chunk.
+pub const PACK_BYTES_MAX: u64 = 256 << 20;
+/// Largest file, in bytes.
+pub const FILE_BYTES_MAX: u64 = 64 << 30;
+/// Longest list of a file's chunks, in bytes, which is held in memory whole.
+pub const MANIFEST_BYTES_MAX: usize = 160 << 20;
+/// Decoded frames that one reader of a file keeps, in bytes: more than two cold ones.
+pub const FRAME_CACHE_BYTES: usize = 12 << 20;
+/// Largest chunk of NEDB 1.x, in bytes: a bound for what its compressed text may become.
+pub const LEGACY_CHUNK_BYTES_MAX: usize = 64 << 20;
+/// Most memory that an xz chunk of NEDB 1.x may ask for, in KiB: twice what the largest preset does.
+pub const LEGACY_XZ_MEMORY_KIB: u32 = 128 << 10;

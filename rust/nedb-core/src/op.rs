@@ -7,6 +7,8 @@
 //! * An op is immutable; it borrows its texts from the request or from the line.
 //! * Every op but a transaction has exactly one item, with item number 0.
 
+use crate::error::{Error, Result};
+use crate::hash::Hash;
 use crate::instant::Instant;
 use std::borrow::Cow;
 
@@ -61,7 +63,7 @@ impl Item<'_> {
             OpKind::Unlink { from, relation, to } => {
                 OpKind::Unlink { from: owned(from), relation: owned(relation), to: owned(to) }
             }
-            OpKind::PutFile => OpKind::PutFile,
+            OpKind::PutFile(put) => OpKind::PutFile(PutFile { name: owned(put.name), ..put }),
             OpKind::Checkpoint => OpKind::Checkpoint,
             OpKind::Repair => OpKind::Repair,
             OpKind::Unknown => OpKind::Unknown,
@@ -98,6 +100,37 @@ pub(crate) struct Item<'a> {
     pub caused_by: Cow<'a, [Seq]>,
 }
 
+/// How strongly a file is compressed.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub enum Tier {
+    /// Quickly: for what is written and read often.
+    #[default]
+    Warm,
+    /// As much as possible, which takes its time: for what is kept.
+    Cold,
+}
+
+impl Tier {
+    /// Reads `"warm"` or `"cold"`.
+    ///
+    /// Errors: `InvalidArgument`.
+    pub fn parse(text: &str) -> Result<Tier> {
+        match text {
+            "warm" => Ok(Tier::Warm),
+            "cold" => Ok(Tier::Cold),
+            _ => Err(Error::invalid(format!("a tier is \"warm\" or \"cold\", not {text:?}"))),
+        }
+    }
+
+    /// Returns its name.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Tier::Warm => "warm",
+            Tier::Cold => "cold",
+        }
+    }
+}
+
 /// The closed list of what can happen.
 #[derive(Debug)]
 pub(crate) enum OpKind<'a> {
@@ -109,14 +142,34 @@ pub(crate) enum OpKind<'a> {
     Link { from: Cow<'a, str>, relation: Cow<'a, str>, to: Cow<'a, str> },
     /// An edge ends.
     Unlink { from: Cow<'a, str>, relation: Cow<'a, str>, to: Cow<'a, str> },
-    /// A version of a file; its bytes are elsewhere.
-    PutFile,
+    /// A file gets a new version; its bytes are elsewhere.
+    PutFile(PutFile<'a>),
     /// A mark in the log.
     Checkpoint,
     /// What a repair did to the log before it.
     Repair,
     /// A kind that this version does not know: kept, chained and verified, without effect.
     Unknown,
+}
+
+/// A new version of a file.
+#[derive(Debug)]
+pub(crate) struct PutFile<'a> {
+    pub name: Cow<'a, str>,
+    pub version: u64,
+    pub tier: Tier,
+    /// The root of the tree over its chunks.
+    pub root: Hash,
+    /// Where its chunks are listed; None for a file of NEDB 1.x, whose bytes are in `snapshot.json`.
+    pub content: Option<FileContent>,
+}
+
+/// What NEDB 1.x did not say of a file.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct FileContent {
+    pub size_bytes: u64,
+    /// The leaf of the chunk that lists the chunks.
+    pub manifest: Hash,
 }
 
 /// A new version of a document.

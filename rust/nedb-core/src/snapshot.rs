@@ -20,7 +20,7 @@ use std::ops::{Bound, ControlFlow};
 
 pub use crate::views::index::IndexKind;
 pub(crate) use crate::views::index::{for_each_string, tokenize};
-pub(crate) use crate::views::{CollectionId, TextRef};
+pub(crate) use crate::views::{CollectionId, FileVersion, TextRef};
 
 /// One version of one document.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -303,6 +303,16 @@ impl<'a> Snapshot<'a> {
             matches,
             frequencies,
         })
+    }
+
+    /// Returns the names of the files, in order of their first version.
+    pub fn file_names(&self) -> Vec<String> {
+        self.state.views.files.names(self.seq).map(str::to_owned).collect()
+    }
+
+    /// Returns the versions of a file, oldest first.
+    pub fn file_versions(&self, name: &str) -> &[FileVersion] {
+        self.state.views.files.versions(name, self.seq)
     }
 
     /// Returns the nodes that a node links to, in the order linked.

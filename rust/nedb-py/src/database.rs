@@ -24,7 +24,7 @@ use crate::transaction::Transaction;
 /// A database: in memory, or one directory on disk.
 #[pyclass(frozen, subclass, weakref, module = "nedb", name = "NEDB")]
 pub(crate) struct Nedb {
-    engine: Engine,
+    pub(crate) engine: Engine,
 }
 
 #[pymethods]

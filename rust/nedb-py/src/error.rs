@@ -7,7 +7,9 @@
 //! some have a second, built-in base, which PyO3's macro does not offer.
 
 use nedb_core::{Error, ErrorCode, QueryPosition};
-use pyo3::exceptions::{PyBaseException, PyException, PyOSError, PySyntaxError, PyValueError};
+use pyo3::exceptions::{
+    PyBaseException, PyException, PyKeyError, PyOSError, PySyntaxError, PyValueError,
+};
 use pyo3::prelude::*;
 use pyo3::sync::PyOnceLock;
 use pyo3::types::{PyDict, PyTuple, PyType};
@@ -17,7 +19,7 @@ type Description =
     (ErrorCode, &'static str, Option<fn(Python<'_>) -> Bound<'_, PyType>>, &'static str);
 
 /// The classes, in the order of `ErrorCode::ALL`.
-const DESCRIPTIONS: [Description; 13] = [
+const DESCRIPTIONS: [Description; 14] = [
     (
         ErrorCode::InvalidArgument,
         "InvalidArgument",
@@ -92,6 +94,12 @@ const DESCRIPTIONS: [Description; 13] = [
         None,
         "The database is encrypted and no key was given.",
     ),
+    (
+        ErrorCode::NotFound,
+        "NotFound",
+        Some(|py| py.get_type::<PyKeyError>()),
+        "There is no file, no version of it or no chunk of that name or number.",
+    ),
 ];
 
 /// The classes as Python objects.
@@ -141,7 +149,8 @@ fn make<'py>(
     // Where users find it, and where pickle looks.
     members.set_item("__module__", "nedb")?;
     members.set_item("code", code)?;
-    // Those of SyntaxError and OSError add the place or the number, which the message has already.
+    // Those of SyntaxError and OSError add the place or the number, which the message has already; that
+    // of KeyError quotes it.
     members.set_item("__str__", py.get_type::<PyBaseException>().getattr("__str__")?)?;
     let made = py.get_type::<PyType>().call1((name, PyTuple::new(py, bases)?, members))?;
     Ok(made.cast_into::<PyType>()?)

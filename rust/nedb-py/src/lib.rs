@@ -11,6 +11,7 @@
 //! | `database` | the class `NEDB` |
 //! | `engine` | how the engine is called: with or without the GIL |
 //! | `error` | the exception classes |
+//! | `files` | files, and the class `FileReader` |
 //! | `log` | `db.log`: the ops as a sequence |
 //! | `query` | `db.q(...)`: queries composed by calls |
 //! | `transaction` | `db.transaction()` |
@@ -28,6 +29,7 @@ mod convert;
 mod database;
 mod engine;
 mod error;
+mod files;
 mod log;
 mod query;
 mod transaction;
@@ -39,6 +41,7 @@ use pyo3::prelude::*;
 fn _native(module: &Bound<'_, PyModule>) -> PyResult<()> {
     error::add_to(module)?;
     module.add_class::<database::Nedb>()?;
+    module.add_class::<files::PyFileReader>()?;
     module.add_class::<log::Op>()?;
     module.add_class::<log::OpLog>()?;
     module.add_class::<query::Query>()?;

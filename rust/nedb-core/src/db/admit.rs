@@ -50,7 +50,15 @@ pub(super) fn nonce(
     let Admission { state, overlay, .. } = admission;
     let folded = state.views.clients.last_nonce(client);
     let last = overlay.last_nonce(client).or(folded);
-    let Some(nonce) = explicit else { return Ok(next_nonce(client, last)?) };
+    let Some(nonce) = explicit else {
+        return match next_nonce(client, last) {
+            // Only an op of others that is not synced yet may have used the last one.
+            Err(_) if next_nonce(client, overlay.own_last_nonce(client).or(folded)).is_ok() => {
+                Err(Refusal::AskAgain)
+            }
+            next => Ok(next?),
+        };
+    };
     let is_above =
         |last: Option<Nonce>| last.is_none_or(|last| last.is_below(Nonce::Integer(nonce.into())));
     if is_above(last) {
@@ -95,7 +103,8 @@ pub(super) fn precondition(
     let (collection, id) = document;
     let Admission { state, overlay, now_seconds } = admission;
     let folded = last_seq(state, *now_seconds, collection, id);
-    let found = overlay.version(collection, id).map_or(folded, |version| version.seq);
+    let found =
+        overlay.version(collection, id).map_or(folded, |pending| pending.seq_at(*now_seconds));
     if found == expected {
         return Ok(());
     }
@@ -188,6 +197,7 @@ fn describe(fields: &Fields<'_>) -> String {
         kind @ (kind::PUT | kind::DELETE) => {
             format!("{kind} of {}:{}", member("coll"), member("id"))
         }
+        kind @ kind::PUT_FILE => format!("{kind} of {}", member("name")),
         kind => kind.to_owned(),
     }
 }
@@ -199,7 +209,7 @@ fn targets<'a>(items: &'a Items<'_>) -> (bool, Vec<(&'static str, [&'a str; 3])>
         OpKind::Delete { collection, id } => (kind::DELETE, [&**collection, &**id, ""]),
         OpKind::Link { from, relation, to } => (kind::LINK, [&**from, &**relation, &**to]),
         OpKind::Unlink { from, relation, to } => (kind::UNLINK, [&**from, &**relation, &**to]),
-        OpKind::PutFile => (kind::PUT_FILE, ["", "", ""]),
+        OpKind::PutFile(put) => (kind::PUT_FILE, [&*put.name, "", ""]),
         OpKind::Checkpoint => (kind::CHECKPOINT, ["", "", ""]),
         OpKind::Repair => (kind::REPAIR, ["", "", ""]),
         OpKind::Unknown => ("", ["", "", ""]),

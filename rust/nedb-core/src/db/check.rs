@@ -162,6 +162,24 @@ pub(super) fn node(node: &str) -> Result<()> {
     }
 }
 
+/// Checks a file's name: any text, slashes and all.
+///
+/// Errors: `InvalidArgument`, `LimitExceeded`.
+pub(super) fn file_name(file_name: &str) -> Result<()> {
+    name("a file's name", file_name)
+}
+
+/// Checks that what putting a file does not take was not given to it.
+///
+/// Errors: `InvalidArgument`.
+pub(super) fn put_file_options(given: &WriteOptions) -> Result<()> {
+    let refused = [("ttl_s", given.ttl_seconds.is_some()), ("if_seq", given.if_seq.is_some())];
+    match refused.iter().find(|(_, is_given)| *is_given) {
+        Some((option, _)) => Err(Error::invalid(format!("put_file takes no {option}"))),
+        None => Ok(()),
+    }
+}
+
 /// Checks a relation's name.
 ///
 /// Errors: `InvalidArgument`, `LimitExceeded`.

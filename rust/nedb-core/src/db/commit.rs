@@ -111,6 +111,8 @@ pub(super) struct Writer {
     is_led: bool,
     /// How many wait for there to be no leader, instead of the next one.
     barrier_count: usize,
+    /// How many wait to be told that a batch or a barrier is over.
+    waiting_count: usize,
     /// The seq and the hash that the next op follows.
     pub tail: Tail,
     pub buffers: Buffers,
@@ -159,6 +161,7 @@ impl Writer {
             syncing: Pending::default(),
             is_led: false,
             barrier_count: 0,
+            waiting_count: 0,
             tail,
             buffers: Buffers::default(),
             process_id: process_id(),
@@ -216,6 +219,18 @@ impl Writer {
             && let Some(mut store) = store.take()
         {
             store.release();
+        }
+    }
+
+    /// Returns where the calls are that write: tests force one order of steps after the other with it.
+    #[cfg(test)]
+    pub fn places(&self) -> super::gate::Places {
+        super::gate::Places {
+            is_led: self.is_led,
+            admitted: (self.tail.seq + 1) as usize,
+            gathered: self.batch.staged.len(),
+            barriers: self.barrier_count,
+            waiting: self.waiting_count,
         }
     }
 
@@ -309,7 +324,7 @@ impl Inner {
         match written {
             Ok(()) => {
                 batch.signal.set(Outcome::Durable);
-                self.progress.notify_all();
+                self.tell_progress(writer);
                 Ok(())
             }
             Err(error) => {
@@ -327,14 +342,14 @@ impl Inner {
         writer.refusal = Some((ErrorCode::CommitUnknown, reason.to_owned()));
         let batch = std::mem::take(&mut writer.batch);
         batch.signal.set(Outcome::Failed);
-        self.progress.notify_all();
+        self.tell_progress(writer);
     }
 
     fn call_next_leader(&self, writer: &mut Writer) {
         let must_wait = writer.barrier_count > 0 || writer.batch.staged.is_empty();
         writer.is_led = !must_wait;
         if must_wait {
-            self.progress.notify_all();
+            self.tell_progress(writer);
         } else {
             writer.batch.signal.set(Outcome::NeedsLeader);
         }
@@ -343,17 +358,47 @@ impl Inner {
     /// Waits until everything admitted so far is durable or has failed.
     pub(super) fn wait_for_pending(&self, writer: &mut MutexGuard<'_, Writer>) {
         if writer.is_led || !writer.batch.staged.is_empty() {
-            self.progress.wait(writer);
+            self.wait_for_progress(writer);
         }
+    }
+
+    /// Waits to be told that a batch or a barrier is over.
+    fn wait_for_progress(&self, writer: &mut MutexGuard<'_, Writer>) {
+        writer.waiting_count += 1;
+        self.progress.wait(writer);
+    }
+
+    /// Wakes all who wait for a batch or a barrier to be over; they look again, and may wait again.
+    fn tell_progress(&self, writer: &mut Writer) {
+        writer.waiting_count = 0;
+        self.progress.notify_all();
     }
 
     /// Takes the writer when nothing is pending: all that was admitted is folded, and nothing more is
     /// until the guard goes.
     pub(super) fn lock_when_idle(&self) -> MutexGuard<'_, Writer> {
+        let mut writer = self.raise_barrier();
+        self.lift_barrier(&mut writer);
+        writer
+    }
+
+    /// Takes the writer when nothing is pending and everything acknowledged is on the disk.
+    ///
+    /// Beside it returns `CommitUnknown` where a write has failed.
+    pub(super) fn lock_when_synced(&self) -> (MutexGuard<'_, Writer>, Result<()>) {
+        let mut writer = self.raise_barrier();
+        // Behind a barrier: what is acknowledged during the sync would not be synced by it.
+        let synced = self.sync_acknowledged(&mut writer);
+        self.lift_barrier(&mut writer);
+        (writer, synced)
+    }
+
+    /// Holds back whoever would be admitted, and takes the writer when nothing is pending.
+    fn raise_barrier(&self) -> MutexGuard<'_, Writer> {
         let mut writer = self.writer.lock();
         writer.barrier_count += 1;
         while writer.is_led {
-            self.progress.wait(&mut writer);
+            self.wait_for_progress(&mut writer);
         }
         // Nothing is admitted behind a barrier, so what was gathered before it is one batch.
         if !writer.batch.staged.is_empty() && writer.refusal.is_none() {
@@ -362,16 +407,19 @@ impl Inner {
             let _told_to_those_who_wait = self.write_batch(&mut writer);
             writer.is_led = false;
         }
-        writer.barrier_count -= 1;
-        self.progress.notify_all();
         writer
+    }
+
+    fn lift_barrier(&self, writer: &mut Writer) {
+        writer.barrier_count -= 1;
+        self.tell_progress(writer);
     }
 
     /// Takes the writer to admit something, after those who wait for it to be idle.
     pub(super) fn lock_to_admit(&self) -> MutexGuard<'_, Writer> {
         let mut writer = self.writer.lock();
         while writer.barrier_count > 0 {
-            self.progress.wait(&mut writer);
+            self.wait_for_progress(&mut writer);
         }
         writer
     }
@@ -385,7 +433,7 @@ impl Inner {
                 Some((ErrorCode::CommitUnknown, _)) => return Err(unknown(None)),
                 Some(_) => return Ok(()),
                 None if self.durable_seq.load(Ordering::Acquire) >= target => return Ok(()),
-                None => self.progress.wait(&mut writer),
+                None => self.wait_for_progress(&mut writer),
             }
         }
     }
@@ -403,6 +451,14 @@ impl Inner {
             return self.wait_until_durable();
         }
         let mut writer = self.lock_when_idle();
+        let outcome = self.sync_acknowledged(&mut writer);
+        self.call_next_leader(&mut writer);
+        outcome
+    }
+
+    /// Syncs what was acknowledged and is not synced yet; nothing may be pending. Where no barrier holds
+    /// them back, others gather the next batch meanwhile.
+    fn sync_acknowledged(&self, writer: &mut MutexGuard<'_, Writer>) -> Result<()> {
         let seq = writer.tail.seq;
         match &writer.refusal {
             Some((ErrorCode::CommitUnknown, _)) => return Err(unknown(None)),
@@ -412,20 +468,19 @@ impl Inner {
         }
         let Some(mut store) = writer.take_store() else { return Ok(()) };
         writer.is_led = true;
-        let synced = MutexGuard::unlocked(&mut writer, || store.sync());
+        let synced = MutexGuard::unlocked(writer, || store.sync());
         writer.give_store_back(Some(store));
-        let outcome = match synced {
+        writer.is_led = false;
+        match synced {
             Ok(()) => {
                 self.durable_seq.store(seq, Ordering::Release);
                 Ok(())
             }
             Err(error) => {
-                self.refuse(&mut writer);
+                self.refuse(writer);
                 Err(unknown(Some(error)))
             }
-        };
-        self.call_next_leader(&mut writer);
-        outcome
+        }
     }
 }
 

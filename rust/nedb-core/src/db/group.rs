@@ -111,6 +111,11 @@ impl<'a> Group<'_, 'a> {
         self.overlay().version(collection, id)
     }
 
+    /// Returns the number of a file's last version, if it is not in the views yet.
+    pub fn pending_file_version(&self, name: &str) -> Option<u64> {
+        self.overlay().file_version(name)
+    }
+
     /// Says that the answer depends on what others have admitted and not synced yet.
     pub fn ask_again(&mut self) {
         self.must_ask_again = true;

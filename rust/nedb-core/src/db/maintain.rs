@@ -281,14 +281,14 @@ impl Database {
             self.inner.is_closed.store(true, Ordering::Release);
             return Ok(());
         }
-        // Whoever's write failed was told; what was acknowledged before it is on the disk.
-        let synced = if self.inner.has_failed() { Ok(()) } else { self.inner.sync_now() };
-        let mut writer = self.inner.lock_when_idle();
+        let has_failed = self.inner.has_failed();
+        let (mut writer, synced) = self.inner.lock_when_synced();
         if self.inner.is_closed.swap(true, Ordering::AcqRel) {
             return Ok(());
         }
         writer.close();
-        synced
+        // Whoever's write failed before was told; what was acknowledged before it is on the disk.
+        if has_failed { Ok(()) } else { synced }
     }
 
     /// Tells whether a call made now would wait for another thread: a hint for a host that holds a lock

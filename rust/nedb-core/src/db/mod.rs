@@ -19,16 +19,26 @@
 //! | `write` | put, delete, link and their kin |
 //! | `transaction` | several things as one op |
 //! | `read` | get, query, neighbours, ops |
+//! | `file`, `file_read` | files, written and read |
+//! | `file_upkeep` | what files cost, and what can be given back |
 //! | `rescue` | backup and repair |
 //! | `maintain` | indexes, checkpoints, verification, sweeping, closing |
 //! | `watch` | what a host that serves others asks: listeners, position, counts |
 //! | `fault` | tests with a disk that fails |
+//! | `gate` | what tests hold a batch at, between its append and its sync |
+//! | `steps` | tests of commit, one step after the other |
+//! | `schedules` | tests of commit, in every order of steps |
 
 mod admit;
 mod check;
 mod commit;
 #[cfg(test)]
 mod fault;
+mod file;
+mod file_read;
+mod file_upkeep;
+#[cfg(test)]
+mod gate;
 mod group;
 mod maintain;
 mod open;
@@ -36,10 +46,15 @@ mod options;
 mod overlay;
 mod read;
 mod rescue;
+#[cfg(test)]
+mod schedules;
+#[cfg(test)]
+mod steps;
 mod transaction;
 mod watch;
 mod write;
 
+use crate::blob::{ChunkStore, LegacyFiles};
 use crate::error::{Error, ErrorCode, Result};
 use crate::store::Directory;
 use crate::views::State;
@@ -48,6 +63,10 @@ use parking_lot::{Condvar, Mutex, RwLock, RwLockReadGuard};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
 
+pub use crate::blob::CompactReport;
+pub use file::FileWriter;
+pub use file_read::{FileAt, FileInfo, FileProof, FileReader};
+pub use file_upkeep::CompressionStats;
 pub use maintain::VerifyReport;
 pub use open::OpenReport;
 pub use options::{Durability, Options, ReadOptions, WriteOptions};
@@ -70,6 +89,10 @@ struct Inner {
     durable_seq: AtomicI64,
     options: Options,
     directory: Option<Directory>,
+    /// The bytes of files.
+    chunks: Arc<ChunkStore>,
+    /// Those of NEDB 1.x, once they were asked for.
+    legacy: Mutex<Option<Arc<LegacyFiles>>>,
     is_closed: AtomicBool,
     report: Mutex<OpenReport>,
     watch: watch::Watch,

@@ -10,6 +10,8 @@ use super::commit::{Writer, sync_periodically, tail_of};
 use super::options::{Durability, Options};
 use super::watch::Watch;
 use super::{Database, Inner, check};
+use crate::blob::ChunkStore;
+use crate::crypto::Protection;
 use crate::error::{Error, ErrorCode, Result};
 use crate::fold::fold;
 use crate::hash::ZERO_HASH;
@@ -17,7 +19,9 @@ use crate::json::{Path as FieldPath, elements, members, string_text, write_strin
 use crate::log::{Damage, Fault, LogReader, ReplayEnd, ReplayStart, replay};
 use crate::op::Seq;
 use crate::snapshot::IndexKind;
-use crate::store::{CutFile, Directory, Disk, FileSystem, LogBytes, LogFile, LogStore, StoredFile};
+use crate::store::{
+    CutFile, Directory, Disk, FileSystem, LogBytes, LogFile, LogStore, MemoryFiles, StoredFile,
+};
 use crate::views::State;
 use crate::views::index::CollectionIndexes;
 use parking_lot::{Condvar, Mutex, RwLock};
@@ -91,7 +95,9 @@ impl Database {
         }
         let state = State::new(LogReader::memory());
         let writer = Writer::memory(tail_of(&state));
-        Ok(Database::assemble(state, writer, options, None, OpenReport::default()))
+        let files = Directory::open(Arc::new(MemoryFiles::default()), Path::new("memory"), true)?;
+        let chunks = ChunkStore::new(files, Arc::new(Protection::Plain), true);
+        Ok(Database::assemble(state, writer, options, (None, chunks), OpenReport::default()))
     }
 
     /// Opens the database in a directory; a writer creates it if need be.
@@ -149,7 +155,9 @@ impl Database {
                 Writer::disk(Box::new(store), tail_of(&state))
             }
         };
-        let database = Database::assemble(state, writer, options, Some(directory), report);
+        let chunks = ChunkStore::new(directory.clone(), Arc::new(Protection::Plain), for_writing);
+        let place = (Some(directory), chunks);
+        let database = Database::assemble(state, writer, options, place, report);
         if let Durability::Interval { milliseconds } = database.inner.options.durability {
             sync_periodically(&database.inner, milliseconds)
                 .map_err(|error| Error::storage("start the thread that syncs", error))?;
@@ -200,7 +208,7 @@ impl Database {
         state: State,
         writer: Writer,
         options: Options,
-        directory: Option<Directory>,
+        (directory, chunks): (Option<Directory>, ChunkStore),
         report: OpenReport,
     ) -> Database {
         let seq = state.views.seq;
@@ -212,6 +220,8 @@ impl Database {
                 durable_seq: AtomicI64::new(seq),
                 options,
                 directory,
+                chunks: Arc::new(chunks),
+                legacy: Mutex::new(None),
                 is_closed: AtomicBool::new(false),
                 report: Mutex::new(report),
                 watch: Watch::default(),

@@ -21,6 +21,16 @@ pub(super) struct PendingVersion {
     pub expires_at: Option<f64>,
 }
 
+impl PendingVersion {
+    /// Returns the seq as a read at this time would; -1 where the document is deleted or expired.
+    pub fn seq_at(&self, now_seconds: f64) -> Seq {
+        if self.expires_at.is_some_and(|expires_at| expires_at <= now_seconds) {
+            return -1;
+        }
+        self.seq
+    }
+}
+
 /// One layer: what some ops leave behind.
 #[derive(Debug, Default)]
 pub(super) struct Pending {
@@ -28,6 +38,8 @@ pub(super) struct Pending {
     /// By `collection:id`, which is unambiguous since a collection's name holds no colon.
     versions: FxHashMap<String, PendingVersion>,
     idem: FxHashMap<String, Seq>,
+    /// The last version of each file.
+    files: FxHashMap<String, u64>,
 }
 
 impl Pending {
@@ -55,6 +67,10 @@ impl Pending {
                 OpKind::Delete { collection, id } => {
                     (name(collection, id), PendingVersion { seq: -1, text: None, expires_at: None })
                 }
+                OpKind::PutFile(put) => {
+                    self.files.insert(put.name.to_string(), put.version);
+                    continue;
+                }
                 _ => continue,
             };
             self.versions.insert(name, version);
@@ -66,6 +82,7 @@ impl Pending {
         self.nonces.clear();
         self.versions.clear();
         self.idem.clear();
+        self.files.clear();
     }
 }
 
@@ -107,6 +124,11 @@ impl Overlay<'_> {
         }
         let name = name(collection, id);
         self.layers().find_map(|layer| layer.versions.get(&name).cloned())
+    }
+
+    /// Returns the number of a file's last version, if it is not in the views yet.
+    pub fn file_version(&self, name: &str) -> Option<u64> {
+        self.layers().find_map(|layer| layer.files.get(name).copied())
     }
 
     fn layers(&self) -> impl Iterator<Item = &Pending> {

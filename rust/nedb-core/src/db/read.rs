@@ -98,7 +98,11 @@ impl Database {
         Ok(snapshot.collections().into_iter().map(str::to_owned).collect())
     }
 
-    fn snapshot(&self, as_of: Option<Seq>, valid_as_of: Option<&str>) -> Result<Snapshot<'_>> {
+    pub(super) fn snapshot(
+        &self,
+        as_of: Option<Seq>,
+        valid_as_of: Option<&str>,
+    ) -> Result<Snapshot<'_>> {
         let valid_at = check::date("valid_as_of", valid_as_of, Bound::At)?;
         let state = self.inner.read_state()?;
         // Asking the time costs as much as a read, and only an expiry needs it.

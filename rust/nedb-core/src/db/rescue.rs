@@ -15,7 +15,7 @@ use crate::error::{Error, Result};
 use crate::json::write_string;
 use crate::log::{Damage, verify};
 use crate::op::{Item, Items, OpKind, Seq, kind};
-use crate::store::{Directory, Disk, LogFile, LogStore};
+use crate::store::{Directory, Disk, LEGACY_STATE_FILE_NAME, LogFile, LogStore};
 use std::borrow::Cow;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -71,7 +71,8 @@ impl RepairReport {
 impl Database {
     /// Copies the database as it is now into a new directory, while reads and writes go on.
     ///
-    /// The copy is the log and the index definitions, synced; every hash and link is checked on the way.
+    /// The copy is the log, the bytes of files and the index definitions, synced; every hash and link, and
+    /// every chunk of a file, is checked on the way.
     /// A database in memory may be copied to a disk in this way.
     ///
     /// Cost: one pass over the log; memory of one chunk. Errors: `InvalidArgument` when the directory
@@ -85,16 +86,17 @@ impl Database {
             None => Arc::new(Disk),
         };
         let directory = Directory::open_empty(files, path.as_ref())?;
-        let copied = self.copy_log(&directory, known.end_bytes).and_then(|found| {
-            match (found.damage, found.head == known.head) {
-                (None, true) => directory.write_meta(&meta),
-                (damage, _) => Err(Error::integrity(format!(
-                    "the log cannot be copied: {}; run verify_report()",
-                    damage.map_or("it holds other ops than were read from it".to_owned(), |it| {
-                        format!("op {} is damaged: {}", it.seq, it.reason)
-                    })
-                ))),
-            }
+        // The bytes before the ops that name them, as when they were written.
+        let copied = self.copy_files(&directory, known.seq);
+        let copied = copied.and_then(|()| self.copy_log(&directory, known.end_bytes));
+        let copied = copied.and_then(|found| match (found.damage, found.head == known.head) {
+            (None, true) => directory.write_meta(&meta),
+            (damage, _) => Err(Error::integrity(format!(
+                "the log cannot be copied: {}; run verify_report()",
+                damage.map_or("it holds other ops than were read from it".to_owned(), |it| {
+                    format!("op {} is damaged: {}", it.seq, it.reason)
+                })
+            ))),
         });
         match copied {
             Ok(()) => {
@@ -134,6 +136,20 @@ impl Database {
         };
         self.append_repair(&damage, cut_bytes, &damaged_file)?;
         Ok(RepairReport { damage: Some(damage), cut_bytes, damaged_file: Some(damaged_file) })
+    }
+
+    /// Copies the bytes of the files that ops up to a seq put, each chunk checked.
+    fn copy_files(&self, directory: &Directory, seq_max: Seq) -> Result<()> {
+        let leaves = self.inner.referred_leaves(seq_max)?;
+        if !leaves.is_empty() {
+            self.inner.chunks.copy_to(directory, &leaves)?;
+        }
+        if let (Some(own), true) = (&self.inner.directory, self.inner.has_legacy_files(seq_max)?)
+            && let Some(snapshot) = own.read(LEGACY_STATE_FILE_NAME)?
+        {
+            directory.replace(LEGACY_STATE_FILE_NAME, &snapshot)?;
+        }
+        Ok(())
     }
 
     /// Copies the log's bytes while they are verified.

@@ -187,14 +187,15 @@ impl Database {
         let target = Target::checked(collection, id)?;
         self.inner.write(|group| {
             let current = current(group, &target)?.map(|(stored, seq)| with_seq(&stored, seq));
-            match change(current.as_deref())? {
-                Update::Keep => {
-                    // What is answered must stand, also where it is not synced yet.
-                    if group.pending_version(collection, id).is_some() {
-                        group.ask_again();
-                    }
-                    Ok(current)
-                }
+            let change = change(current.as_deref());
+            if matches!(change, Ok(Update::Keep) | Err(_))
+                && group.pending_version(collection, id).is_some()
+            {
+                // What is answered must stand: also a refusal of what is not synced yet.
+                group.ask_again();
+            }
+            match change? {
+                Update::Keep => Ok(current),
                 Update::Delete => {
                     check::takes_no(options, "a deletion", true)?;
                     let draft = delete_draft(group, &target, &checked);

@@ -9,13 +9,15 @@
 //! * Nothing here panics, whatever the bytes are.
 
 use crate::document::legacy_stored;
-use crate::hash::{ChainHasher, is_hash};
+use crate::hash::{ChainHasher, hash_from_hex, is_hash};
 use crate::instant::{self, Bound, Instant};
 use crate::json::{
     OutlinedMember, canonicalize_legacy, elements, legacy_document, members, outline, string_text,
 };
 use crate::limits::LINE_BYTES_MAX;
-use crate::op::{Item, Items, Nonce, Op, OpKind, Put, Seq, TextPlace, kind};
+use crate::op::{
+    FileContent, Item, Items, Nonce, Op, OpKind, Put, PutFile, Seq, TextPlace, Tier, kind,
+};
 use std::borrow::Cow;
 
 /// Why a line is not an op of the chain.
@@ -274,7 +276,7 @@ impl<'t> Fields<'t> {
             kind::UNLINK => {
                 OpKind::Unlink { from: text("frm")?, relation: text("rel")?, to: text("to")? }
             }
-            kind::PUT_FILE => OpKind::PutFile,
+            kind::PUT_FILE => OpKind::PutFile(put_file(payload, text("name")?)?),
             kind::CHECKPOINT => OpKind::Checkpoint,
             kind::REPAIR => OpKind::Repair,
             _ => OpKind::Unknown,
@@ -314,6 +316,26 @@ impl<'t> Fields<'t> {
         // LINE_BYTES_MAX is far below 4 GiB.
         TextPlace { start: start as u32, bytes: part.len() as u32 }
     }
+}
+
+/// Reads a version of a file: one of ours, which says of which tree its root is, or one of NEDB 1.x.
+fn put_file<'t>(payload: &'t str, name: Cow<'t, str>) -> Result<PutFile<'t>, Fault> {
+    let lacking = |key: &str| Fault::unreadable(format!("put_file without {key}"));
+    let raw = |key: &str| member(payload, key).ok_or_else(|| lacking(key));
+    let number = |key: &str| raw(key)?.parse().map_err(|_| lacking(key));
+    let hash = |key: &str| hash_from_hex(&text_of(raw(key)?)).ok_or_else(|| lacking(key));
+    let content = match member(payload, "tree") {
+        None => None,
+        Some("1") => Some(FileContent { size_bytes: number("size")?, manifest: hash("manifest")? }),
+        Some(tree) => return Err(Fault::unreadable(format!("put_file with a tree {tree}"))),
+    };
+    Ok(PutFile {
+        name,
+        version: number("version")?,
+        tier: Tier::parse(&text_of(raw("tier")?)).map_err(|_| lacking("a known tier"))?,
+        root: hash("root")?,
+        content,
+    })
 }
 
 /// When a version is true, and until when it is kept, as its text says.

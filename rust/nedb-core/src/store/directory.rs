@@ -16,6 +16,10 @@ use std::sync::Arc;
 const LOG_FILE_NAME: &str = "log.aof";
 const META_FILE_NAME: &str = "meta.json";
 const KEY_FILE_NAME: &str = "key.enc";
+/// The subdirectory of the packs that hold the bytes of files.
+pub(crate) const BLOBS_NAME: &str = "blobs";
+/// Where NEDB 1.x kept its state, and the bytes of files.
+pub(crate) const LEGACY_STATE_FILE_NAME: &str = "snapshot.json";
 /// How much is copied at once.
 const COPY_BYTES: usize = 1 << 20;
 
@@ -156,7 +160,12 @@ impl Directory {
 
     /// Removes what a copy that failed has left; what cannot be removed stays.
     pub fn remove_files(&self) {
-        for name in [LOG_FILE_NAME, META_FILE_NAME] {
+        let subdirectory = self.path.join(BLOBS_NAME);
+        for name in self.list(BLOBS_NAME).unwrap_or_default() {
+            let _gone_or_not = self.files.remove_file(&subdirectory.join(name));
+        }
+        let _gone_or_not = self.files.remove_directory(&subdirectory);
+        for name in [LOG_FILE_NAME, META_FILE_NAME, LEGACY_STATE_FILE_NAME] {
             let _gone_or_not = self.files.remove_file(&self.path.join(name));
         }
         let _gone_or_not = self.files.remove_directory(&self.path);

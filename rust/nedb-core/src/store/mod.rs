@@ -14,6 +14,7 @@
 //! | `lock` | `LOCK`: who writes, and how much of the log is on the disk |
 //! | `log_file` | the writer's side of a log file |
 //! | `memory` | the log of a database in memory |
+//! | `memory_files` | the file system of a database in memory |
 
 mod directory;
 mod disk;
@@ -21,15 +22,17 @@ mod filesystem;
 mod lock;
 mod log_file;
 mod memory;
+mod memory_files;
 
 use std::io;
 
-pub(crate) use directory::{CutFile, Directory};
+pub(crate) use directory::{BLOBS_NAME, CutFile, Directory, LEGACY_STATE_FILE_NAME};
 pub(crate) use disk::Disk;
 pub(crate) use filesystem::{FileSystem, OpenHow, StoredFile};
 pub(crate) use lock::{DirectoryLock, process_id};
 pub(crate) use log_file::LogFile;
 pub(crate) use memory::MemoryText;
+pub(crate) use memory_files::MemoryFiles;
 
 /// A log that can be appended to. One writer holds it.
 pub(crate) trait LogStore: Send {

@@ -9,6 +9,7 @@
 //! | `causes` | which ops name an op as their cause |
 //! | `clients` | the last nonce of each client; every idempotency key |
 //! | `expiry` | which documents go when |
+//! | `files` | every version of every file, without its bytes |
 //! | `index/` | eq, ordered and full-text indexes, at HEAD and at every seq before |
 //! | `state` | the views beside the log that they were folded from |
 //! | `ids` | the numbers by which views speak of the same things |
@@ -19,6 +20,7 @@ mod causes;
 mod clients;
 mod documents;
 mod expiry;
+mod files;
 mod ids;
 pub(crate) mod index;
 mod live_list;
@@ -32,6 +34,7 @@ pub(crate) use causes::Causes;
 pub(crate) use clients::Clients;
 pub(crate) use documents::{Documents, Put as DocumentPut, Version};
 pub(crate) use expiry::Expiry;
+pub(crate) use files::{FileVersion, Files, next_number};
 pub(crate) use ids::{CollectionId, DocumentId, LifeId, VersionId};
 pub(crate) use index::Indexes;
 pub(crate) use relations::Relations;
@@ -47,6 +50,7 @@ pub(crate) struct Views {
     pub causes: Causes,
     pub clients: Clients,
     pub expiry: Expiry,
+    pub files: Files,
     pub indexes: Indexes,
 }
 
@@ -59,6 +63,7 @@ impl Default for Views {
             causes: Causes::default(),
             clients: Clients::default(),
             expiry: Expiry::default(),
+            files: Files::default(),
             indexes: Indexes::default(),
         }
     }
@@ -74,6 +79,7 @@ impl Views {
             ("causes", self.causes == other.causes),
             ("clients", self.clients == other.clients),
             ("expiry", self.expiry == other.expiry),
+            ("files", self.files == other.files),
             ("indexes", self.indexes.holds_the_same_as(&other.indexes)),
         ];
         checks.into_iter().find(|(_, is_same)| !is_same).map(|(name, _)| name)

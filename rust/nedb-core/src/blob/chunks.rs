@@ -1,0 +1,320 @@
+//! The chunks of a database: stored once each, found by their content.
+//!
+//! In: chunks, gathered in frames; leaves to find. Out: chunks whose content was checked.
+//!
+//! Invariants:
+//! * A chunk is handed out only if it hashes to what was asked for.
+//! * A chunk that was found on the disk is relied on only after its content was checked once: a crash may
+//!   leave the head of a frame and not its body.
+//! * After `Put::sync` returned, every chunk that the put relies on is on the disk.
+//! * Nothing is read, and no memory used, before the first call.
+
+use super::frame::{self, Frame};
+use super::pack::{Pack, numbers, read_record};
+use super::shelf::{ChunkPlace, FramePlace, Shelf};
+use super::tier::Decoder;
+use crate::crypto::Protection;
+use crate::error::{Error, ErrorCode, Result};
+use crate::hash::Hash;
+use crate::limits::FRAME_CACHE_BYTES;
+use crate::merkle::leaf_hash;
+use crate::op::Tier;
+use crate::store::{BLOBS_NAME, Directory, OpenHow, StoredFile};
+use parking_lot::{MappedMutexGuard, Mutex, MutexGuard};
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+/// The packs of one database.
+#[derive(Debug)]
+pub(crate) struct ChunkStore {
+    pub(super) directory: Directory,
+    pub(super) protection: Arc<Protection>,
+    shelf: Mutex<Option<Shelf>>,
+    /// Held by the one compaction that is under way.
+    pub(super) compacting: Mutex<()>,
+    is_writer: bool,
+}
+
+impl ChunkStore {
+    /// Makes the store of a directory; nothing is read yet.
+    pub fn new(directory: Directory, protection: Arc<Protection>, is_writer: bool) -> ChunkStore {
+        let (shelf, compacting) = (Mutex::new(None), Mutex::new(()));
+        ChunkStore { directory, protection, shelf, compacting, is_writer }
+    }
+
+    /// Returns how the database is protected.
+    pub fn protection(&self) -> &Protection {
+        &self.protection
+    }
+
+    /// Returns the name under which a chunk is stored.
+    pub fn address(&self, leaf: &Hash) -> Hash {
+        // One hash a byte: what is named is the leaf, not the content once more.
+        self.protection.address(leaf)
+    }
+
+    /// Begins to store a file's chunks.
+    ///
+    /// Errors: `StorageError`.
+    pub fn begin_put(self: &Arc<Self>) -> Result<Put> {
+        let mut shelf = self.shelf()?;
+        let (number, failed_sync_count) = (shelf.begin_put(), shelf.failed_sync_count);
+        drop(shelf);
+        let (packs, cache) = (BTreeSet::new(), FrameCache::new()?);
+        Ok(Put { store: Arc::clone(self), number, failed_sync_count, packs, cache })
+    }
+
+    /// Hands a chunk to `look`.
+    ///
+    /// Cost: one read and one decompression for each frame that the cache does not hold; one hash.
+    /// Errors: `StorageError`, `IntegrityError` when it is not there or damaged, and what `look` returns.
+    pub fn with_chunk<T>(
+        &self,
+        leaf: &Hash,
+        cache: &mut FrameCache,
+        look: impl FnOnce(&[u8]) -> T,
+    ) -> Result<T> {
+        let address = self.address(leaf);
+        let found = self.shelf()?.find(&address);
+        let found = match found {
+            None if !self.is_writer => {
+                // A writer may have added it since.
+                let mut shelf = self.shelf()?;
+                self.list_packs(&mut shelf)?;
+                shelf.find(&address)
+            }
+            found => found,
+        };
+        let Some((place, frame, file)) = found else {
+            return Err(Error::integrity(format!("it is not in {BLOBS_NAME}/")));
+        };
+        let raw = cache.frame(self, place.frame, frame, &*file)?;
+        let chunk = chunk_of(raw, place).filter(|chunk| leaf_hash(chunk) == *leaf);
+        chunk.map(look).ok_or_else(|| Error::integrity("its content is not what it was"))
+    }
+
+    /// Returns how many bytes the frames of a tier take.
+    ///
+    /// Errors: `StorageError`.
+    pub fn stored_bytes(&self, tier: Tier) -> Result<u64> {
+        let shelf = self.shelf()?;
+        let is_there = |frame: &&FramePlace| shelf.packs.contains_key(&frame.pack);
+        let frames = shelf.frames.iter().filter(is_there).filter(|frame| frame.tier == tier);
+        Ok(frames.map(|frame| u64::from(frame.record_bytes)).sum())
+    }
+
+    /// Takes the shelf; lists the packs when it is taken first.
+    pub(super) fn shelf(&self) -> Result<MappedMutexGuard<'_, Shelf>> {
+        let mut shelf = self.shelf.lock();
+        if shelf.is_none() {
+            let mut listed = Shelf::default();
+            self.list_packs(&mut listed)?;
+            listed.current = listed
+                .packs
+                .last_key_value()
+                .and_then(|(number, pack)| pack.takes_more().then_some(*number));
+            *shelf = Some(listed);
+        }
+        Ok(MutexGuard::map(shelf, |shelf| shelf.get_or_insert_default()))
+    }
+
+    /// Takes in the frames that are in the directory and not on the shelf.
+    fn list_packs(&self, shelf: &mut Shelf) -> Result<()> {
+        for number in numbers(&self.directory)? {
+            let known = shelf.packs.get(&number).cloned();
+            let how = if self.is_writer { OpenHow::Append } else { OpenHow::Read };
+            let mut pack = match known {
+                Some(pack) => pack,
+                None => match Pack::open(&self.directory, number, how) {
+                    Ok(pack) => pack,
+                    // A compaction of the writer beside us was quicker.
+                    Err(_) if !self.is_writer => continue,
+                    Err(error) => return Err(error),
+                },
+            };
+            pack.list(&mut |offset, head| shelf.add_frame(number, offset, &head, false))?;
+            shelf.add_pack(number, pack);
+        }
+        Ok(())
+    }
+
+    /// Appends a record to the pack that takes it, and returns its number.
+    fn append(&self, shelf: &mut Shelf, frame: &Frame) -> Result<u32> {
+        let current =
+            shelf.current.filter(|number| shelf.packs.get(number).is_some_and(Pack::takes_more));
+        let number = match current {
+            Some(number) => number,
+            None => {
+                let number = shelf.reserve_number();
+                let created = Pack::create(&self.directory, number)?;
+                shelf.add_pack(number, created);
+                shelf.current = Some(number);
+                number
+            }
+        };
+        let gone = || Error::storage("find a pack", std::io::ErrorKind::NotFound.into());
+        let offset = shelf.packs.get_mut(&number).ok_or_else(gone)?.append(&frame.record)?;
+        shelf.add_frame(number, offset, &frame.head, true);
+        Ok(number)
+    }
+}
+
+fn chunk_of(raw: &[u8], place: ChunkPlace) -> Option<&[u8]> {
+    let start = place.start as usize;
+    raw.get(start..start.checked_add(place.bytes as usize)?)
+}
+
+/// The storing of one file's chunks. Until it is dropped a compaction keeps what it relies on.
+#[derive(Debug)]
+pub(crate) struct Put {
+    store: Arc<ChunkStore>,
+    number: u64,
+    failed_sync_count: u64,
+    /// The packs that hold what it relies on.
+    packs: BTreeSet<u32>,
+    cache: FrameCache,
+}
+
+impl Put {
+    /// Returns the store.
+    pub fn store(&self) -> &ChunkStore {
+        &self.store
+    }
+
+    /// Tells whether a chunk is stored already, and relies on it if so.
+    ///
+    /// Cost: a look-up; for one that this handle has not seen before, a read and a hash.
+    /// Errors: `StorageError`.
+    pub fn finds(&mut self, leaf: &Hash) -> Result<bool> {
+        let address = self.store.address(leaf);
+        let mut shelf = self.store.shelf()?;
+        shelf.pin(self.number, address);
+        let Some((place, frame, file)) = shelf.find(&address) else { return Ok(false) };
+        if shelf.packs.get(&frame.pack).is_none_or(|pack| pack.is_doubtful) {
+            return Ok(false);
+        }
+        drop(shelf);
+        if !place.is_checked {
+            let raw = self.cache.frame(&self.store, place.frame, frame, &*file);
+            let is_right = raw.is_ok_and(|raw| {
+                chunk_of(raw, place).is_some_and(|chunk| leaf_hash(chunk) == *leaf)
+            });
+            if !is_right {
+                // It is stored again, and the index will know the good copy.
+                return Ok(false);
+            }
+            self.store.shelf()?.note_checked(&address, place);
+        }
+        self.packs.insert(frame.pack);
+        Ok(true)
+    }
+
+    /// Stores a frame, and relies on its chunks.
+    ///
+    /// Errors: `StorageError`.
+    pub fn store_frame(&mut self, frame: &Frame) -> Result<()> {
+        let mut shelf = self.store.shelf()?;
+        let pack = self.store.append(&mut shelf, frame)?;
+        self.packs.insert(pack);
+        Ok(())
+    }
+
+    /// Returns once everything that the put relies on is on the disk.
+    ///
+    /// Errors: `StorageError`; what the pack then holds is unknown, and no longer relied on.
+    pub fn sync(&mut self) -> Result<()> {
+        for number in std::mem::take(&mut self.packs) {
+            let Some(pack) = self.store.shelf()?.packs.get(&number).cloned() else { continue };
+            if pack.synced_bytes < pack.end_bytes {
+                let synced = pack.file.sync();
+                self.note_sync(number, pack.end_bytes, synced)?;
+            }
+        }
+        if self.store.shelf()?.failed_sync_count == self.failed_sync_count {
+            return Ok(());
+        }
+        Err(Error::new(
+            ErrorCode::StorageError,
+            "a pack could not be synced while the file was written; nothing was appended, write it \
+             again",
+        ))
+    }
+
+    fn note_sync(&self, number: u32, end_bytes: u64, synced: std::io::Result<()>) -> Result<()> {
+        let mut shelf = self.store.shelf()?;
+        let Some(pack) = shelf.packs.get_mut(&number) else { return Ok(()) };
+        match synced {
+            Ok(()) => {
+                pack.synced_bytes = pack.synced_bytes.max(end_bytes);
+                Ok(())
+            }
+            Err(error) => {
+                // A later sync that succeeds proves nothing: nobody relies on this pack any more.
+                pack.is_doubtful = true;
+                shelf.failed_sync_count += 1;
+                Err(Error::storage("sync a pack", error))
+            }
+        }
+    }
+}
+
+impl Drop for Put {
+    fn drop(&mut self) {
+        if let Ok(mut shelf) = self.store.shelf() {
+            shelf.end_put(self.number);
+        }
+    }
+}
+
+/// The frames that a reader has decoded last, within a budget of bytes.
+pub(crate) struct FrameCache {
+    decoder: Decoder,
+    frames: Vec<(u32, Vec<u8>)>,
+}
+
+impl std::fmt::Debug for FrameCache {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        formatter.debug_struct("FrameCache").field("frames", &self.frames.len()).finish()
+    }
+}
+
+impl FrameCache {
+    /// Makes an empty cache.
+    ///
+    /// Errors: `StorageError` where there is no memory for it.
+    pub fn new() -> Result<FrameCache> {
+        Ok(FrameCache { decoder: Decoder::new()?, frames: Vec::new() })
+    }
+
+    /// Returns the chunks of a frame, one after another.
+    fn frame(
+        &mut self,
+        store: &ChunkStore,
+        number: u32,
+        place: FramePlace,
+        file: &dyn StoredFile,
+    ) -> Result<&[u8]> {
+        match self.frames.iter().position(|(cached, _)| *cached == number) {
+            Some(at) => {
+                // The last is the one that was used last.
+                if let Some(rest) = self.frames.get_mut(at..) {
+                    rest.rotate_left(1);
+                }
+            }
+            None => {
+                let record = read_record(file, place.offset, place.record_bytes)?;
+                let (_, raw) = frame::decode(record, &mut self.decoder, store.protection())?;
+                self.make_room(raw.len());
+                self.frames.push((number, raw));
+            }
+        }
+        Ok(self.frames.last().map_or(&[], |(_, raw)| raw.as_slice()))
+    }
+
+    fn make_room(&mut self, bytes: usize) {
+        let mut held: usize = self.frames.iter().map(|(_, raw)| raw.len()).sum();
+        while !self.frames.is_empty() && held + bytes > FRAME_CACHE_BYTES {
+            held -= self.frames.remove(0).1.len();
+        }
+    }
+}
