@@ -236,7 +236,7 @@ fn read_flags(arguments: impl IntoIterator<Item = OsString>) -> Result<Flags, St
                 file = Some(PathBuf::from(parser.value().map_err(|error| error.to_string())?));
             }
             Arg::Long(name) => {
-                let is_named = |it: &&Setting| it.is_flag && flag_of(it.name)[2..] == *name;
+                let is_named = |it: &&Setting| it.is_flag && it.name.replace('_', "-") == name;
                 let Some(setting) = SETTINGS.iter().find(is_named) else {
                     return Err(format!("there is no flag --{name}; --help lists them"));
                 };
