@@ -8,7 +8,7 @@ from typing import Any
 from urllib.parse import quote
 
 import pytest
-from nedbd import Nedbd
+from nedbd import ROOT, Nedbd
 
 INIT = {
     "indexes": [["users", "status", "eq"], ["orders", "total", "ordered"]],
@@ -248,6 +248,8 @@ def test_the_document_of_the_paths_names_each(server: Nedbd, db: str) -> None:
                           ("/v1/databases/{name}/changes", {"get"})]:
         assert set(paths[path]) == methods
     assert set(document["components"]["schemas"]["PutBody"]["required"]) == {"coll", "id", "doc"}
+    page = (ROOT / "docs" / "nedbd.md").read_text(encoding="utf-8")
+    assert [path for path in paths if f"`{path}`" not in page] == []
     # What is described is there: no path of the document is unknown to the server.
     for path, methods in paths.items():
         for method in methods:

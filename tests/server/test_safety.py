@@ -76,13 +76,24 @@ def test_a_page_of_a_named_origin_may(start: Start) -> None:
 
 
 def test_a_body_that_is_too_long_is_a_413(start: Start) -> None:
-    server = start("--body-bytes-max", "1000")
+    server = start("--body-bytes-max", "1000", "--request-timeout-ms", "1000")
     db = server.create()
     fits = json.dumps({"coll": "c", "id": "a", "doc": {"t": ""}})
     fits = fits.replace('""', '"' + "x" * (1000 - len(fits)) + '"')
     assert len(fits) == 1000 and server.post(f"{db}/put", fits).status == 200
-    answer = server.post(f"{db}/put", fits + " ")
-    assert (answer.status, answer.code) == (413, "LIMIT_EXCEEDED") and answer.headers["connection"] == "close"
+    # It is thrown away, so that the answer arrives and the connection can be used again.
+    connection = server.connect()
+    for length in (1, 900):
+        answer = server.post(f"{db}/put", fits + " " * length, connection=connection)
+        assert (answer.status, answer.code) == (413, "LIMIT_EXCEEDED") and "connection" not in answer.headers
+    assert server.get("/health", connection=connection).status == 200
+    # Not without end, and not where the client asks first.
+    for extra, headers in [(b" " * 3000, b""), (b"", b"Expect: 100-continue\r\n")]:
+        with server.socket() as client:
+            head = f"POST {db}/put HTTP/1.1\r\nHost: localhost\r\nContent-Length: 1000000\r\n".encode()
+            client.sendall(head + headers + b"\r\n" + extra)
+            answered = read_all(client)
+            assert answered.startswith(b"HTTP/1.1 413 ") and b"connection: close" in answered
     # One that does not say how long it is is counted as it comes.
     with server.socket() as client:
         client.sendall(f"POST {db}/put HTTP/1.1\r\nHost: localhost\r\nTransfer-Encoding: chunked\r\n\r\n".encode())
@@ -159,6 +170,18 @@ def test_there_are_as_many_connections_as_there_may_be(start: Start) -> None:
     assert server.get("/health", connection=held[0]).status == 200
     held.pop().close()
     eventually(lambda: server.get("/health").status == 200)
+
+
+def test_a_body_that_nobody_asked_for_does_not_end_the_connection(start: Start) -> None:
+    server = start(token="t")
+    db = server.create()
+    connection = server.connect()
+    for method, path, token, status in [("POST", f"{db}/sweep", "t", 200), ("GET", "/health", "", 200),
+                                        ("POST", f"{db}/put", "wrong", 401), ("POST", "/nowhere", "t", 404),
+                                        ("DELETE", f"{db}/rows/c/a", "t", 200), ("POST", f"{db}/flush", "t", 200)] * 5:
+        answer = server.request(method, path, {"n": "x" * 10_000}, {"Authorization": f"Bearer {token}"}, connection)
+        assert answer.status == status and "connection" not in answer.headers
+    assert b"nedbd_connections_total 2" in server.get("/metrics", connection=connection).body
 
 
 @pytest.mark.parametrize("path", ["/nowhere", "/health", "/v1/databases/none/put"])

@@ -446,6 +446,17 @@ mod tests {
     }
 
     #[test]
+    fn the_page_about_the_server_names_every_setting() {
+        let page = include_str!("../../../docs/nedbd.md");
+        for setting in &SETTINGS {
+            let variable = format!("`NEDBD_{}`", setting.name.to_uppercase());
+            assert!(page.contains(&variable), "{variable}");
+            let flag = format!("`{}`", flag_of(setting.name));
+            assert_eq!(page.contains(&flag), setting.is_flag, "{flag}");
+        }
+    }
+
+    #[test]
     fn help_names_every_flag() {
         for setting in &SETTINGS {
             assert_eq!(help().contains(&format!("{} ", flag_of(setting.name))), setting.is_flag);

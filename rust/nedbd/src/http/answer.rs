@@ -7,7 +7,7 @@
 use crate::init::quoted;
 use crate::refusal::{Code, Refusal};
 use axum::body::Body;
-use axum::http::header::{CACHE_CONTROL, CONNECTION, CONTENT_TYPE, RETRY_AFTER, WWW_AUTHENTICATE};
+use axum::http::header::{CACHE_CONTROL, CONTENT_TYPE, RETRY_AFTER, WWW_AUTHENTICATE};
 use axum::http::{HeaderValue, StatusCode};
 use axum::response::{IntoResponse, Response};
 use nedb_core::ErrorCode;
@@ -54,6 +54,7 @@ fn engine_status(code: ErrorCode) -> StatusCode {
     match code {
         ErrorCode::InvalidArgument | ErrorCode::NqlError => StatusCode::BAD_REQUEST,
         ErrorCode::LimitExceeded => StatusCode::PAYLOAD_TOO_LARGE,
+        ErrorCode::NotFound => StatusCode::NOT_FOUND,
         ErrorCode::ReplayError | ErrorCode::IdempotencyConflict => StatusCode::CONFLICT,
         ErrorCode::PreconditionFailed => StatusCode::PRECONDITION_FAILED,
         ErrorCode::DatabaseLocked => StatusCode::LOCKED,
@@ -87,10 +88,6 @@ impl IntoResponse for Refusal {
         }
         if matches!(self.code, Code::NotReady | Code::TooManyRequests) {
             headers.insert(RETRY_AFTER, HeaderValue::from_static("1"));
-        }
-        // What is left of such a request is not worth reading.
-        if matches!(status, StatusCode::REQUEST_TIMEOUT | StatusCode::PAYLOAD_TOO_LARGE) {
-            headers.insert(CONNECTION, HeaderValue::from_static("close"));
         }
         if status.is_server_error() && self.code != Code::NotReady {
             let (code, message) = (self.code.as_str(), &self.message);

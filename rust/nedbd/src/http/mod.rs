@@ -4,6 +4,7 @@
 //! |---|---|
 //! | `router` | which path is which handler, and what stands before all of them |
 //! | `guard` | tokens, origins, counts: what every request passes |
+//! | `leftover` | what of a body nobody has read |
 //! | `request` | bodies, query strings and path segments as values |
 //! | `answer` | texts as bodies, refusals as statuses |
 //! | `routes` | one file for each group of paths |
@@ -13,6 +14,7 @@
 mod answer;
 mod changes;
 mod guard;
+mod leftover;
 mod openapi;
 mod request;
 mod router;

@@ -1,8 +1,7 @@
 //! Bodies, query strings and path segments as values.
 //!
 //! Invariants:
-//! * A body is read up to its bound and in its time; what is longer or slower is refused, and the
-//!   connection closed, so that nothing of it is taken for the next request.
+//! * A body is read up to its bound and in its time; what is longer or slower is refused.
 //! * Documents stay the texts that came.
 
 use crate::databases::Served;

@@ -3,6 +3,7 @@
 use super::answer::json;
 use super::changes;
 use super::guard;
+use super::leftover::discard_leftover;
 use super::openapi::Document;
 use super::routes::{databases, documents, graph, queries, service, upkeep};
 use crate::refusal::{Code, Refusal};
@@ -39,6 +40,7 @@ pub fn router(server: Shared) -> Router {
     }
     router
         .layer(from_fn_with_state(server.clone(), guard::check_origin))
+        .layer(from_fn_with_state(server.clone(), discard_leftover))
         .layer(from_fn_with_state(server.clone(), guard::observe))
         .with_state(server)
 }
