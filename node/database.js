@@ -17,8 +17,9 @@
 const { fileURLToPath } = require("node:url");
 const { NedbCore, NedbTasks } = require("./native.js");
 const { invalid, rethrown } = require("./errors.js");
+const { FILE_AT, PUT_FILE, bytesOf, isStream, readable, take } = require("./files.js");
 const { stringify, parse, refuseHidden } = require("./json.js");
-const { OPEN, READ, WRITE, camelCased, fromText, optionsText } = require("./options.js");
+const { OPEN, READ, WRITE, camelCased, fromText, optionsText, renamed } = require("./options.js");
 const { Query } = require("./query.js");
 const { Transaction, batchItem } = require("./transaction.js");
 const { Writes } = require("./writes.js");
@@ -201,6 +202,74 @@ class NEDB {
     return results.map(parse);
   }
 
+  // Files
+
+  /**
+   * Writes a version of a file; answers its number. `data` is text, bytes, or a stream or another
+   * iterable of bytes, which is taken in piece by piece; `progress` is told the bytes taken in so far.
+   */
+  async putFile(name, data, options) {
+    const { tier, progress, ...rest } = renamed(options, PUT_FILE) ?? {};
+    const text = Object.keys(rest).length === 0 ? undefined : stringify(rest);
+    const bytes = bytesOf(data);
+    if (bytes !== undefined && progress === undefined) {
+      // It waits for its turn, and what the caller does with its own bytes meanwhile changes nothing.
+      const own = Buffer.from(bytes);
+      return this.#write(() => this.#tasks.putFile(name, own, tier, text));
+    }
+    const pieces = bytes === undefined ? data : [bytes];
+    if (!isStream(pieces)) throw invalid(`a file is text, bytes or a stream, not ${typeof data}`);
+    const writer = await task(this.#tasks.fileWriter(name, tier, text));
+    await task(take(pieces, writer, progress));
+    return this.#write(() => writer.finish());
+  }
+
+  /** Reads a version of a file: the last one, or `version`, `tier` and `asOf` say which. */
+  async getFile(name, options) {
+    return this.#slow(this.#tasks.getFile(name, optionsText(options, FILE_AT)));
+  }
+
+  /** Reads a version of a file as a stream, a few chunks in memory at a time. */
+  fileStream(name, options) {
+    const text = optionsText(options, FILE_AT);
+    return readable(() => task(this.#tasks.openFile(name, text)));
+  }
+
+  /** Answers the Merkle root of a version of a file, as its op in the log says. */
+  async fileRoot(name, options) {
+    return task(this.#tasks.fileRoot(name, optionsText(options, FILE_AT)));
+  }
+
+  /** Proves that a chunk is part of a version of a file: `{leaf, path, root}`. */
+  async fileProof(name, chunkIndex, options) {
+    return parse(await task(this.#tasks.fileProof(name, chunkIndex, optionsText(options, FILE_AT))));
+  }
+
+  /** Says whether a proof leads from its leaf to its root; needs no database. */
+  static verifyProof(proof) {
+    return NedbCore.verifyProof(stringify(proof));
+  }
+
+  /** Answers the names of the files, in order of their first version. */
+  async files(options) {
+    return task(this.#tasks.files(asOf(options)));
+  }
+
+  /** Answers the versions of a file, oldest first: `version`, `tier`, `size`, `root`, `seq`. */
+  async fileVersions(name, options) {
+    return parse(await task(this.#tasks.fileVersions(name, asOf(options))));
+  }
+
+  /** Answers what the files of a tier cost. */
+  async compressionStats(tier) {
+    return camelCased(parse(await this.#slow(this.#tasks.compressionStats(tier ?? undefined))));
+  }
+
+  /** Gives back the room of chunks that no op refers to, while reads and writes go on. */
+  async compactBlobs() {
+    return camelCased(parse(await this.#slow(this.#tasks.compactBlobs())));
+  }
+
   // The log
 
   /** Reads one op; null beyond the last. */
@@ -223,7 +292,10 @@ class NEDB {
     }
   }
 
-  /** Appends a checkpoint op, a mark in the log; answers its seq. */
+  /**
+   * Saves the views, so that opening is quick, and appends an op that seals the file; answers its seq. In
+   * memory it is a mark in the log.
+   */
   async checkpoint(note) {
     return this.#write(() => this.#tasks.checkpoint(note));
   }

@@ -20,7 +20,8 @@ export type ErrorCode =
   | "INTEGRITY_ERROR"
   | "COMMIT_UNKNOWN"
   | "STORAGE_ERROR"
-  | "KEY_REQUIRED";
+  | "KEY_REQUIRED"
+  | "NOT_FOUND";
 
 /** A place in a query text. */
 export interface QueryPosition {
@@ -114,6 +115,11 @@ export interface OpenOptions {
    * system has it), or the milliseconds between two syncs.
    */
   durability?: "always" | "never" | number;
+  /**
+   * Saves the views beside the writes after so many ops, so that opening reads only what came after.
+   * Without it, `checkpoint()` does, and closing after many ops.
+   */
+  checkpointEveryOps?: number;
 }
 
 export type IndexKind = "eq" | "ordered" | "search";
@@ -144,6 +150,82 @@ export interface Damage {
   reason: string;
 }
 
+/** How strongly a file is compressed: quickly, or as much as possible. */
+export type Tier = "warm" | "cold";
+
+/** Bytes of a file, or text, which is written as UTF-8. */
+export type FileBytes = string | Uint8Array | ArrayBuffer | ArrayBufferView;
+
+/** What `putFile` is told. */
+export interface PutFileOptions {
+  tier?: Tier | null;
+  client?: string | null;
+  nonce?: number | bigint | null;
+  idem?: string | null;
+  causedBy?: (number | bigint)[] | null;
+  evidence?: string | null;
+  confidence?: number | null;
+  validFrom?: string | null;
+  validTo?: string | null;
+  /** Told how many bytes were taken in so far; what it throws ends the put. */
+  progress?: ((takenBytes: number) => void | Promise<void>) | null;
+}
+
+/** Which version of a file; the last one when nothing is said. */
+export interface FileAt {
+  /** Its number; -1 is the last, -2 the one before. */
+  version?: number | null;
+  /** Tells apart what NEDB 1.x numbered for each tier. */
+  tier?: Tier | null;
+  asOf?: Seq;
+}
+
+/** What the log says of a version of a file. */
+export interface FileInfo {
+  version: number;
+  tier: Tier;
+  /** In bytes; null for a file of NEDB 1.x. */
+  size: number | null;
+  /** The Merkle root over its chunks, 64 hexadecimal digits. */
+  root: string;
+  /** The seq of its op. */
+  seq: number;
+}
+
+/** That a chunk is part of a version of a file. */
+export interface FileProof {
+  leaf: string;
+  path: [hash: string, side: "L" | "R"][];
+  root: string;
+}
+
+/** A `Readable` of node:stream, as far as types can say so without those of Node. */
+export interface FileStream extends AsyncIterable<Uint8Array> {
+  pipe<T>(destination: T, options?: { end?: boolean }): T;
+  on(event: string, listener: (...args: any[]) => void): this;
+  once(event: string, listener: (...args: any[]) => void): this;
+  destroy(error?: Error): this;
+}
+
+/** What the files of a tier cost. */
+export interface CompressionStats {
+  tier: Tier;
+  uniqueChunks: number;
+  dedupHits: number;
+  logicalBytes: number;
+  storedBytes: number;
+  ratio: number;
+}
+
+/** What a compaction did. */
+export interface CompactReport {
+  keptChunkCount: number;
+  removedChunkCount: number;
+  rewrittenPackCount: number;
+  beforeBytes: number;
+  afterBytes: number;
+}
+
 export interface VerifyReport {
   ok: boolean;
   opCount: number;
@@ -170,6 +252,8 @@ export interface RepairReport {
 
 export interface OpenReport {
   opCount: number;
+  /** The last op of the checkpoint that was loaded; null when the whole log was read. */
+  checkpointSeq: number | null;
   /** Bytes of a crash tail that were cut and kept in `cutFile`. */
   cutBytes: number;
   cutFile: string | null;
@@ -297,12 +381,42 @@ export class NEDB {
   op(seq: Seq): Promise<Op | null>;
   /** The ops from `from` to `to`, both included. */
   log(range?: { from?: Seq; to?: Seq }): AsyncGenerator<Op, void, undefined>;
-  /** Appends a checkpoint op, a mark in the log; answers its seq. */
+  /**
+   * Saves the views in a file, so that opening reads only what comes after, and appends an op that seals
+   * the file; answers the op's seq. In memory it is a mark in the log.
+   */
   checkpoint(note?: string): Promise<bigint>;
   verify(): Promise<boolean>;
   verifyReport(): Promise<VerifyReport>;
   /** Copies the database as it is now into a new directory, while reads and writes go on. */
   backup(path: string): Promise<BackupReport>;
+  /**
+   * Writes a version of a file; answers its number. A stream, or another iterable of bytes, is taken in
+   * piece by piece. The bytes are on the disk before the op is.
+   */
+  putFile(
+    name: string,
+    data: FileBytes | AsyncIterable<FileBytes> | Iterable<FileBytes>,
+    options?: PutFileOptions,
+  ): Promise<number>;
+  /** Reads a version of a file; answers a Buffer. */
+  getFile(name: string, options?: FileAt): Promise<Uint8Array>;
+  /** Reads a version of a file as a stream, a few chunks in memory at a time. */
+  fileStream(name: string, options?: FileAt): FileStream;
+  /** Answers the Merkle root of a version, as its op in the log says. */
+  fileRoot(name: string, options?: FileAt): Promise<string>;
+  /** Proves that a chunk is part of a version. */
+  fileProof(name: string, chunkIndex: number, options?: FileAt): Promise<FileProof>;
+  /** Says whether a proof leads from its leaf to its root; needs no database. */
+  static verifyProof(proof: FileProof): boolean;
+  /** Answers the names of the files, in order of their first version. */
+  files(options?: { asOf?: Seq }): Promise<string[]>;
+  /** Answers the versions of a file, oldest first. */
+  fileVersions(name: string, options?: { asOf?: Seq }): Promise<FileInfo[]>;
+  /** Answers what the files of a tier ("warm") cost. */
+  compressionStats(tier?: Tier): Promise<CompressionStats>;
+  /** Gives back the room of chunks that no op refers to, while reads and writes go on. */
+  compactBlobs(): Promise<CompactReport>;
   /** Makes a damaged database writable again; keeps the damaged log beside. */
   repair(): Promise<RepairReport>;
   verifyDeterminism(): Promise<boolean>;
@@ -362,6 +476,21 @@ export class NedbCore {
   verifyReport(): string;
   /** Copies the database as it is now into a new directory; answers a report as JSON text. */
   backup(path: string): string;
+  /** Writes a version of a file; answers its number. */
+  putFile(name: string, data: Uint8Array, tier?: Tier, optionsJson?: string): number;
+  /** Reads a version of a file; the options are `version`, `tier` and `as_of`. */
+  getFile(name: string, optionsJson?: string): Uint8Array;
+  fileRoot(name: string, optionsJson?: string): string;
+  /** Answers a proof as JSON text. */
+  fileProof(name: string, chunkIndex: Seq, optionsJson?: string): string;
+  static verifyProof(proofJson: string): boolean;
+  files(asOf?: Seq): string[];
+  /** Answers the versions of a file as JSON text. */
+  fileVersions(name: string, asOf?: Seq): string;
+  /** Answers what the files of a tier cost, as JSON text. */
+  compressionStats(tier?: Tier): string;
+  /** Answers what was done as JSON text. */
+  compactBlobs(): string;
   /** Makes a damaged database writable again; answers a report as JSON text. */
   repair(): string;
   verifyDeterminism(): boolean;

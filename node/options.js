@@ -25,7 +25,13 @@ const WRITE = { client: "client", nonce: "nonce", idem: "idem", ...ITEM };
 /** The options of a read. */
 const READ = { asOf: "as_of", validAsOf: "valid_as_of" };
 /** The options of opening. */
-const OPEN = { readOnly: "read_only", clock: "clock", cacheBytes: "cache_bytes", durability: "durability" };
+const OPEN = {
+  readOnly: "read_only",
+  clock: "clock",
+  cacheBytes: "cache_bytes",
+  durability: "durability",
+  checkpointEveryOps: "checkpoint_every_ops",
+};
 
 /**
  * Renames the options that are set; undefined and null count as absent.

@@ -39,7 +39,7 @@ __all__ = [
 
 __version__: str
 
-class SupportsRead(Protocol):
+class _SupportsRead(Protocol):
     """What has a ``read`` that returns bytes."""
 
     def read(self, size: int = ..., /) -> bytes: ...
@@ -163,6 +163,7 @@ class NEDB:
         clock: float | Callable[[], float] | None = None,
         cache_bytes: int | None = None,
         durability: str | int | None = None,
+        checkpoint_every_ops: int | None = None,
     ) -> Self:
         """Open the database in the directory ``path``, or a new one in memory.
 
@@ -170,6 +171,8 @@ class NEDB:
         since 1970 that stand still, or a callable that returns them. ``cache_bytes`` bounds the texts
         kept in memory. ``durability`` says when a write is acknowledged: "always" (it is on the disk, the
         default), "never" (the operating system has it), or the milliseconds between two syncs.
+        ``checkpoint_every_ops`` saves the views beside the writes after so many ops, so that opening reads
+        only what came after; without it, ``checkpoint()`` does, and closing after many ops.
         """
 
     def put(
@@ -350,12 +353,14 @@ class NEDB:
         """Start a transaction: one op at a clean exit of its block, nothing after an exception."""
 
     def checkpoint(self, note: str | None = None) -> str:
-        """Write a checkpoint op, a mark in the log; return the head, which is that op's hash."""
+        """Save the views in a file, so that opening reads only what comes after, and write an op that
+        seals the file. Return the head, which is that op's hash. In memory it is a mark in the log.
+        """
 
     def put_file(
         self,
         name: str,
-        data: bytes | bytearray | memoryview | SupportsRead | Iterable[bytes],
+        data: bytes | bytearray | memoryview | _SupportsRead | Iterable[bytes],
         tier: Literal["warm", "cold"] | None = "warm",
         client: str | None = "local",
         nonce: int | None = None,
@@ -474,7 +479,9 @@ class NEDB:
         """Replay the log into fresh views and compare them with those in use."""
 
     def open_report(self) -> dict[str, Any]:
-        """Return what the opening of this handle found."""
+        """Return what the opening of this handle found: ``op_count``, ``checkpoint_seq`` (the last op of
+        the checkpoint that was loaded, or None), ``cut_bytes``, ``cut_file``, ``damage``, ``warnings``.
+        """
 
     def flush(self) -> None:
         """Wait until everything written is on disk."""

@@ -16,6 +16,7 @@ LANGUAGES = {"rust", "python", "node", "http"}
 FORMS = {"result", "rows", "ids", "result_text", "rows_text", "count", "error"}
 WRITE = {"client", "nonce", "idem"}
 PUT = WRITE | {"ttl_s", "caused_by", "evidence", "confidence", "valid_from", "valid_to", "if_seq"}
+FILE_AT = {"version", "tier", "as_of"}
 ARGUMENTS = {
     "put": {"coll", "id", "doc", "doc_text"} | PUT, "put_many": {"coll", "docs", "docs_text"},
     "delete": {"coll", "id", "if_seq"} | WRITE, "get": {"coll", "id", "as_of", "valid_as_of"},
@@ -24,6 +25,11 @@ ARGUMENTS = {
     "neighbors": {"node", "rel", "as_of"}, "inbound": {"node", "rel", "as_of"},
     "create_index": {"coll", "field", "kind"}, "indexes": set(), "collections": set(),
     "expire": {"coll", "id", "ttl_s"}, "sweep": set(), "batch": {"items", "items_text"} | WRITE,
+    "put_file": {"name", "text", "tier"} | PUT - {"ttl_s", "if_seq"}, "get_file": {"name"} | FILE_AT,
+    "file_equals": {"name", "text"} | FILE_AT, "file_root": {"name"} | FILE_AT,
+    "file_proof": {"name", "chunk_index"} | FILE_AT, "verify_proof": {"leaf", "path", "root"},
+    "files": {"as_of"}, "file_versions": {"name", "as_of"}, "compression_stats": {"tier"},
+    "compact_blobs": set(),
     "checkpoint": {"note"}, "verify": set(), "verify_determinism": set(), "verify_report": set(),
     "seq": set(), "durable_seq": set(), "head": set(), "op": {"seq"}, "refresh": set(), "flush": set(), "close": set(),
     "reopen": {"read_only", "without_checkpoints"}, "open_again": set(), "set_clock": {"now"},

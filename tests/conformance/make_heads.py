@@ -20,6 +20,8 @@ CASES = pathlib.Path(__file__).parent / "cases"
 SET_BY_ARGUMENTS = ("_seq", "_score", "_caused_by", "_evidence", "_confidence",
                     "_valid_from", "_valid_to", "_expires_at")
 PROVENANCE = ("caused_by", "evidence", "confidence", "valid_from", "valid_to")
+# A file that is not longer is never cut.
+CHUNK_BYTES_MIN = 4096
 ZERO_HASH = "0" * 64
 
 
@@ -34,6 +36,7 @@ class Chain:
         self.nonces = {}
         self.idempotent = set()
         self.documents = {}
+        self.files = {}
 
     def append(self, kind, payload, args, provenance=None):
         """Chains one op over the last: body without the two hashes, canonical, BLAKE2b-256."""
@@ -94,13 +97,27 @@ class Chain:
         for document_id, doc in pairs:
             self.put({"coll": args["coll"], "id": document_id, "doc": doc})
 
+    def put_file(self, args):
+        """Chains a version of a file that is one chunk, or, when it is empty, none."""
+        data = args["text"].encode()
+        if len(data) > CHUNK_BYTES_MIN:
+            raise ValueError("a case with a head puts files of one chunk only")
+        manifest = b"NEDBman1" + (leaf(data) + len(data).to_bytes(4, "little") if data else b"")
+        version = self.files.get(args["name"], 0)
+        payload = {"name": args["name"], "tier": args.get("tier", "warm"), "version": version, "tree": 1,
+                   "root": (leaf(data) if data else digest(b"")).hex(), "size": len(data),
+                   "manifest": leaf(manifest).hex()}
+        seq = self.seq
+        self.append("put_file", payload, args, provenance_of(args))
+        self.files[args["name"]] = version + self.seq - seq
+
     def run(self, step):
         """Chains what a step appends; a refused call appends nothing."""
         args = step.get("args", {})
         if "error" in step.get("expect", {}):
             return
         verb = step["do"]
-        if verb in ("put", "put_many", "batch", "expire"):
+        if verb in ("put", "put_many", "batch", "expire", "put_file"):
             getattr(self, verb)(args)
         elif verb == "delete":
             self.append(verb, target(args), args)
@@ -110,6 +127,16 @@ class Chain:
             self.now = float(args["now"])
         elif verb in ("sweep", "checkpoint"):
             raise ValueError(f"a case with a head may not {verb}")
+
+
+def digest(data):
+    """Hashes bytes."""
+    return hashlib.blake2b(data, digest_size=32).digest()
+
+
+def leaf(data):
+    """Hashes a chunk, or a list of chunks, as a leaf of RFC 6962."""
+    return digest(b"\0" + data)
 
 
 def provenance_of(args):

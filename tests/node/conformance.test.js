@@ -19,7 +19,8 @@ const ONLY = process.env.NEDB_CONFORMANCE_ONLY ?? "";
 const NEEDS_DISK = new Set(["reopen", "open_again"]);
 /** The clock of this host cannot move: such a case runs in a directory and is reopened. */
 const MOVES_CLOCK = "set_clock";
-const NO_OPTIONS = new Set(["coll", "id", "doc", "doc_text", "docs", "items", "items_text", "frm", "rel", "to"]);
+const NO_OPTIONS = new Set(["coll", "id", "doc", "doc_text", "docs", "items", "items_text", "frm", "rel", "to",
+  "name", "text", "tier"]);
 const counts = { cases: 0, memory: 0, disk: 0, skipped: 0, failed: 0 };
 
 /** Writes `{"$repeat": [[text, count], ...]}` out as the joined text. */
@@ -71,6 +72,13 @@ const json = (value) => ({ text: stringify(value) });
 const target = (args) => [args.text("coll"), args.text("id")];
 const edge = (args) => [args.text("frm"), args.text("rel"), args.text("to")];
 
+/** Returns which version of a file a step means, as JSON text. */
+const fileAt = (args) => {
+  const at = [...args.members].filter(([name]) => ["version", "tier", "as_of"].includes(name));
+  return at.length === 0 ? undefined : stringify(new Map(at));
+};
+const fileText = (db, args) => db.getFile(args.text("name"), fileAt(args)).toString("utf8");
+
 /** Verb → how it is called and what it answers. */
 const VERBS = {
   put: (db, args) => one(db.put(...target(args), args.json("doc"), args.options())),
@@ -90,6 +98,18 @@ const VERBS = {
   expire: (db, args) => json(db.expire(...target(args), args.number("ttl_s"))),
   sweep: (db) => json(db.sweep()),
   batch: (db, args) => ({ rows: db.batch(args.json("items"), args.options()) }),
+  put_file: (db, args) =>
+    json(db.putFile(args.text("name"), Buffer.from(args.text("text")), args.text("tier"), args.options())),
+  get_file: (db, args) => json(fileText(db, args)),
+  file_equals: (db, args) => json(fileText(db, args) === args.text("text")),
+  file_root: (db, args) => json(db.fileRoot(args.text("name"), fileAt(args))),
+  file_proof: (db, args) =>
+    one(db.fileProof(args.text("name"), args.integer("chunk_index"), fileAt(args))),
+  verify_proof: (_, args) => json(NedbCore.verifyProof(stringify(args.members))),
+  files: (db, args) => json(db.files(args.integer("as_of"))),
+  file_versions: (db, args) => one(db.fileVersions(args.text("name"), args.integer("as_of"))),
+  compression_stats: (db, args) => one(db.compressionStats(args.text("tier"))),
+  compact_blobs: (db) => one(db.compactBlobs()),
   checkpoint: (db, args) => json(db.checkpoint(args.text("note"))),
   verify: (db) => json(db.verify()),
   verify_report: (db) => one(db.verifyReport()),

@@ -15,7 +15,7 @@ interface User {
 function is<T>(_value: T): void {}
 
 export async function documents(): Promise<void> {
-  await using db = await NEDB.open("data", { readOnly: false, cacheBytes: 1 << 20 });
+  await using db = await NEDB.open("data", { readOnly: false, cacheBytes: 1 << 20, checkpointEveryOps: 1000 });
   const stored = await db.put<User>("users", "alice", { name: "Alice", age: 31 }, { idem: "k", ttlS: 60 });
   is<string>(stored.name);
   is<number>(stored._seq);

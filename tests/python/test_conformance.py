@@ -6,6 +6,7 @@ The format of a case is described in ``tests/conformance/README.md``.
 
 from __future__ import annotations
 
+import io
 import json
 import pathlib
 import sys
@@ -94,6 +95,31 @@ class Host:
     def do_batch(self, items=None, items_text=None, **options):
         """Writes a transaction."""
         return self.db.batch(items if items_text is None else json.loads(items_text), **options)
+
+    def do_put_file(self, name, text, **options):
+        """Writes a file: as bytes, and what is long piece by piece."""
+        data = text.encode()
+        return self.db.put_file(name, data if len(data) < 1000 else io.BytesIO(data), **options)
+
+    def do_get_file(self, name, **at):
+        """Reads a file both ways."""
+        data = self.db.get_file(name, **at)
+        with self.db.open_file(name, **at) as file:
+            assert file.read() == data, "get_file and open_file differ"
+        return data.decode()
+
+    def do_file_equals(self, name, text, **at):
+        """Compares a file with a text."""
+        return self.do_get_file(name, **at) == text
+
+    def do_file_proof(self, name, chunk_index, **at):
+        """Makes a proof, by its names."""
+        leaf, path, root = self.db.file_proof(name, chunk_index, **at)
+        return {"leaf": leaf, "path": [list(step) for step in path], "root": root}
+
+    def do_verify_proof(self, leaf, path, root):
+        """Checks a proof."""
+        return nedb.NEDB.verify_proof(leaf, [tuple(step) for step in path], root)
 
     def do_checkpoint(self, **options):
         """Appends a checkpoint; Python answers the head, as 1.x did, the suite wants the seq."""

@@ -86,6 +86,8 @@ WRONG: dict[str, Any] = {
     "a batch that is no list": lambda db: db.batch(5),
     "a path that is a number": lambda db: NEDB(5),
     "a cache that is negative": lambda db: NEDB(cache_bytes=-1),
+    "checkpoints after no ops": lambda db: NEDB(checkpoint_every_ops=0),
+    "checkpoints after less than no ops": lambda db: NEDB(checkpoint_every_ops=-1),
     "a clock that is a text": lambda db: NEDB(clock="now"),
     "a clock that is not finite": lambda db: NEDB(clock=float("nan")),
 }

@@ -32,6 +32,21 @@ def test_what_was_written_is_there_after_a_stop(start: Start) -> None:
         assert again.stop() == 0
 
 
+def test_a_checkpoint_is_saved_beside_the_writes_and_used_at_the_next_start(start: Start) -> None:
+    server = start("--checkpoint-every-ops", "10")
+    db = server.create()
+    docs = {str(n): {"n": n} for n in range(25)}
+    for _ in range(4):
+        head = server.ok("POST", f"{db}/put_many", {"coll": "c", "docs": docs})["head"]
+    saved = server.data / "db"
+    eventually(lambda: list(saved.glob("checkpoint.*")))
+    server.kill()
+    again = start("--log-level", "2")
+    again.wait_until_ready()
+    assert again.ok("GET", db)["head"] == head
+    assert again.ok("GET", f"{db}/verify?determinism=true")["deterministic"] is True
+
+
 def test_a_stop_finishes_what_is_in_flight(start: Start) -> None:
     server = start()
     db = server.create()

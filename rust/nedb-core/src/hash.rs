@@ -44,6 +44,11 @@ impl ChainHasher {
     }
 }
 
+/// Returns the BLAKE2b-256 of bytes in hexadecimal.
+pub(crate) fn hash_of(bytes: &[u8]) -> String {
+    to_hex(&Blake2b256::digest(bytes))
+}
+
 /// Writes bytes as lower-case hexadecimal digits.
 pub(crate) fn to_hex(bytes: &[u8]) -> String {
     let digit = |nibble: u8| if nibble < 10 { b'0' + nibble } else { b'a' - 10 + nibble };

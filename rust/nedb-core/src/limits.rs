@@ -28,6 +28,11 @@ pub const LIST_VALUES_COUNT_MAX: usize = 100_000;
 pub const SCAN_CHUNK_COUNT: usize = 1_024;
 /// Largest time to live, in seconds: 1,000 years, so that no expiry overflows a double's second.
 pub const TTL_SECONDS_MAX: f64 = 31_557_600_000.0;
+/// Largest checkpoint that is written or read: it is held in memory whole.
+pub const CHECKPOINT_BYTES_MAX: u64 = 8 << 30;
+/// Ops since the last checkpoint from which on closing saves another: folding as many takes a few
+/// hundredths of a second, so that below it nobody waits for opening.
+pub const CHECKPOINT_ON_CLOSE_OPS_MIN: u64 = 10_000;
 /// Shortest chunk of a file, in bytes, but for its last: what cutting by content may not go below.
 pub const CHUNK_BYTES_MIN: usize = 4 << 10;
 /// Mean length of a chunk, in bytes: measured on versions of source trees, chunks four times as long find a

@@ -64,7 +64,7 @@ impl Item<'_> {
                 OpKind::Unlink { from: owned(from), relation: owned(relation), to: owned(to) }
             }
             OpKind::PutFile(put) => OpKind::PutFile(PutFile { name: owned(put.name), ..put }),
-            OpKind::Checkpoint => OpKind::Checkpoint,
+            OpKind::Checkpoint { views } => OpKind::Checkpoint { views: views.map(owned) },
             OpKind::Repair => OpKind::Repair,
             OpKind::Unknown => OpKind::Unknown,
         };
@@ -144,8 +144,8 @@ pub(crate) enum OpKind<'a> {
     Unlink { from: Cow<'a, str>, relation: Cow<'a, str>, to: Cow<'a, str> },
     /// A file gets a new version; its bytes are elsewhere.
     PutFile(PutFile<'a>),
-    /// A mark in the log.
-    Checkpoint,
+    /// A mark in the log, and the hash of the file that the views before it were saved in.
+    Checkpoint { views: Option<Cow<'a, str>> },
     /// What a repair did to the log before it.
     Repair,
     /// A kind that this version does not know: kept, chained and verified, without effect.

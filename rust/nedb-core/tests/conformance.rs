@@ -11,6 +11,8 @@
 mod case;
 #[path = "conformance/expect.rs"]
 mod expect;
+#[path = "conformance/files.rs"]
+mod files;
 #[path = "conformance/host.rs"]
 mod host;
 #[path = "conformance/verbs.rs"]
@@ -63,7 +65,7 @@ fn run_everywhere(file: &str, case: &Case, counts: &mut Counts) {
     for place in case.places() {
         match place {
             Place::Memory => counts.in_memory += 1,
-            Place::Disk => counts.on_disk += 1,
+            Place::Disk | Place::DiskWithCheckpoints => counts.on_disk += 1,
         }
         if let Err(failure) = run_case(case, place) {
             counts.failed.push(format!("{file}: {} ({place:?})\n  {failure}", case.name));

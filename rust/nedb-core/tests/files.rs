@@ -343,6 +343,55 @@ fn files_of_nedb_1_are_read_backed_up_and_go_on() {
     assert_eq!(db.get_file("text.txt", &at(0)).unwrap().len(), 60);
 }
 
+/// What `tests/fixtures/format/2.0/files` holds: name, tier, bytes.
+fn released_files() -> Vec<(&'static str, Tier, Vec<u8>)> {
+    vec![
+        ("text.txt", Tier::Warm, b"hello there, ".repeat(30)),
+        ("empty", Tier::Warm, Vec::new()),
+        ("dir/large", Tier::Cold, bytes(100_000, 1)),
+        ("dir/large", Tier::Warm, [bytes(60_000, 1), bytes(40_000, 2)].concat()),
+        ("text.txt", Tier::Cold, vec![0, 159, 146, 150]),
+    ]
+}
+
+const RELEASED_HEAD: &str = "881af74041b507bb367c5822acea20b513191e18e82a7fae5c77692373f676fa";
+
+fn write_released(path: &Path) -> Database {
+    let db = open(path);
+    for (name, tier, data) in released_files() {
+        db.put_file(name, &data, tier, &WriteOptions::default()).unwrap();
+    }
+    db
+}
+
+/// Once written it is never written anew: `cargo test --test files -- --ignored released`.
+#[test]
+#[ignore = "it writes a fixture"]
+fn the_released_files_are_written() {
+    let folder = support::fixtures("2.0").join("files");
+    fs::create_dir(&folder).unwrap();
+    write_released(&folder).close().unwrap();
+    fs::remove_file(folder.join("LOCK")).unwrap();
+}
+
+#[test]
+fn files_of_a_released_format_are_read_and_go_on() {
+    let folder = copy_of("2.0", "files");
+    let written = tempfile::tempdir().unwrap();
+    assert_eq!(write_released(written.path()).head(), RELEASED_HEAD, "cut as ever");
+    let db = open(folder.path());
+    assert_eq!(db.head(), RELEASED_HEAD);
+    let mut seq = -1;
+    for (name, _, data) in released_files() {
+        seq += 1;
+        let then = FileAt { as_of: Some(seq), ..LAST };
+        assert!(db.get_file(name, &then).unwrap() == data, "{name} at {seq}");
+    }
+    assert_eq!(db.compact_blobs().unwrap().rewritten_pack_count, 0);
+    put(&db, "text.txt", b"more");
+    assert_eq!(db.file_versions("text.txt", None).unwrap().len(), 3);
+}
+
 #[test]
 fn what_files_cost_is_told_by_tier() {
     let db = in_memory();

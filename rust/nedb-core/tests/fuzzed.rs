@@ -34,6 +34,48 @@ fn log_bytes() -> impl Strategy<Value = Vec<u8>> {
     )
 }
 
+/// What may happen to bytes.
+#[derive(Clone, Debug)]
+enum Slip {
+    Set(Index, u8),
+    Remove(Index, usize),
+    Insert(Index, u8),
+    Move(Index, Index, usize),
+}
+
+fn slip() -> impl Strategy<Value = Slip> {
+    let byte = prop_oneof![any::<u8>(), 0..16_u8, Just(0x80), Just(0xff)];
+    prop_oneof![
+        6 => (any::<Index>(), byte.clone()).prop_map(|(at, byte)| Slip::Set(at, byte)),
+        1 => (any::<Index>(), 1..6_usize).prop_map(|(at, count)| Slip::Remove(at, count)),
+        1 => (any::<Index>(), byte).prop_map(|(at, byte)| Slip::Insert(at, byte)),
+        1 => (any::<Index>(), any::<Index>(), 1..6_usize)
+            .prop_map(|(from, to, count)| Slip::Move(from, to, count)),
+    ]
+}
+
+fn slipped(bytes: &[u8], slips: &[Slip]) -> Vec<u8> {
+    let mut bytes = bytes.to_vec();
+    for slip in slips {
+        match slip {
+            Slip::Set(at, byte) => {
+                let at = at.index(bytes.len());
+                bytes[at] = *byte;
+            }
+            Slip::Remove(at, count) => {
+                let at = at.index(bytes.len() - count);
+                bytes.drain(at..at + count);
+            }
+            Slip::Insert(at, byte) => bytes.insert(at.index(bytes.len()), *byte),
+            Slip::Move(from, to, count) => {
+                let (from, to) = (from.index(bytes.len() - count), to.index(bytes.len() - count));
+                bytes.copy_within(from..from + count, to);
+            }
+        }
+    }
+    bytes
+}
+
 fn json_text() -> impl Strategy<Value = String> {
     let tokens = [
         "{",
@@ -205,4 +247,29 @@ proptest! {
     fn a_query_of_any_text_is_answered_or_refused(text in ".{0,60}") {
         entries::nql(&entries::database_to_query(), text.as_bytes());
     }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 40, failure_persistence: None, ..ProptestConfig::default() })]
+
+    #[test]
+    fn a_checkpoint_with_slips_never_panics(
+        slips in proptest::collection::vec(proptest::collection::vec(slip(), 1..4), 20),
+    ) {
+        let folder = tempfile::tempdir().unwrap();
+        let body = entries::write_checkpointed(folder.path());
+        for slips in slips {
+            entries::open_checkpoint_bytes(folder.path(), &slipped(&body, &slips));
+        }
+    }
+}
+
+#[test]
+fn a_checkpoint_as_it_was_saved_is_loaded() {
+    let folder = tempfile::tempdir().unwrap();
+    let body = entries::write_checkpointed(folder.path());
+    entries::open_checkpoint_bytes(folder.path(), &body);
+    assert_eq!(support::open(folder.path()).open_report().checkpoint_seq, Some(12));
+    entries::open_checkpoint_bytes(folder.path(), &[]);
+    assert_eq!(support::open(folder.path()).open_report().checkpoint_seq, None);
 }

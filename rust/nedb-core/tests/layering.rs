@@ -47,9 +47,9 @@ const LEVELS: [&[Row]; 6] = [
 /// Folders within folders that have a door of their own to the rest of the crate.
 const INNER_DOORS: [&str; 2] = ["views::index", "query::algebra"];
 /// What views share: helpers without a meaning of their own.
-const SHARED_BY_VIEWS: [&str; 3] = ["ids", "live_list", "names"];
+const SHARED_BY_VIEWS: [&str; 4] = ["codec", "ids", "live_list", "names"];
 /// Not views: they hold them all.
-const HOLDERS_OF_VIEWS: [&str; 2] = ["views", "views::state"];
+const HOLDERS_OF_VIEWS: [&str; 3] = ["views", "views::state", "views::checkpoint"];
 
 /// What only one place may name: the paths, and the module that may.
 const ONE_PLACE: [(&[&str], &str); 3] = [

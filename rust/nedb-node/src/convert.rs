@@ -13,7 +13,9 @@ use std::sync::Arc;
 
 use napi::bindgen_prelude::{BigInt, FromNapiValue, TypeName, Utf16String, ValidateNapiValue};
 use napi::{Env, ValueType, sys};
-use nedb_core::{Durability, Error, ManualClock, Options, ReadOptions, Result, WriteOptions};
+use nedb_core::{
+    Durability, Error, FileAt, ManualClock, Options, ReadOptions, Result, Tier, WriteOptions,
+};
 use serde::Deserialize;
 use serde::de::{self, MapAccess, SeqAccess, Visitor};
 use serde_json::value::RawValue;
@@ -184,6 +186,15 @@ struct ReadFields {
     valid_as_of: Option<String>,
 }
 
+/// The members that say which version of a file is meant.
+#[derive(Default, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+struct FileFields {
+    version: Option<i64>,
+    tier: Option<String>,
+    as_of: Option<i64>,
+}
+
 /// The members of the options of opening.
 #[derive(Default, Deserialize)]
 #[serde(default, deny_unknown_fields)]
@@ -192,6 +203,7 @@ struct OpenFields {
     clock: Option<f64>,
     cache_bytes: Option<usize>,
     durability: Option<serde_json::Value>,
+    checkpoint_every_ops: Option<u64>,
 }
 
 /// Reads the options of a write from JSON text; none are the defaults.
@@ -219,6 +231,14 @@ pub fn read_options(text: Option<&str>) -> Result<ReadOptions> {
     Ok(ReadOptions { as_of: fields.as_of, valid_as_of: fields.valid_as_of })
 }
 
+/// Reads which version of a file is meant from JSON text.
+pub fn file_at(text: Option<&str>) -> Result<FileAt> {
+    let Some(text) = text else { return Ok(FileAt::default()) };
+    let fields: FileFields = options(text)?;
+    let tier = fields.tier.as_deref().map(Tier::parse).transpose()?;
+    Ok(FileAt { version: fields.version, tier, as_of: fields.as_of })
+}
+
 /// Reads the options of opening from JSON text; `clock` is a number of seconds that stands still.
 pub fn open_options(text: Option<&str>) -> Result<Options> {
     let mut opened = Options::default();
@@ -234,6 +254,7 @@ pub fn open_options(text: Option<&str>) -> Result<Options> {
         let text = given.as_str().map_or_else(|| given.to_string(), str::to_owned);
         opened.durability = Durability::parse(&text)?;
     }
+    opened.checkpoint_every_ops = fields.checkpoint_every_ops.or(opened.checkpoint_every_ops);
     Ok(opened)
 }
 
@@ -355,5 +376,6 @@ mod tests {
         }
         assert!(read_options(Some(r#"{"asof":1}"#)).is_err());
         assert!(open_options(Some(r#"{"cache_bytes":-1}"#)).is_err());
+        assert!(open_options(Some(r#"{"checkpoint_every_ops":1.5}"#)).is_err());
     }
 }

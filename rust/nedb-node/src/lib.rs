@@ -8,6 +8,7 @@
 mod convert;
 mod database;
 mod error;
+mod files;
 mod query;
 mod tasks;
 mod upkeep;

@@ -4,14 +4,15 @@
 //! the arguments before and the answer after, and never waits for the engine. Tasks of one handle run
 //! at the same time and in no promised order; `node/writes.js` gives writes their order.
 
-use napi::bindgen_prelude::{AsyncTask, BigInt, ToNapiValue, TypeName};
+use napi::bindgen_prelude::{AsyncTask, BigInt, Buffer, ToNapiValue, TypeName};
 use napi::{Env, Task, ValueType, sys};
 use napi_derive::napi;
-use nedb_core::{Database, IndexKind, Result};
+use nedb_core::{Database, FileReader, FileWriter, IndexKind, Result};
 
 use crate::convert::{Seconds, Seq, Text, open_options, read_options, write_options};
 use crate::database::NedbCore;
 use crate::error::{Failure, guarded, to_js};
+use crate::files::{NedbFileReader, NedbFileWriter};
 use crate::query::{index_list, rows};
 use crate::upkeep::ops;
 
@@ -31,8 +32,14 @@ pub enum Answer {
     Maybe(Option<String>),
     /// An array of strings.
     Texts(Vec<String>),
+    /// A Buffer.
+    Bytes(Vec<u8>),
     /// A handle.
     Handle(Database),
+    /// A file that is being written.
+    FileWriter(Box<FileWriter>),
+    /// A file that is being read.
+    FileReader(Box<FileReader>),
 }
 
 impl ToNapiValue for Answer {
@@ -47,7 +54,14 @@ impl ToNapiValue for Answer {
                 Answer::Text(text) => String::to_napi_value(env, text),
                 Answer::Maybe(text) => Option::to_napi_value(env, text),
                 Answer::Texts(texts) => Vec::to_napi_value(env, texts),
+                Answer::Bytes(bytes) => Buffer::to_napi_value(env, Buffer::from(bytes)),
                 Answer::Handle(database) => NedbTasks::to_napi_value(env, NedbTasks { database }),
+                Answer::FileWriter(writer) => {
+                    NedbFileWriter::to_napi_value(env, NedbFileWriter::new(*writer))
+                }
+                Answer::FileReader(reader) => {
+                    NedbFileReader::to_napi_value(env, NedbFileReader::new(*reader))
+                }
             }
         }
     }
@@ -83,17 +97,17 @@ impl Task for Job {
 }
 
 /// The promise of an answer.
-type Promised = AsyncTask<Job>;
+pub type Promised = AsyncTask<Job>;
 
 /// Makes the promise of some work.
-fn promise(work: impl FnOnce() -> Result<Answer> + Send + 'static) -> Promised {
+pub fn promise(work: impl FnOnce() -> Result<Answer> + Send + 'static) -> Promised {
     AsyncTask::new(Job { work: Some(Box::new(work)) })
 }
 
 /// An open database whose calls are tasks.
 #[napi]
 pub struct NedbTasks {
-    database: Database,
+    pub(crate) database: Database,
 }
 
 #[napi]
@@ -264,7 +278,7 @@ impl NedbTasks {
         promise(move || db.batch(&items, &write_options(options.as_deref())?).map(Answer::Texts))
     }
 
-    /// Appends a checkpoint.
+    /// Saves the views and appends the op that seals them.
     #[napi]
     pub fn checkpoint(&self, note: Option<Text>) -> Promised {
         let db = self.database.clone();

@@ -15,7 +15,8 @@ use crate::error::throwing;
 
 #[napi]
 impl NedbCore {
-    /// Appends a checkpoint op, a mark in the log; answers its seq.
+    /// Saves the views, so that opening is quick, and appends an op that seals the file; answers its seq.
+    /// In memory it is a mark in the log.
     #[napi]
     pub fn checkpoint(&self, env: &Env, note: Option<Text>) -> napi::Result<BigInt> {
         throwing(env, || self.database.checkpoint(note.as_deref())).map(BigInt::from)

@@ -35,9 +35,11 @@ impl Nedb {
     /// read_only opens beside the process that writes. clock is None (the machine's), a number of
     /// seconds since 1970 that stands still, or a callable that returns one. cache_bytes bounds the
     /// texts kept in memory. durability says when a write is acknowledged: "always" (it is on the disk),
-    /// "never" (the operating system has it), or milliseconds between two syncs.
+    /// "never" (the operating system has it), or milliseconds between two syncs. checkpoint_every_ops
+    /// saves the views beside the writes after so many ops, so that opening is quick.
     #[new]
-    #[pyo3(signature = (path=None, *, read_only=false, clock=None, cache_bytes=None, durability=None))]
+    #[pyo3(signature = (path=None, *, read_only=false, clock=None, cache_bytes=None, durability=None,
+        checkpoint_every_ops=None))]
     fn new(
         py: Python<'_>,
         path: Option<&Bound<'_, PyAny>>,
@@ -45,6 +47,7 @@ impl Nedb {
         clock: Option<&Bound<'_, PyAny>>,
         cache_bytes: Option<Integer>,
         durability: Option<&Bound<'_, PyAny>>,
+        checkpoint_every_ops: Option<Integer>,
     ) -> PyResult<Self> {
         let time = TimeSource::new(clock)?;
         time.tick(py)?;
@@ -60,8 +63,15 @@ impl Nedb {
             Some(given) => Durability::parse(&given.str()?.to_string_lossy())
                 .map_err(|error| to_python(py, &error))?,
         };
+        let checkpoint_every_ops = match checkpoint_every_ops {
+            None => defaults.checkpoint_every_ops,
+            Some(Integer(count)) => Some(
+                u64::try_from(count)
+                    .map_err(|_| invalid(py, "checkpoint_every_ops must not be negative"))?,
+            ),
+        };
         let clock = time.engine_clock();
-        let options = Options { clock, read_only, cache_bytes, durability };
+        let options = Options { clock, read_only, cache_bytes, durability, checkpoint_every_ops };
         let path = path.map(directory).transpose()?;
         let durable = path.is_some();
         let open = || match path {
@@ -385,7 +395,8 @@ impl Nedb {
         Transaction::new(self.engine.clone(), origin(client, nonce, idem))
     }
 
-    /// Writes a checkpoint op, a mark in the log; returns the head, which is that op's hash.
+    /// Saves the views, so that opening is quick, and writes an op that seals the file; returns the head,
+    /// which is that op's hash. In memory it is a mark in the log.
     #[pyo3(signature = (note=None))]
     fn checkpoint(&self, py: Python<'_>, note: Option<Text>) -> PyResult<String> {
         let note = note.as_ref().map(|Text(note)| note.as_str());

@@ -19,6 +19,9 @@ use crate::convert;
 use crate::database::Nedb;
 use crate::error::{invalid, to_python};
 
+/// A proof as Python sees it: leaf, path of (hash, side), root.
+type Proof = (String, Vec<(String, &'static str)>, String);
+
 /// How much of a file object is read at once.
 const READ_BYTES: usize = 1 << 20;
 
@@ -119,7 +122,7 @@ impl Nedb {
         version: Option<Integer>,
         tier: Option<Text>,
         as_of: Option<AsOf>,
-    ) -> PyResult<(String, Vec<(String, &'static str)>, String)> {
+    ) -> PyResult<Proof> {
         let at = file_at(py, version, tier, as_of)?;
         let chunk = u64::try_from(chunk_index.0)
             .map_err(|_| invalid(py, "chunk_index is a number from 0 on"))?;
@@ -273,7 +276,7 @@ pub(crate) struct PyFileReader {
 #[pymethods]
 impl PyFileReader {
     /// Returns up to size bytes, all that is left when size is negative; b"" at the end.
-    #[pyo3(signature = (size=-1))]
+    #[pyo3(signature = (size=-1), text_signature = "($self, size=-1)")]
     fn read<'py>(&self, py: Python<'py>, size: i64) -> PyResult<Bound<'py, PyBytes>> {
         let bytes = self.with_reader(py, move |reader| {
             let left = reader.size_bytes().saturating_sub(reader.position());

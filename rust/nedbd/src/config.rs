@@ -30,6 +30,8 @@ pub struct Config {
     pub insecure: bool,
     pub read_only: bool,
     pub durability: Durability,
+    /// After how many ops the views are saved, so that the next start reads only what came after.
+    pub checkpoint_every_ops: Option<u64>,
     /// Memory for document texts, for each database.
     pub cache_bytes: usize,
     pub cors_origins: Vec<String>,
@@ -81,6 +83,7 @@ impl Default for Config {
             insecure: false,
             read_only: false,
             durability: Durability::Always,
+            checkpoint_every_ops: Some(100_000),
             cache_bytes: 64 << 20,
             cors_origins: Vec::new(),
             log_level: 0,
@@ -141,7 +144,7 @@ const fn flag(
 
 /// Every setting, in the order of the help text.
 #[rustfmt::skip]
-pub const SETTINGS: [Setting; 23] = [
+pub const SETTINGS: [Setting; 24] = [
     flag("host", "ADDRESS", "address to listen on (127.0.0.1)", |it, text| { it.host = text.to_owned(); Ok(()) }),
     flag("port", "NUMBER", "port to listen on; 0 takes a free one (7070)", |it, text| set(&mut it.port, text)),
     flag("data", "DIRECTORY", "where the databases are, each in a directory of its name (./nedb-data)", |it, text| { it.data = text.into(); Ok(()) }),
@@ -151,6 +154,7 @@ pub const SETTINGS: [Setting; 23] = [
     flag("insecure", "", "let other machines connect without a token", |it, text| switch(&mut it.insecure, text)),
     flag("read_only", "", "read beside a process that writes, and write nothing", |it, text| switch(&mut it.read_only, text)),
     flag("durability", "WHEN", "when a write is answered: always, never, or milliseconds between syncs (always)", |it, text| { it.durability = Durability::parse(text).map_err(|error| error.to_string())?; Ok(()) }),
+    flag("checkpoint_every_ops", "NUMBER", "ops after which a checkpoint is saved; 0 is only at a stop (100000)", set_checkpoint_every_ops),
     flag("cache_bytes", "BYTES", "memory for texts of documents, for each database (64 MiB)", |it, text| set(&mut it.cache_bytes, text)),
     flag("cors_origins", "LIST", "origins, with commas between, whose pages may call the server (none)", |it, text| { it.cors_origins = list(text); Ok(()) }),
     flag("log_level", "0..3", "0 errors, starts and stops; 1 requests; 2 databases; 3 everything (0)", set_log_level),
@@ -349,6 +353,13 @@ fn set_header_bytes_max(config: &mut Config, text: &str) -> Result<(), String> {
     set(&mut config.limits.header_bytes_max, text)?;
     // The parser of HTTP takes no smaller buffer.
     if config.limits.header_bytes_max < 8192 { Err("is at least 8192".to_owned()) } else { Ok(()) }
+}
+
+fn set_checkpoint_every_ops(config: &mut Config, text: &str) -> Result<(), String> {
+    let mut count = 0_u64;
+    set(&mut count, text)?;
+    config.checkpoint_every_ops = (count > 0).then_some(count);
+    Ok(())
 }
 
 fn set_sweep_interval(config: &mut Config, text: &str) -> Result<(), String> {

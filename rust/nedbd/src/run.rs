@@ -45,6 +45,7 @@ async fn serve(config: Config) -> Result<ExitCode, String> {
         read_only: config.read_only,
         cache_bytes: config.cache_bytes,
         durability: config.durability,
+        checkpoint_every_ops: config.checkpoint_every_ops,
     };
     let databases = Databases::find(&config.data, options)
         .map_err(|error| format!("{}: {error}", config.data.display()))?;

@@ -102,12 +102,15 @@ fn rebuild(mut builder: FrameBuilder, head: &Head, from: &ChunkStore) -> Result<
     builder.finish(&mut Encoder::new(head.tier)?, from.protection())
 }
 
+/// The heads of a pack's frames, with their offsets.
+type FramesAt = Vec<(u64, Head)>;
+
 /// Packs that are being written, of which nobody knows yet.
 pub(super) struct NewPacks<'n> {
     directory: Directory,
     next_number: &'n mut dyn FnMut() -> Result<u32>,
     /// Each pack, and where its frames are.
-    pub packs: Vec<(u32, Pack, Vec<(u64, Head)>)>,
+    pub packs: Vec<(u32, Pack, FramesAt)>,
 }
 
 impl<'n> NewPacks<'n> {

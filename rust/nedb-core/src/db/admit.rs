@@ -210,7 +210,7 @@ fn targets<'a>(items: &'a Items<'_>) -> (bool, Vec<(&'static str, [&'a str; 3])>
         OpKind::Link { from, relation, to } => (kind::LINK, [&**from, &**relation, &**to]),
         OpKind::Unlink { from, relation, to } => (kind::UNLINK, [&**from, &**relation, &**to]),
         OpKind::PutFile(put) => (kind::PUT_FILE, [&*put.name, "", ""]),
-        OpKind::Checkpoint => (kind::CHECKPOINT, ["", "", ""]),
+        OpKind::Checkpoint { .. } => (kind::CHECKPOINT, ["", "", ""]),
         OpKind::Repair => (kind::REPAIR, ["", "", ""]),
         OpKind::Unknown => ("", ["", "", ""]),
     };

@@ -1,6 +1,6 @@
 //! Every check of an argument: what is wrong, and what would be right.
 
-use super::options::WriteOptions;
+use super::options::{Options, WriteOptions};
 use crate::error::{Error, ErrorCode, Result};
 use crate::instant::{self, Bound, Instant};
 use crate::limits::{CAUSES_COUNT_MAX, EVIDENCE_BYTES_MAX, NAME_BYTES_MAX, TTL_SECONDS_MAX};
@@ -33,6 +33,18 @@ pub(super) fn damaged(damage: &Damage) -> Error {
             damage.seq, damage.reason
         ),
     )
+}
+
+/// Checks how a database is to be opened.
+///
+/// Errors: `InvalidArgument`.
+pub(super) fn open_options(given: &Options) -> Result<()> {
+    if given.checkpoint_every_ops == Some(0) {
+        return Err(Error::invalid(
+            "checkpoint_every_ops is a number of ops, at least 1; leave it out for no checkpoints",
+        ));
+    }
+    Ok(())
 }
 
 /// Checks what can be checked without looking at the database.

@@ -197,14 +197,16 @@ impl Writer {
         ))
     }
 
-    /// Syncs what is not synced yet, when nobody can write any more.
-    pub fn sync_at_the_end(&mut self, durable_seq: Seq) {
-        if self.refusal.is_some() || self.check_process().is_err() || durable_seq >= self.tail.seq {
-            return;
+    /// Syncs what is not synced yet, when nobody can write any more; tells whether all is on the disk.
+    pub fn sync_at_the_end(&mut self, durable_seq: Seq) -> bool {
+        if self.refusal.is_some() || self.check_process().is_err() {
+            return false;
         }
-        if let Sink::Disk(Some(store)) = &mut self.sink {
+        match &mut self.sink {
+            Sink::Disk(Some(_)) if durable_seq >= self.tail.seq => true,
             // Nobody is left to tell; what was acknowledged is with the operating system anyway.
-            let _unknown_then = store.sync();
+            Sink::Disk(Some(store)) => store.sync().is_ok(),
+            Sink::Disk(None) | Sink::Memory => false,
         }
     }
 
@@ -313,8 +315,11 @@ impl Inner {
             let written = append(store.as_deref_mut(), &batch.lines, syncs);
             if written.is_ok() {
                 self.publish(&mut batch.staged, &batch.lines);
-                if let Some(last) = batch.staged.last().filter(|_| syncs) {
-                    self.durable_seq.store(last.op.seq, Ordering::Release);
+                if let Some(last) = batch.staged.last() {
+                    if syncs {
+                        self.durable_seq.store(last.op.seq, Ordering::Release);
+                    }
+                    self.ask_for_checkpoint(last.op.seq);
                 }
             }
             written

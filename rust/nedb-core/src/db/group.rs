@@ -80,7 +80,16 @@ impl Inner {
     }
 
     fn begin_group<'a>(&self) -> Result<Group<'_, 'a>> {
-        let mut writer = self.lock_to_admit();
+        self.begin_group_with(self.lock_to_admit())
+    }
+
+    /// Begins a group with the writer held.
+    ///
+    /// Errors: `DatabaseClosed`, `DatabaseLocked`, `ReadOnly`, `CommitUnknown`.
+    pub(super) fn begin_group_with<'w, 'a>(
+        &'w self,
+        mut writer: MutexGuard<'w, Writer>,
+    ) -> Result<Group<'w, 'a>> {
         self.check_open()?;
         writer.check_takes_writes()?;
         writer.buffers.lines.clear();
@@ -188,7 +197,7 @@ impl<'a> Group<'_, 'a> {
     /// Makes what is staged durable and visible.
     ///
     /// Errors: `CommitUnknown`; nothing is visible then, and nothing more is written.
-    fn finish(mut self) -> Result<()> {
+    pub fn finish(mut self) -> Result<()> {
         let Some(last) = self.staged.last() else { return Ok(()) };
         let writer = &mut *self.writer;
         writer.tail = Tail { seq: last.op.seq, hash: last.hash.clone() };

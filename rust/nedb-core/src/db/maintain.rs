@@ -1,22 +1,20 @@
-//! Indexes, checkpoints, verification, sweeping, closing.
+//! Indexes, verification, sweeping, closing.
 
 use super::check;
-use super::group::Draft;
-use super::open::{write_damage, write_texts};
+use super::open::{OpenReport, write_damage, write_texts};
 use super::options::WriteOptions;
-use super::write::{Target, delete_draft, stage_one};
+use super::write::{Target, delete_draft};
 use super::{Database, Inner};
 use crate::error::{Error, ErrorCode, Result};
 use crate::fold::{backfill, fold};
 use crate::json::{Path as FieldPath, write_string};
 use crate::limits::SCAN_CHUNK_COUNT;
-use crate::log::{Damage, LogReader, verify};
-use crate::op::{Item, Items, OpKind, Seq, kind};
+use crate::log::{Damage, LogReader, Verification, verify};
+use crate::op::Seq;
 use crate::snapshot::IndexKind;
 use crate::store::{Directory, LogBytes};
 use crate::views::State;
 use crate::views::index::CollectionIndexes;
-use std::borrow::Cow;
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -88,7 +86,10 @@ impl Database {
             indexes
         };
         if let Some(directory) = &self.inner.directory {
+            let _held = self.inner.checkpoints.hold_files();
             directory.write_meta(&self.inner.meta_text(Some((collection, &built))))?;
+            // The file that is there lacks the index: it is no use any more.
+            self.inner.checkpoints.set_covered_seq(-1);
         }
         let mut state = self.inner.state.write();
         let number = state.views.documents.add_collection(collection);
@@ -135,31 +136,8 @@ impl Database {
         })
     }
 
-    /// Appends a checkpoint op, a mark in the log, and returns its seq.
-    ///
-    /// Errors: `ReadOnly`, `DatabaseClosed`, `CommitUnknown`, `LimitExceeded`.
-    pub fn checkpoint(&self, note: Option<&str>) -> Result<Seq> {
-        let options = WriteOptions::default();
-        let checked = check::options(&options)?;
-        self.inner.write(|group| {
-            let mut payload = group.payload_buffer();
-            payload.push_str("{\"note\":");
-            write_string(note.unwrap_or("checkpoint"), &mut payload);
-            payload.push('}');
-            let item = Item { kind: OpKind::Checkpoint, caused_by: Cow::Borrowed(&[]) };
-            let draft = Draft {
-                options: &checked,
-                op: kind::CHECKPOINT,
-                items: Items::One(item),
-                payload,
-                if_seqs: Vec::new(),
-                has_provenance: false,
-            };
-            stage_one(group, draft)
-        })
-    }
-
-    /// Reads the log again and tells whether every hash and every link holds.
+    /// Reads the log again and tells whether every hash and every link holds, and the checkpoint file
+    /// too, where an op seals its hash.
     ///
     /// Cost: one hash an op, on all cores. Errors: `DatabaseClosed`, `StorageError`.
     pub fn verify(&self) -> Result<bool> {
@@ -170,29 +148,11 @@ impl Database {
     ///
     /// Errors: `DatabaseClosed`, `StorageError`.
     pub fn verify_report(&self) -> Result<VerifyReport> {
-        let (report, known) = (self.open_report(), self.known_log()?);
-        // Beside damage the end is that of the file: what is wrong is still there to be named.
-        let end_bytes = match (&report.damage, &known.bytes) {
-            (Some(_), Some(bytes)) => {
-                bytes.len_bytes().map_err(|error| Error::storage("read the log", error))?
-            }
-            _ => known.end_bytes,
-        };
-        // The lock is held for one chunk at a time, and not at all for a log on a disk.
-        let found = verify(end_bytes, &mut |offset, bytes_max, out| {
-            self.inner.read_state()?.log.read_bytes(offset, bytes_max, out)
-        })?;
-        let is_known = found.head == known.head && found.op_count as Seq == known.seq + 1;
-        // Opening looks into payloads, which the chain does not: the first of both is named.
-        let damages = report.damage.iter().cloned().chain(found.damage);
-        let damage = damages.min_by_key(|damage| damage.seq).or_else(|| {
-            (!is_known).then(|| Damage {
-                seq: found.op_count as Seq,
-                offset_bytes: end_bytes,
-                reason: "the log is no longer the one that was opened: it holds other ops"
-                    .to_owned(),
-            })
-        });
+        let report = self.open_report();
+        let (_, found, damage) = self.verify_log(&report)?;
+        // What is damaged is named first where it stands first in the log.
+        let damages = damage.into_iter().chain(self.inner.broken_seal()?);
+        let damage = damages.min_by_key(|damage| damage.seq);
         let mut warnings = report.warnings;
         if let Some((seq, key)) = found.uncovered {
             warnings.push(format!("op {seq} has a member {key:?} that no hash covers"));
@@ -206,6 +166,37 @@ impl Database {
             damage,
             warnings,
         })
+    }
+
+    /// Checks the log, and nothing but the log; returns what is known of it, and the first damage.
+    pub(super) fn verify_log(
+        &self,
+        report: &OpenReport,
+    ) -> Result<(KnownLog, Verification, Option<Damage>)> {
+        let known = self.known_log()?;
+        // Beside damage the end is that of the file: what is wrong is still there to be named.
+        let end_bytes = match (&report.damage, &known.bytes) {
+            (Some(_), Some(bytes)) => {
+                bytes.len_bytes().map_err(|error| Error::storage("read the log", error))?
+            }
+            _ => known.end_bytes,
+        };
+        // The lock is held for one chunk at a time, and not at all for a log on a disk.
+        let found = verify(end_bytes, &mut |offset, bytes_max, out| {
+            self.inner.read_state()?.log.read_bytes(offset, bytes_max, out)
+        })?;
+        let is_known = found.head == known.head && found.op_count as Seq == known.seq + 1;
+        // Opening looks into payloads, which the chain does not: the first of both is named.
+        let damages = report.damage.iter().chain(&found.damage).cloned();
+        let damage = damages.min_by_key(|damage| damage.seq).or_else(|| {
+            (!is_known).then(|| Damage {
+                seq: found.op_count as Seq,
+                offset_bytes: end_bytes,
+                reason: "the log is no longer the one that was opened: it holds other ops"
+                    .to_owned(),
+            })
+        });
+        Ok((known, found, damage))
     }
 
     /// Folds the log anew and tells whether the state is what it says.
@@ -271,6 +262,9 @@ impl Database {
 
     /// Closes the database for every handle and lets another process write. Closing twice is harmless.
     ///
+    /// Where many ops came since the last checkpoint, the views are saved first, so that the next opening
+    /// is quick; that this failed is a warning in the open report.
+    ///
     /// Errors: `CommitUnknown` when the last sync fails; it is closed all the same.
     pub fn close(&self) -> Result<()> {
         if self.is_closed() {
@@ -282,9 +276,14 @@ impl Database {
             return Ok(());
         }
         let has_failed = self.inner.has_failed();
+        self.inner.checkpoints.stop();
         let (mut writer, synced) = self.inner.lock_when_synced();
         if self.inner.is_closed.swap(true, Ordering::AcqRel) {
             return Ok(());
+        }
+        // What may not be on the disk is not to be saved.
+        if synced.is_ok() && writer.check_takes_writes().is_ok() {
+            self.inner.save_at_the_end();
         }
         writer.close();
         // Whoever's write failed before was told; what was acknowledged before it is on the disk.

@@ -11,7 +11,8 @@
 //! |---|---|
 //! | `options` | what a database, a write and a read are told |
 //! | `check` | every check of an argument |
-//! | `open` | a directory or memory as a database; crash tails; index definitions |
+//! | `open` | a directory or memory as a database; crash tails |
+//! | `restore` | a log as a state, from the newest checkpoint file that fits; index definitions |
 //! | `group` | the ops that one call admits: all or none |
 //! | `admit` | nonces, idempotency, preconditions |
 //! | `overlay` | what was admitted and is not folded yet |
@@ -22,30 +23,40 @@
 //! | `file`, `file_read` | files, written and read |
 //! | `file_upkeep` | what files cost, and what can be given back |
 //! | `rescue` | backup and repair |
-//! | `maintain` | indexes, checkpoints, verification, sweeping, closing |
+//! | `checkpoint` | the views saved: when asked for, and when closing |
+//! | `keeper` | the thread that saves them every so many ops |
+//! | `maintain` | indexes, verification, sweeping, closing |
 //! | `watch` | what a host that serves others asks: listeners, position, counts |
-//! | `fault` | tests with a disk that fails |
+//! | `fault`, `file_fault` | tests with a disk that fails |
+//! | `saved_views` | tests of saved views against folded ones |
 //! | `gate` | what tests hold a batch at, between its append and its sync |
 //! | `steps` | tests of commit, one step after the other |
 //! | `schedules` | tests of commit, in every order of steps |
 
 mod admit;
 mod check;
+mod checkpoint;
 mod commit;
 #[cfg(test)]
 mod fault;
 mod file;
+#[cfg(test)]
+mod file_fault;
 mod file_read;
 mod file_upkeep;
 #[cfg(test)]
 mod gate;
 mod group;
+mod keeper;
 mod maintain;
 mod open;
 mod options;
 mod overlay;
 mod read;
 mod rescue;
+mod restore;
+#[cfg(test)]
+mod saved_views;
 #[cfg(test)]
 mod schedules;
 #[cfg(test)]
@@ -59,6 +70,7 @@ use crate::error::{Error, ErrorCode, Result};
 use crate::store::Directory;
 use crate::views::State;
 use commit::Writer;
+use keeper::Keeper;
 use parking_lot::{Condvar, Mutex, RwLock, RwLockReadGuard};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
@@ -96,6 +108,7 @@ struct Inner {
     is_closed: AtomicBool,
     report: Mutex<OpenReport>,
     watch: watch::Watch,
+    checkpoints: Arc<Keeper>,
 }
 
 impl std::fmt::Debug for Database {
@@ -106,10 +119,18 @@ impl std::fmt::Debug for Database {
 }
 
 impl Drop for Inner {
-    /// Leaves nothing unsynced that was acknowledged, so that readers see it too.
+    /// Leaves nothing unsynced that was acknowledged, so that readers see it too; and a checkpoint where
+    /// one is due.
     fn drop(&mut self) {
+        if self.writer.get_mut().check_process().is_err() {
+            // The threads stayed with the parent.
+            return;
+        }
+        self.checkpoints.stop();
         let durable_seq = *self.durable_seq.get_mut();
-        self.writer.get_mut().sync_at_the_end(durable_seq);
+        if self.writer.get_mut().sync_at_the_end(durable_seq) {
+            self.save_at_the_end();
+        }
     }
 }
 

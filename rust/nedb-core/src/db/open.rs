@@ -1,29 +1,28 @@
 //! A directory, or memory, as a database.
 //!
-//! In: a path. Out: a database whose views are folded from its log.
+//! In: a path. Out: a database whose views are those of its log.
 //!
 //! Invariants:
 //! * Only a crash tail is ever cut, and what is cut is kept beside the log.
 //! * A line that no crash leaves is damage: the database opens for reading, up to that line.
 
+use super::checkpoint::keeper_of;
 use super::commit::{Writer, sync_periodically, tail_of};
+use super::keeper::Keeper;
 use super::options::{Durability, Options};
+use super::restore::{Folded, LogSource, fold_log, read_definitions, replay_into};
 use super::watch::Watch;
 use super::{Database, Inner, check};
 use crate::blob::ChunkStore;
 use crate::crypto::Protection;
 use crate::error::{Error, ErrorCode, Result};
-use crate::fold::fold;
-use crate::hash::ZERO_HASH;
-use crate::json::{Path as FieldPath, elements, members, string_text, write_string};
-use crate::log::{Damage, Fault, LogReader, ReplayEnd, ReplayStart, replay};
+use crate::json::write_string;
+use crate::log::{Damage, Fault, LogReader, ReplayEnd};
 use crate::op::Seq;
-use crate::snapshot::IndexKind;
 use crate::store::{
-    CutFile, Directory, Disk, FileSystem, LogBytes, LogFile, LogStore, MemoryFiles, StoredFile,
+    CutFile, Directory, Disk, FileSystem, LogFile, LogStore, MemoryFiles, StoredFile,
 };
 use crate::views::State;
-use crate::views::index::CollectionIndexes;
 use parking_lot::{Condvar, Mutex, RwLock};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -34,6 +33,8 @@ use std::sync::atomic::{AtomicBool, AtomicI64};
 pub struct OpenReport {
     /// How many ops the log holds.
     pub op_count: u64,
+    /// The last op of the checkpoint that was loaded; None when the whole log was folded.
+    pub checkpoint_seq: Option<Seq>,
     /// How many bytes of a crash tail were cut; 0 after a clean stop.
     pub cut_bytes: u64,
     /// Where they are kept.
@@ -47,7 +48,12 @@ pub struct OpenReport {
 impl OpenReport {
     /// Returns the report as JSON text.
     pub fn to_json(&self) -> String {
-        let mut out = format!("{{\"cut_bytes\":{},\"cut_file\":", self.cut_bytes);
+        let mut out = String::from("{\"checkpoint_seq\":");
+        match self.checkpoint_seq {
+            Some(seq) => out.push_str(&seq.to_string()),
+            None => out.push_str("null"),
+        }
+        out.push_str(&format!(",\"cut_bytes\":{},\"cut_file\":", self.cut_bytes));
         match &self.cut_file {
             Some(path) => write_string(&path.to_string_lossy(), &mut out),
             None => out.push_str("null"),
@@ -90,14 +96,16 @@ impl Database {
     ///
     /// Errors: `InvalidArgument` when the options ask for reading only.
     pub fn in_memory(options: Options) -> Result<Database> {
+        check::open_options(&options)?;
         if options.read_only {
             return Err(Error::invalid("a database in memory cannot be opened read-only"));
         }
         let state = State::new(LogReader::memory());
         let writer = Writer::memory(tail_of(&state));
+        let keeper = keeper_of(None, None, false);
         let files = Directory::open(Arc::new(MemoryFiles::default()), Path::new("memory"), true)?;
-        let chunks = ChunkStore::new(files, Arc::new(Protection::Plain), true);
-        Ok(Database::assemble(state, writer, options, (None, chunks), OpenReport::default()))
+        let place = (None, ChunkStore::new(files, Arc::new(Protection::Plain), true));
+        Ok(Database::assemble(state, writer, options, place, OpenReport::default(), keeper))
     }
 
     /// Opens the database in a directory; a writer creates it if need be.
@@ -106,7 +114,10 @@ impl Database {
     /// `log.aof.cut-<seq>`, and `open_report` says so. A damaged log opens for reading, up to the
     /// damage. A directory of NEDB 1.x opens as it is.
     ///
-    /// Cost: one pass over the log. Errors: `DatabaseLocked`, `KeyRequired`, `StorageError`,
+    /// Where the views were saved, by `checkpoint()` or by closing after many ops, only what came after is
+    /// read. A checkpoint that does not fit the log is ignored, and `open_report` warns.
+    ///
+    /// Cost: one pass over the log, or over what came after the checkpoint. Errors: `DatabaseLocked`, `KeyRequired`, `StorageError`,
     /// `IntegrityError` when `meta.json` is no index definition.
     pub fn open(path: impl AsRef<Path>, options: Options) -> Result<Database> {
         Database::open_in(Arc::new(Disk), path.as_ref(), options)
@@ -120,6 +131,7 @@ impl Database {
         path: &Path,
         options: Options,
     ) -> Result<Database> {
+        check::open_options(&options)?;
         let for_writing = !options.read_only;
         let directory = Directory::open(files, path, for_writing)?;
         if directory.has_key_file() {
@@ -129,21 +141,30 @@ impl Database {
         // A writer that is about to stop may still say more until the lock is ours.
         let durable_bytes = directory.durable_bytes();
         let file = directory.open_log(for_writing)?;
-        let reader = LogReader::disk(Arc::clone(&file) as Arc<dyn LogBytes>, options.cache_bytes);
-        let mut state = State::new(reader);
         let mut report = OpenReport::default();
-        read_index_definitions(&directory, &mut state, &mut report)?;
+        let definitions = read_definitions(&directory, &mut report.warnings)?;
         let len_bytes = file.len_bytes().map_err(|error| Error::storage("read the log", error))?;
         let end_bytes = match options.read_only {
             true => readable_bytes(&directory, durable_bytes, len_bytes),
             false => len_bytes,
         };
-        let end = replay_into(&mut state, &*file, end_bytes)?;
+        let source = LogSource {
+            directory: &directory,
+            file: &file,
+            definitions: &definitions,
+            end_bytes,
+            cache_bytes: options.cache_bytes,
+            may_be_ahead: options.read_only && directory.is_locked(),
+        };
+        let folded = fold_log(&source, &mut |_| Ok(()))?;
+        let Folded { state, end, checkpoint_seq, is_sealed, warnings } = folded;
+        report.warnings.extend(warnings);
+        report.checkpoint_seq = checkpoint_seq;
         if matches!(end.fault, Some(Fault::Encrypted)) {
             return Err(key_required(&directory));
         }
         let mut opening = Opening { directory, file, report, durable_bytes, len_bytes };
-        opening.settle_tail(&end, for_writing)?;
+        opening.settle_tail(&end, &state, for_writing)?;
         let Opening { directory, file, mut report, .. } = opening;
         report.op_count = state.log.op_count() as u64;
         let writer = match (lock, &report.damage) {
@@ -155,9 +176,14 @@ impl Database {
                 Writer::disk(Box::new(store), tail_of(&state))
             }
         };
+        let keeper = keeper_of(options.checkpoint_every_ops, checkpoint_seq, is_sealed);
+        if for_writing {
+            let must_sync = options.durability != Durability::Always;
+            keeper.start(directory.clone(), must_sync)?;
+        }
         let chunks = ChunkStore::new(directory.clone(), Arc::new(Protection::Plain), for_writing);
         let place = (Some(directory), chunks);
-        let database = Database::assemble(state, writer, options, place, report);
+        let database = Database::assemble(state, writer, options, place, report, keeper);
         if let Durability::Interval { milliseconds } = database.inner.options.durability {
             sync_periodically(&database.inner, milliseconds)
                 .map_err(|error| Error::storage("start the thread that syncs", error))?;
@@ -167,7 +193,9 @@ impl Database {
 
     /// Returns what opening found: how many ops, what was cut, what is damaged.
     pub fn open_report(&self) -> OpenReport {
-        self.inner.report.lock().clone()
+        let mut report = self.inner.report.lock().clone();
+        report.warnings.extend(self.inner.checkpoints.failure());
+        report
     }
 
     /// Reads on in a database that was opened read-only: what a writer has synced since. Returns seq.
@@ -188,7 +216,7 @@ impl Database {
         let synced_bytes = directory.durable_bytes();
         let len_bytes = bytes.len_bytes().map_err(|error| Error::storage("read the log", error))?;
         let end_bytes = readable_bytes(directory, synced_bytes, len_bytes);
-        let end = replay_into(&mut state, bytes.as_ref(), end_bytes)?;
+        let end = replay_into(&mut state, bytes.as_ref(), end_bytes, &mut |_| Ok(()))?;
         drop(writer);
         match end.fault {
             None => Ok(state.views.seq),
@@ -210,6 +238,7 @@ impl Database {
         options: Options,
         (directory, chunks): (Option<Directory>, ChunkStore),
         report: OpenReport,
+        checkpoints: Arc<Keeper>,
     ) -> Database {
         let seq = state.views.seq;
         Database {
@@ -225,6 +254,7 @@ impl Database {
                 is_closed: AtomicBool::new(false),
                 report: Mutex::new(report),
                 watch: Watch::default(),
+                checkpoints,
             }),
         }
     }
@@ -241,8 +271,8 @@ struct Opening {
 
 impl Opening {
     /// Decides what the end of the replay was: the end of the log, a crash tail, or damage.
-    fn settle_tail(&mut self, end: &ReplayEnd, for_writing: bool) -> Result<()> {
-        if let Some((seq, key)) = &end.uncovered {
+    fn settle_tail(&mut self, end: &ReplayEnd, state: &State, for_writing: bool) -> Result<()> {
+        if let Some((seq, key)) = &state.uncovered {
             self.report.warnings.push(format!("op {seq} has a member {key:?} that no hash covers"));
         }
         let Some(fault) = &end.fault else {
@@ -303,67 +333,6 @@ fn readable_bytes(directory: &Directory, synced_bytes: Option<u64>, len_bytes: u
     match synced_bytes {
         Some(synced_bytes) if directory.is_locked() => synced_bytes.min(len_bytes),
         _ => len_bytes,
-    }
-}
-
-/// Folds the rest of a log into a state.
-pub(super) fn replay_into(
-    state: &mut State,
-    bytes: &dyn LogBytes,
-    end_bytes: u64,
-) -> Result<ReplayEnd> {
-    let start = ReplayStart {
-        offset_bytes: state.log.len_bytes(),
-        next_seq: state.views.seq + 1,
-        head: if state.views.seq < 0 { ZERO_HASH.to_owned() } else { state.head.clone() },
-    };
-    let State { views, log, head } = state;
-    let end = replay(bytes, start, end_bytes, &mut |step| {
-        log.push_line_bytes(step.line_bytes);
-        fold(views, &step.op);
-        Ok(())
-    })?;
-    *head = end.head.clone();
-    Ok(end)
-}
-
-/// Reads `meta.json`: `{"indexes": [[collection, field, kind], ...]}`.
-fn read_index_definitions(
-    directory: &Directory,
-    state: &mut State,
-    report: &mut OpenReport,
-) -> Result<()> {
-    let Some(text) = directory.read_meta()? else { return Ok(()) };
-    let canonical = crate::json::canonicalize(&text)
-        .map_err(|error| Error::integrity(format!("meta.json is damaged: {}", error.message())))?;
-    let list = members(&canonical).find(|(key, _)| *key == "indexes").map_or("[]", |(_, it)| it);
-    for definition in elements(list) {
-        let parts: Vec<_> = elements(definition).filter_map(string_text).collect();
-        let kind = parts.get(2).map(|kind| IndexKind::parse(kind));
-        match (parts.as_slice(), kind) {
-            ([collection, field, _], Some(Ok(kind))) => {
-                add_index(state, collection, FieldPath::parse(field), kind);
-            }
-            _ => report.warnings.push(format!(
-                "meta.json names an index that is none, {definition}; it is ignored"
-            )),
-        }
-    }
-    Ok(())
-}
-
-/// Adds an empty index to a state that nothing was folded into.
-fn add_index(state: &mut State, collection: &str, path: FieldPath, kind: IndexKind) {
-    let collection = state.views.documents.add_collection(collection);
-    match state.views.indexes.of_mut(collection) {
-        Some(indexes) => {
-            indexes.add(kind, path);
-        }
-        None => {
-            let mut indexes = CollectionIndexes::default();
-            indexes.add(kind, path);
-            state.views.indexes.replace(collection, indexes);
-        }
     }
 }
 

@@ -17,6 +17,9 @@ pub struct Options {
     pub cache_bytes: usize,
     /// When a write to a disk is acknowledged.
     pub durability: Durability,
+    /// After how many ops the views are saved again, beside the writes, so that opening reads only what
+    /// came after; None: only by `checkpoint()`, and by closing after many ops.
+    pub checkpoint_every_ops: Option<u64>,
 }
 
 /// When a write to a disk is acknowledged, and so what a crash of the machine may take.
@@ -62,6 +65,7 @@ impl Default for Options {
             read_only: false,
             cache_bytes: 64 << 20,
             durability: Durability::Always,
+            checkpoint_every_ops: None,
         }
     }
 }
@@ -73,6 +77,7 @@ impl fmt::Debug for Options {
             .field("read_only", &self.read_only)
             .field("cache_bytes", &self.cache_bytes)
             .field("durability", &self.durability)
+            .field("checkpoint_every_ops", &self.checkpoint_every_ops)
             .finish_non_exhaustive()
     }
 }

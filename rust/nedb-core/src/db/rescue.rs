@@ -2,6 +2,7 @@
 //!
 //! Invariants:
 //! * A backup is checked, hash by hash, while it is copied; it opens with the head that it reports.
+//! * A backup holds no checkpoint: opening it reads every op.
 //! * A repair never links anything anew: it keeps the damaged log beside, cuts what cannot be proven,
 //!   and says so in an op of the log.
 
@@ -9,6 +10,7 @@ use super::commit::{Writer, tail_of};
 use super::group::Draft;
 use super::open::{OpenReport, write_damage};
 use super::options::WriteOptions;
+use super::restore::{LogSource, fold_from_start, read_definitions, remove_saved_from};
 use super::write::stage_one;
 use super::{Database, check};
 use crate::error::{Error, Result};
@@ -19,6 +21,7 @@ use crate::store::{Directory, Disk, LEGACY_STATE_FILE_NAME, LogFile, LogStore};
 use std::borrow::Cow;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 
 /// Who a repair writes as.
 const REPAIR_CLIENT: &str = "__repair__";
@@ -115,20 +118,23 @@ impl Database {
     /// What comes after the damage cannot be proven and is no longer read; it stays in the file that is
     /// kept. A database without damage is left as it is.
     ///
-    /// Cost: a copy of the log. Errors: `ReadOnly` when it was opened read-only; `DatabaseLocked`,
+    /// Cost: a copy of the log; after opening from a checkpoint, a pass over the log to look for damage.
+    /// Errors: `ReadOnly` when it was opened read-only; `DatabaseLocked`,
     /// `StorageError`, `CommitUnknown`, `DatabaseClosed`.
     pub fn repair(&self) -> Result<RepairReport> {
         self.inner.check_open()?;
-        let damage = self.inner.report.lock().damage.clone();
+        let damage = self.known_damage()?;
         let (Some(damage), Some(directory)) = (damage, &self.inner.directory) else {
             return Ok(RepairReport { damage: None, cut_bytes: 0, damaged_file: None });
         };
         if self.inner.options.read_only {
             return Err(check::opened_read_only());
         }
+        let damage = self.read_up_to(directory, damage)?;
         let (cut_bytes, damaged_file) = self.cut_damage(directory, &damage)?;
         *self.inner.report.lock() = OpenReport {
             op_count: damage.seq as u64,
+            checkpoint_seq: None,
             cut_bytes,
             cut_file: Some(damaged_file.clone()),
             damage: None,
@@ -136,6 +142,46 @@ impl Database {
         };
         self.append_repair(&damage, cut_bytes, &damaged_file)?;
         Ok(RepairReport { damage: Some(damage), cut_bytes, damaged_file: Some(damaged_file) })
+    }
+
+    /// Returns the damage that opening found; after opening from a checkpoint, which passes over what
+    /// comes before it, the log is checked.
+    fn known_damage(&self) -> Result<Option<Damage>> {
+        let report = self.open_report();
+        if report.damage.is_some() || report.checkpoint_seq.is_none() {
+            return Ok(report.damage);
+        }
+        self.verify_log(&report).map(|(_, _, damage)| damage)
+    }
+
+    /// Takes back what was read beyond a damage that opening had passed over: from here on the database is
+    /// as if opening had found it. Returns the first damage that reading finds.
+    fn read_up_to(&self, directory: &Directory, damage: Damage) -> Result<Damage> {
+        if self.inner.report.lock().damage.is_some() {
+            return Ok(damage);
+        }
+        let mut writer = self.inner.lock_when_idle();
+        let definitions = read_definitions(directory, &mut Vec::new())?;
+        let source = LogSource {
+            directory,
+            file: &directory.open_log(false)?,
+            definitions: &definitions,
+            end_bytes: damage.offset_bytes,
+            cache_bytes: self.inner.options.cache_bytes,
+            may_be_ahead: false,
+        };
+        let (state, end) = fold_from_start(&source, &mut |_| Ok(()))?;
+        let damage = Damage {
+            seq: end.next_seq,
+            offset_bytes: end.offset_bytes,
+            reason: end.fault.map_or(damage.reason, |fault| fault.reason()),
+        };
+        writer.close();
+        *writer = Writer::refusing(check::damaged(&damage), tail_of(&state));
+        self.inner.durable_seq.store(state.views.seq, Ordering::Release);
+        *self.inner.state.write() = state;
+        self.inner.report.lock().damage = Some(damage.clone());
+        Ok(damage)
     }
 
     /// Copies the bytes of the files that ops up to a seq put, each chunk checked.
@@ -176,6 +222,9 @@ impl Database {
             .map_err(|error| Error::storage("cut the damaged log", error))?;
         let mut store = LogFile::new(log, lock, damage.offset_bytes);
         store.sync().map_err(|error| Error::storage("sync the log", error))?;
+        // What they were saved with is no longer in the log.
+        remove_saved_from(directory, damage.seq);
+        self.inner.checkpoints.set_covered_seq(-1);
         *writer = Writer::disk(Box::new(store), tail_of(&self.inner.state.read()));
         Ok((len_bytes.saturating_sub(damage.offset_bytes), damaged_file))
     }

@@ -5,7 +5,7 @@ use super::gate::{Answer, Stage, Step, Verdict};
 use super::{Database, Durability, Options, ReadOptions, Update, WriteOptions};
 use crate::clock::ManualClock;
 use crate::error::{Error, ErrorCode, Result};
-use crate::op::Seq;
+use crate::op::{Seq, Tier};
 use crate::snapshot::IndexKind;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -516,6 +516,25 @@ fn a_last_sync_that_fails_is_told_by_closing() {
     stage.let_go(Verdict::Fails);
     assert_eq!(code(stage.answer(close)), ErrorCode::CommitUnknown);
     assert!(stage.is_released() && stage.db.is_closed());
+}
+
+#[test]
+fn versions_of_a_file_are_numbered_also_while_none_of_them_is_synced() {
+    let mut stage = stage();
+    let calls = [0, 1, 2].map(|_| {
+        stage.write(|db| {
+            let version = db.put_file("f", b"bytes", Tier::Warm, &WriteOptions::default())?;
+            Ok(version.to_string())
+        })
+    });
+    assert_eq!((stage.places().gathered, stage.db.files(None).unwrap().len()), (2, 0));
+    stage.let_go(Verdict::Succeeds);
+    assert_eq!(stage.db.file_versions("f", None).unwrap().len(), 1);
+    stage.let_go(Verdict::Succeeds);
+    let versions = calls.map(|call| stage.answer(call).unwrap().clone().unwrap());
+    let known = stage.db.file_versions("f", None).unwrap();
+    assert_eq!(known.iter().map(|it| it.version.to_string()).collect::<Vec<_>>(), versions);
+    assert_eq!(known.windows(2).filter(|pair| pair[1].version == pair[0].version + 1).count(), 2);
 }
 
 #[test]

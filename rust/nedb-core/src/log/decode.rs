@@ -277,7 +277,7 @@ impl<'t> Fields<'t> {
                 OpKind::Unlink { from: text("frm")?, relation: text("rel")?, to: text("to")? }
             }
             kind::PUT_FILE => OpKind::PutFile(put_file(payload, text("name")?)?),
-            kind::CHECKPOINT => OpKind::Checkpoint,
+            kind::CHECKPOINT => OpKind::Checkpoint { views: text("views").ok() },
             kind::REPAIR => OpKind::Repair,
             _ => OpKind::Unknown,
         })

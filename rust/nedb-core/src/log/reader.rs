@@ -73,6 +73,17 @@ impl LogReader {
         self.end += line_bytes;
     }
 
+    /// Takes in the lines of a log on a disk that are known from elsewhere: where each starts, and where
+    /// the last one ends.
+    pub fn restore_lines(&mut self, starts: Vec<u64>, end: u64) {
+        (self.offsets, self.end) = (starts, end);
+    }
+
+    /// Returns where each known line starts, by seq.
+    pub fn line_starts(&self) -> &[u64] {
+        &self.offsets
+    }
+
     /// Keeps a text that was just written where reads will look first.
     pub fn remember(&self, seq: Seq, item: u32, text: &str) {
         if let Source::Disk { cache, .. } = &self.source {

@@ -28,6 +28,8 @@ use std::io;
 
 pub(crate) use directory::{BLOBS_NAME, CutFile, Directory, LEGACY_STATE_FILE_NAME};
 pub(crate) use disk::Disk;
+#[cfg(test)]
+pub(crate) use filesystem::LockFile;
 pub(crate) use filesystem::{FileSystem, OpenHow, StoredFile};
 pub(crate) use lock::{DirectoryLock, process_id};
 pub(crate) use log_file::LogFile;

@@ -7,14 +7,14 @@
 //! * The versions of a document are in order of seq; a delete is a version without text.
 //! * Lives are numbered in order of creation, within a collection; a life is never reused.
 
-use super::ids::{CollectionId, DocumentId, LifeId, VersionId};
+mod saved;
+
+use super::ids::{CollectionId, DocumentId, Life, LifeId, NO_END, VersionId};
 use super::live_list::LiveList;
 use super::names::Names;
 use crate::instant::Instant;
 use crate::op::{Seq, TextPlace};
 
-/// The end of what has not ended.
-pub(crate) const NO_END: Seq = Seq::MAX;
 const NO_EXTRA: u32 = u32::MAX;
 const TOMBSTONE: LifeId = LifeId::MAX;
 
@@ -46,14 +46,6 @@ struct Extra {
     valid_from: Option<Instant>,
     valid_to: Option<Instant>,
     expires_at: Option<f64>,
-}
-
-/// The time between a put of an absent document and its delete.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub(crate) struct Life {
-    pub document: DocumentId,
-    pub start_seq: Seq,
-    pub end_seq: Seq,
 }
 
 /// The versions of one document: nearly always one.
@@ -249,6 +241,18 @@ impl Documents {
             .map(|(at, _)| at as VersionId)
     }
 
+    /// Returns the documents whose current version has an end, with that end, in seconds since 1970.
+    pub fn ends(&self, collection: CollectionId) -> Vec<(DocumentId, f64)> {
+        let Some(found) = self.get(collection).filter(|found| !found.extras.is_empty()) else {
+            return Vec::new();
+        };
+        let end = |(number, versions): (usize, &Versions)| {
+            let last = versions.as_slice().last().filter(|last| !last.is_tombstone())?;
+            Some((number as DocumentId, self.expires_at(collection, last)?))
+        };
+        found.versions.iter().enumerate().filter_map(end).collect()
+    }
+
     /// Returns when a version goes, in seconds since 1970.
     pub fn expires_at(&self, collection: CollectionId, version: &Version) -> Option<f64> {
         if version.extra == NO_EXTRA {
@@ -272,6 +276,10 @@ impl Collection {
         if extra == (Extra { valid_from: None, valid_to: None, expires_at: None }) {
             return NO_EXTRA;
         }
+        self.push_extra(extra)
+    }
+
+    fn push_extra(&mut self, extra: Extra) -> u32 {
         self.extras.push(extra);
         self.extras.len() as u32 - 1
     }

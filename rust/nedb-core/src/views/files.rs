@@ -7,9 +7,15 @@
 //! * A version goes by the number that its op says. NEDB 1.x counted each tier for itself, so that two
 //!   versions may have one number: then the tier tells them apart.
 
+use super::codec::{Malformed, Reader, Writer};
 use super::names::Names;
 use crate::hash::Hash;
 use crate::op::{FileContent, PutFile, Seq, Tier};
+
+const IS_COLD: u8 = 1;
+const HAS_CONTENT: u8 = 1 << 1;
+/// What a saved version is at least: flags, file, seq, number and root.
+const VERSION_BYTES_MIN: usize = 36;
 
 /// One version of a file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -53,6 +59,60 @@ impl Files {
         let is_there = move |versions: &Vec<FileVersion>| !up_to(versions, seq_max).is_empty();
         let there = self.versions.iter().enumerate().filter(move |(_, it)| is_there(it));
         there.map(|(file, _)| self.names.text(file as u32))
+    }
+
+    /// Appends the names, and the versions in the order in which they were put.
+    pub fn encode(&self, out: &mut Writer) {
+        self.names.encode(out);
+        let files = self.versions.iter().enumerate();
+        let mut order: Vec<(u32, &FileVersion)> = files
+            .flat_map(|(file, versions)| versions.iter().map(move |it| (file as u32, it)))
+            .collect();
+        order.sort_by_key(|(_, version)| version.seq);
+        out.count(order.len());
+        let mut before = 0;
+        for (file, version) in order {
+            let FileVersion { seq, number, tier, root, content } = version;
+            let cold = if *tier == Tier::Cold { IS_COLD } else { 0 };
+            out.byte(cold | if content.is_some() { HAS_CONTENT } else { 0 });
+            out.unsigned(file.into());
+            out.rise(before, *seq);
+            out.unsigned(*number);
+            out.bytes(root);
+            if let Some(FileContent { size_bytes, manifest }) = content {
+                out.unsigned(*size_bytes);
+                out.bytes(manifest);
+            }
+            before = *seq;
+        }
+    }
+
+    /// Reads what `encode` wrote.
+    pub fn decode(input: &mut Reader<'_>, last_seq: Seq) -> Result<Files, Malformed> {
+        let names = Names::decode(input)?;
+        let count = input.count(VERSION_BYTES_MIN)?;
+        let mut versions: Vec<Vec<FileVersion>> = vec![Vec::new(); names.count() as usize];
+        let mut seq = 0;
+        for _ in 0..count {
+            let flags = input.byte()?;
+            if flags & !(IS_COLD | HAS_CONTENT) != 0 {
+                return Err(Malformed("a file has unknown flags"));
+            }
+            let file = versions.get_mut(input.small()? as usize);
+            let file = file.ok_or(Malformed("a version is of no file"))?;
+            seq = input.rise(seq, last_seq)?;
+            let (number, root) = (input.unsigned()?, input.hash()?);
+            let content = match flags & HAS_CONTENT {
+                0 => None,
+                _ => Some(FileContent { size_bytes: input.unsigned()?, manifest: input.hash()? }),
+            };
+            let tier = if flags & IS_COLD == 0 { Tier::Warm } else { Tier::Cold };
+            file.push(FileVersion { seq, number, tier, root, content });
+        }
+        if versions.iter().any(Vec::is_empty) {
+            return Err(Malformed("a file has no version"));
+        }
+        Ok(Files { names, versions })
     }
 
     /// Returns every version of every file.

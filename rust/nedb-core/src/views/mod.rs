@@ -12,12 +12,16 @@
 //! | `files` | every version of every file, without its bytes |
 //! | `index/` | eq, ordered and full-text indexes, at HEAD and at every seq before |
 //! | `state` | the views beside the log that they were folded from |
+//! | `checkpoint` | all views as bytes, and back |
+//! | `codec` | numbers and texts as bytes, and back |
 //! | `ids` | the numbers by which views speak of the same things |
 //! | `live_list` | an ordered list whose dead entries are dropped in bulk |
 //! | `names` | strings as small numbers |
 
 mod causes;
+mod checkpoint;
 mod clients;
+mod codec;
 mod documents;
 mod expiry;
 mod files;
@@ -31,6 +35,7 @@ mod state;
 use crate::op::Seq;
 
 pub(crate) use causes::Causes;
+pub(crate) use checkpoint::{Checkpoint, Unusable};
 pub(crate) use clients::Clients;
 pub(crate) use documents::{Documents, Put as DocumentPut, Version};
 pub(crate) use expiry::Expiry;

@@ -6,12 +6,15 @@
 //! * At any seq there is at most one live edge from one node to another along one relation.
 //! * An edge is live at n when added ≤ n < removed.
 
+use super::codec::{Malformed, Reader, Writer};
+use super::ids::NO_END;
 use super::live_list::LiveList;
 use super::names::Names;
 use crate::op::Seq;
 use rustc_hash::FxHashMap;
 
-const NO_END: Seq = Seq::MAX;
+/// What a saved edge is at least: two nodes, a relation, its beginning and its end.
+const EDGE_BYTES_MIN: usize = 5;
 
 #[derive(Clone, Copy, Debug, PartialEq)]
 struct Edge {
@@ -89,6 +92,87 @@ impl Relations {
     /// Returns the nodes from which edges lead to a node.
     pub fn inbound(&self, node: &str, relation: &str, seq: Seq, is_head: bool) -> Vec<&str> {
         self.ends(&self.incoming, node, relation, seq, is_head, |edge| edge.from)
+    }
+
+    /// Appends all edges, in the order in which they were linked; the rest follows from them.
+    pub fn encode(&self, out: &mut Writer) {
+        self.nodes.encode(out);
+        self.names.encode(out);
+        let mut relations = vec![0_u32; self.edges.len()];
+        for ((_, relation), bundle) in &self.outgoing {
+            for edge in &bundle.all {
+                if let Some(place) = relations.get_mut(*edge as usize) {
+                    *place = *relation;
+                }
+            }
+        }
+        out.count(self.edges.len());
+        let mut last_seq = 0;
+        for (edge, relation) in self.edges.iter().zip(relations) {
+            for number in [edge.from, relation, edge.to] {
+                out.unsigned(number.into());
+            }
+            out.rise(last_seq, edge.added_seq);
+            last_seq = edge.added_seq;
+            // 0 says that it has not ended, since an edge ends at its own seq at the earliest.
+            let lasted = edge.removed_seq - edge.added_seq;
+            out.unsigned(if edge.removed_seq == NO_END { 0 } else { lasted as u64 + 1 });
+        }
+    }
+
+    /// Reads what `encode` wrote.
+    pub fn decode(input: &mut Reader<'_>, last_seq: Seq) -> Result<Relations, Malformed> {
+        let (nodes, names) = (Names::decode(input)?, Names::decode(input)?);
+        let count = input.count(EDGE_BYTES_MIN)?;
+        let mut loaded = Relations { nodes, names, ..Relations::default() };
+        loaded.edges.reserve_exact(count);
+        let mut added_seq = 0;
+        for _ in 0..count {
+            let (from, relation, to) = (input.small()?, input.small()?, input.small()?);
+            added_seq = input.rise(added_seq, last_seq)?;
+            let lasted = input.unsigned()?;
+            let removed_seq = match lasted.checked_sub(1).map(i64::try_from) {
+                None => Some(NO_END),
+                Some(lasted) => lasted.ok().and_then(|lasted| added_seq.checked_add(lasted)),
+            };
+            let removed_seq = removed_seq.filter(|seq| *seq <= last_seq || *seq == NO_END);
+            let removed_seq = removed_seq.ok_or(Malformed("an edge ends after the last op"))?;
+            loaded.take(relation, Edge { from, to, added_seq, removed_seq })?;
+        }
+        loaded.finish();
+        Ok(loaded)
+    }
+
+    /// Takes the next saved edge in.
+    fn take(&mut self, relation: u32, edge: Edge) -> Result<(), Malformed> {
+        let node_count = self.nodes.count();
+        if edge.from >= node_count || edge.to >= node_count || relation >= self.names.count() {
+            return Err(Malformed("an edge has no such end"));
+        }
+        let number = self.edges.len() as u32;
+        if let Some(before) = self.current.insert((edge.from, relation, edge.to), number) {
+            let before = self.edges.get(before as usize);
+            if before.is_none_or(|before| before.removed_seq > edge.added_seq) {
+                return Err(Malformed("two edges of one kind are there at once"));
+            }
+        }
+        self.edges.push(edge);
+        self.outgoing.entry((edge.from, relation)).or_default().all.push(number);
+        self.incoming.entry((edge.to, relation)).or_default().all.push(number);
+        Ok(())
+    }
+
+    /// Makes what follows from the edges.
+    fn finish(&mut self) {
+        let Relations { edges, outgoing, incoming, current, .. } = self;
+        let is_live =
+            |edge: &u32| edges.get(*edge as usize).is_some_and(|edge| edge.removed_seq == NO_END);
+        current.retain(|_, edge| is_live(edge));
+        for bundle in outgoing.values_mut().chain(incoming.values_mut()) {
+            bundle.all.shrink_to_fit();
+            bundle.live =
+                LiveList::of_living(bundle.all.iter().copied().filter(|it| is_live(it)).collect());
+        }
     }
 
     fn ends(

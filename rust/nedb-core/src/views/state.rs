@@ -1,6 +1,6 @@
 //! The views beside the log that they were folded from.
 
-use super::{Version, Views};
+use super::{Checkpoint, Version, Views};
 use crate::error::Result;
 use crate::hash::ZERO_HASH;
 use crate::log::{LogReader, WantedText};
@@ -14,12 +14,21 @@ pub(crate) struct State {
     pub log: LogReader,
     /// The hash after the last op that was folded in.
     pub head: String,
+    /// The first member found that no hash covers, and its op.
+    pub uncovered: Option<(Seq, String)>,
 }
 
 impl State {
     /// Makes the state of an empty log.
     pub fn new(log: LogReader) -> Self {
-        State { views: Views::default(), log, head: ZERO_HASH.to_owned() }
+        State { views: Views::default(), log, head: ZERO_HASH.to_owned(), uncovered: None }
+    }
+
+    /// Goes on from a checkpoint, in place of an empty log.
+    pub fn restore(&mut self, checkpoint: Checkpoint) {
+        let Checkpoint { views, head, log, uncovered } = checkpoint;
+        self.log.restore_lines(log.starts, log.end);
+        (self.views, self.head, self.uncovered) = (views, head, uncovered);
     }
 
     /// Returns the stored text of a version.

@@ -64,6 +64,8 @@ pub enum Place {
     Memory,
     /// In an empty temporary directory.
     Disk,
+    /// In an empty temporary directory, with checkpoints after every op and at every closing.
+    DiskWithCheckpoints,
 }
 
 /// The arguments of a step, each as its JSON text.
@@ -83,8 +85,8 @@ impl Case {
         let needs_disk =
             self.steps.iter().any(|step| matches!(step.verb.as_str(), "reopen" | "open_again"));
         match (needs_disk, self.durable) {
-            (true, _) => vec![Place::Disk],
-            (false, true) => vec![Place::Memory, Place::Disk],
+            (true, _) => vec![Place::Disk, Place::DiskWithCheckpoints],
+            (false, true) => vec![Place::Memory, Place::Disk, Place::DiskWithCheckpoints],
             (false, false) => vec![Place::Memory],
         }
     }

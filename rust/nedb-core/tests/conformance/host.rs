@@ -20,6 +20,7 @@ pub struct Host {
     database: Database,
     clock: Arc<ManualClock>,
     directory: Option<TempDir>,
+    place: Place,
     closed: bool,
     read_only: bool,
 }
@@ -30,10 +31,12 @@ impl Host {
         let clock = Arc::new(ManualClock::new(now_seconds));
         let directory = match place {
             Place::Memory => None,
-            Place::Disk => Some(tempfile::tempdir().map_err(|error| error.to_string())?),
+            Place::Disk | Place::DiskWithCheckpoints => {
+                Some(tempfile::tempdir().map_err(|error| error.to_string())?)
+            }
         };
-        let database = open_database(&clock, directory.as_ref(), false).map_err(engine)?;
-        Ok(Host { database, clock, directory, closed: false, read_only: false })
+        let database = open_database(&clock, directory.as_ref(), place, false).map_err(engine)?;
+        Ok(Host { database, clock, directory, place, closed: false, read_only: false })
     }
 
     /// Runs a step and checks its answer, and, after an error, that nothing changed.
@@ -80,8 +83,10 @@ impl Host {
                 let flag = |name| Ok::<_, String>(args.value(name)? == Some(Value::Bool(true)));
                 self.reopen(flag("read_only")?, flag("without_checkpoints")?)
             }
-            "open_again" => Ok(open_database(&self.clock, self.directory.as_ref(), false)
-                .map(|_| Answer::nothing())),
+            "open_again" => {
+                Ok(open_database(&self.clock, self.directory.as_ref(), self.place, false)
+                    .map(|_| Answer::nothing()))
+            }
             "set_clock" => {
                 let now = args.value("now")?.and_then(|now| now.as_f64());
                 self.clock.set(now.ok_or("set_clock needs now")?);
@@ -107,7 +112,7 @@ impl Host {
         if without_checkpoints {
             self.delete_checkpoints().map_err(|error| error.to_string())?;
         }
-        match open_database(&self.clock, self.directory.as_ref(), read_only) {
+        match open_database(&self.clock, self.directory.as_ref(), self.place, read_only) {
             Ok(database) => self.database = database,
             Err(error) => return Ok(Err(error)),
         }
@@ -153,10 +158,12 @@ impl Host {
 fn open_database(
     clock: &Arc<ManualClock>,
     directory: Option<&TempDir>,
+    place: Place,
     read_only: bool,
 ) -> Result<Database, Error> {
     let clock: Arc<dyn Clock> = clock.clone();
-    let options = Options { clock, read_only, ..Options::default() };
+    let checkpoint_every_ops = (place == Place::DiskWithCheckpoints).then_some(1);
+    let options = Options { clock, read_only, checkpoint_every_ops, ..Options::default() };
     match directory {
         Some(directory) => Database::open(directory.path(), options),
         None => Database::in_memory(options),

@@ -5,6 +5,7 @@
 
 use crate::case::{Arguments, OrderedMembers};
 use crate::expect::Answer;
+use crate::files;
 use crate::host::Outcome;
 use nedb_core::{Database, Error, IndexKind, Params, ReadOptions, WriteOptions};
 use serde_json::value::RawValue;
@@ -16,6 +17,10 @@ pub fn call(database: &Database, verb: &str, args: &Arguments) -> Outcome {
         "put" | "put_many" | "delete" | "batch" | "link" | "unlink" | "expire" | "sweep"
         | "checkpoint" => call_write(database, verb, args),
         "get" | "query" | "neighbors" | "inbound" | "op" => call_read(database, verb, args),
+        "put_file" | "get_file" | "file_equals" | "file_root" | "file_proof" | "verify_proof"
+        | "files" | "file_versions" | "compression_stats" | "compact_blobs" => {
+            files::call(database, verb, args)
+        }
         _ => call_rest(database, verb, args),
     }
 }
@@ -120,7 +125,7 @@ fn call_rest(database: &Database, verb: &str, args: &Arguments) -> Outcome {
 }
 
 /// Gathers the write options of a step.
-fn write_options(args: &Arguments) -> Result<WriteOptions, String> {
+pub fn write_options(args: &Arguments) -> Result<WriteOptions, String> {
     let caused_by = match args.value("caused_by")? {
         None | Some(Value::Null) => Vec::new(),
         Some(list) => {
@@ -160,7 +165,7 @@ fn documents(args: &Arguments) -> Result<Vec<(String, String)>, String> {
 }
 
 /// Returns an argument that is an integer.
-fn integer(args: &Arguments, name: &str) -> Result<Option<i64>, String> {
+pub fn integer(args: &Arguments, name: &str) -> Result<Option<i64>, String> {
     match args.value(name)? {
         None | Some(Value::Null) => Ok(None),
         Some(value) => value.as_i64().map(Some).ok_or(format!("{name} must be an integer")),

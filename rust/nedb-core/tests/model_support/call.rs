@@ -21,7 +21,7 @@ pub enum Call {
     Tick(f64),
     CreateIndex { collection: usize, index: usize },
     Checkpoint,
-    Reopen,
+    Reopen { without_checkpoints: bool },
 }
 
 fn names(target: Target) -> (String, String) {
@@ -85,7 +85,9 @@ impl Model {
                 Call::CreateIndex { collection: *collection, index: *index }
             }
             Step::Checkpoint => Call::Checkpoint,
-            Step::Reopen => Call::Reopen,
+            Step::Reopen { without_checkpoints } => {
+                Call::Reopen { without_checkpoints: *without_checkpoints }
+            }
         }
     }
 

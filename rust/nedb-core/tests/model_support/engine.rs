@@ -34,7 +34,8 @@ impl Engine {
     pub fn on_disk() -> Engine {
         let directory = tempfile::tempdir_in(quick_folder()).expect("a folder for the database");
         let clock = Arc::new(ManualClock::new(START_SECONDS));
-        let db = Database::open(directory.path(), options(&clock)).expect("a new database opens");
+        let db = Database::open(directory.path(), options_on_disk(&clock))
+            .expect("a new database opens");
         Engine { db, clock, now: START_SECONDS, directory: Some(directory) }
     }
 
@@ -79,7 +80,7 @@ impl Engine {
                 Ok(Value::Null)
             }
             Call::CreateIndex { collection, index } => self.create_index(*collection, *index),
-            Call::Reopen => self.reopen(),
+            Call::Reopen { without_checkpoints } => self.reopen(*without_checkpoints),
         }
     }
 
@@ -111,11 +112,19 @@ impl Engine {
         Ok(Value::Null)
     }
 
-    fn reopen(&mut self) -> Result<Value> {
+    fn reopen(&mut self, without_checkpoints: bool) -> Result<Value> {
         if let Some(directory) = &self.directory {
             self.db.close()?;
-            self.db = Database::open(directory.path(), options(&self.clock))?;
-            assert_eq!(self.db.open_report().cut_bytes, 0, "a clean stop leaves nothing to cut");
+            if without_checkpoints {
+                delete_checkpoints(directory.path());
+            }
+            self.db = Database::open(directory.path(), options_on_disk(&self.clock))?;
+            let report = self.db.open_report();
+            assert_eq!(report.cut_bytes, 0, "a clean stop leaves nothing to cut");
+            assert_eq!(report.warnings, Vec::<String>::new());
+            // Closing has saved everything, or it was deleted.
+            let is_loaded = !without_checkpoints && self.db.seq() >= 0;
+            assert_eq!(report.checkpoint_seq.is_some(), is_loaded, "{report:?}");
         }
         Ok(Value::Null)
     }
@@ -124,6 +133,20 @@ impl Engine {
 fn options(clock: &Arc<ManualClock>) -> Options {
     // A small cache, so that texts are read from the disk too.
     Options { clock: Arc::clone(clock) as Arc<_>, cache_bytes: 2_000, ..Options::default() }
+}
+
+/// On a disk a thread saves the views now and then, and closing always does.
+fn options_on_disk(clock: &Arc<ManualClock>) -> Options {
+    Options { checkpoint_every_ops: Some(7), ..options(clock) }
+}
+
+fn delete_checkpoints(directory: &Path) {
+    for file in std::fs::read_dir(directory).expect("the folder is there") {
+        let path = file.expect("it has files").path();
+        if path.file_name().is_some_and(|name| name.to_string_lossy().starts_with("checkpoint.")) {
+            std::fs::remove_file(path).expect("a checkpoint can be deleted");
+        }
+    }
 }
 
 /// A folder in memory where there is one: thousands of syncs are not what is tested here.

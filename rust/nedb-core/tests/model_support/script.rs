@@ -72,7 +72,9 @@ pub enum Step {
         index: usize,
     },
     Checkpoint,
-    Reopen,
+    Reopen {
+        without_checkpoints: bool,
+    },
 }
 
 /// A document: places in `COLLECTIONS` and `IDS`, or a name that is none.
@@ -365,7 +367,8 @@ fn step(flavour: Flavour) -> impl Strategy<Value = Step> {
         3 => (0..COLLECTIONS.len(), 0..INDEXES.len())
             .prop_map(|(collection, index)| Step::CreateIndex { collection, index }),
         1 => Just(Step::Checkpoint),
-        1 => Just(Step::Reopen),
+        2 => any::<bool>()
+            .prop_map(|without_checkpoints| Step::Reopen { without_checkpoints }),
     ]
 }
 

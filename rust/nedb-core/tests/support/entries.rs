@@ -3,7 +3,9 @@
 //! Each takes any bytes. Whatever they are, nothing panics, an error has a code that its call may give,
 //! and what was taken is read back as it was taken.
 
-use nedb_core::{Database, ErrorCode, Options, Params, ReadOptions, Value, WriteOptions};
+use nedb_core::{
+    Database, ErrorCode, IndexKind, Options, Params, ReadOptions, Value, WriteOptions,
+};
 use std::path::Path;
 
 /// Opens bytes as a log: for reading, then for writing, then once more.
@@ -57,6 +59,82 @@ fn read_everything(db: &Database) {
         }
     }
 }
+
+/// Makes a database with a checkpoint that no op seals, and returns what stands after the prefix of the
+/// file: what `open_checkpoint_bytes` takes.
+pub fn write_checkpointed(folder: &Path) -> Vec<u8> {
+    let options = Options { checkpoint_every_ops: Some(1_000_000), ..Options::default() };
+    let db = Database::open(folder, options).expect("a new database opens");
+    for (field, kind) in [("n", IndexKind::Ordered), ("t", IndexKind::Search), ("n", IndexKind::Eq)]
+    {
+        db.create_index("c", field, kind).expect("an index can be made");
+    }
+    let with_all = WriteOptions {
+        client: Some("app".to_owned()),
+        idem: Some("key".to_owned()),
+        ttl_seconds: Some(1e9),
+        valid_from: Some("2024-01-01".to_owned()),
+        ..WriteOptions::default()
+    };
+    db.put("c", "first", r#"{"n":1,"t":"x y"}"#, &with_all).expect("it can be put");
+    for n in 0..8 {
+        let options = WriteOptions { caused_by: vec![n], ..WriteOptions::default() };
+        let document = format!("{{\"n\":{n},\"t\":\"x {n}\"}}");
+        db.put("c", &(n % 3).to_string(), &document, &options).expect("it can be put");
+    }
+    db.delete("c", "2", &WriteOptions::default()).expect("it can be deleted");
+    db.link("c:0", "r", "c:1", &WriteOptions::default()).expect("it can be linked");
+    db.unlink("c:0", "r", "c:1", &WriteOptions::default()).expect("it can be unlinked");
+    db.link("c:0", "r", "c:1", &WriteOptions::default()).expect("it can be linked");
+    db.close().expect("it can be closed");
+    let file = std::fs::read(folder.join(CHECKPOINTED)).expect("closing has saved the views");
+    file[CHECKPOINT_PREFIX_BYTES..].to_vec()
+}
+
+const CHECKPOINTED: &str = "checkpoint.12";
+const CHECKPOINT_PREFIX_BYTES: usize = 20;
+
+/// Opens the database of `write_checkpointed` with other views, under a checksum that fits, and asks it
+/// this and that: it may know better than its log, but does not fall over.
+pub fn open_checkpoint_bytes(folder: &Path, body: &[u8]) {
+    let mut file = b"NEDBVIEW\x01\0\0\0".to_vec();
+    file.extend_from_slice(&xxhash_rust::xxh3::xxh3_64(body).to_le_bytes());
+    file.extend_from_slice(body);
+    std::fs::write(folder.join(CHECKPOINTED), file).expect("the file can be written");
+    let reader = Options { read_only: true, cache_bytes: 0, ..Options::default() };
+    let db = Database::open(folder, reader).expect("the log is good, whatever the views are");
+    let report = db.open_report();
+    assert_eq!((report.damage, db.seq()), (None, 12));
+    assert_eq!(
+        report.checkpoint_seq.is_none(),
+        report.warnings.len() == 1,
+        "{:?}",
+        report.warnings
+    );
+    for nql in CHECKPOINT_QUERIES {
+        match db.query(nql, &Params::none()) {
+            Ok(rows) => drop(rows),
+            Err(error) => assert_eq!(error.code(), ErrorCode::IntegrityError, "{nql:?} {error}"),
+        }
+    }
+    db.neighbors("c:0", "r", Some(10)).expect("a good node");
+    db.inbound("c:1", "r", None).expect("a good node");
+    assert!(db.verify().expect("the log can be read"));
+    let is_right = db.verify_determinism().expect("the log can be read");
+    assert!(is_right || report.checkpoint_seq.is_some());
+}
+
+const CHECKPOINT_QUERIES: [&str; 9] = [
+    "FROM c",
+    "FROM c AS OF 5",
+    "FROM c WHERE n > 1 ORDER BY n DESC",
+    "FROM c AS OF 7 WHERE n = 2",
+    "FROM c SEARCH \"x\"",
+    "FROM c AS OF 6 SEARCH \"x 4\"",
+    "FROM c VALID AS OF \"2024-01-02\"",
+    "FROM c TRACE caused_by REVERSE",
+    "FROM c TRAVERSE r",
+];
 
 /// Puts bytes as a document; what is taken is canonical and stays as it is.
 pub fn canonicalize(bytes: &[u8]) {

@@ -27,13 +27,21 @@ pub fn fixtures(version: &str) -> PathBuf {
 /// Copies a fixture into a folder of its own, without `expected.json`.
 pub fn copy_of(version: &str, name: &str) -> TempDir {
     let copy = tempfile::tempdir().unwrap();
-    for entry in fs::read_dir(fixtures(version).join(name)).unwrap() {
+    copy_files(&fixtures(version).join(name), copy.path());
+    copy
+}
+
+fn copy_files(from: &Path, to: &Path) {
+    for entry in fs::read_dir(from).unwrap() {
         let entry = entry.unwrap();
-        if entry.file_name() != "expected.json" {
-            fs::copy(entry.path(), copy.path().join(entry.file_name())).unwrap();
+        let copied = to.join(entry.file_name());
+        if entry.path().is_dir() {
+            fs::create_dir(&copied).unwrap();
+            copy_files(&entry.path(), &copied);
+        } else if entry.file_name() != "expected.json" {
+            fs::copy(entry.path(), copied).unwrap();
         }
     }
-    copy
 }
 
 /// Returns options with a clock that stands still and, so that reads are reads, no cache.

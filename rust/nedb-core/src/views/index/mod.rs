@@ -19,6 +19,8 @@ mod search;
 mod tokenizer;
 mod value;
 
+use super::codec::{Malformed, Reader, Writer};
+use super::ids::Life;
 use super::{CollectionId, LifeId};
 use crate::error::{Error, Result};
 use crate::json::Path;
@@ -146,6 +148,76 @@ impl CollectionIndexes {
     }
 }
 
+impl CollectionIndexes {
+    /// Appends every index, those with an order and those over words after the others.
+    pub fn encode(&self, lives: &[Life], out: &mut Writer) {
+        for indexes in [&self.eq, &self.ordered] {
+            out.count(indexes.len());
+            for index in indexes {
+                encode_path(index.path(), out);
+                index.encode(lives, out);
+            }
+        }
+        let fields = self.search.as_ref().map_or(&[][..], SearchIndex::fields);
+        out.count(fields.len());
+        fields.iter().for_each(|field| encode_path(field, out));
+        if let Some(search) = &self.search {
+            search.encode(lives, out);
+        }
+    }
+
+    /// Reads what `encode` wrote, of a collection with these lives.
+    pub fn decode(
+        input: &mut Reader<'_>,
+        lives: &[Life],
+        last_seq: Seq,
+    ) -> std::result::Result<CollectionIndexes, Malformed> {
+        let mut loaded = CollectionIndexes::default();
+        for is_ordered in [false, true] {
+            for _ in 0..input.count(INDEX_BYTES_MIN)? {
+                let kind = if is_ordered { IndexKind::Ordered } else { IndexKind::Eq };
+                let path = decode_path(input)?;
+                if loaded.has(kind, &path) {
+                    return Err(Malformed("an index is there twice"));
+                }
+                let index = ValueIndex::decode(input, path, is_ordered, lives, last_seq)?;
+                let indexes = if is_ordered { &mut loaded.ordered } else { &mut loaded.eq };
+                indexes.push(index);
+            }
+        }
+        let mut fields = Vec::new();
+        for _ in 0..input.count(PATH_BYTES_MIN)? {
+            let field = decode_path(input)?;
+            if fields.contains(&field) {
+                return Err(Malformed("an index is there twice"));
+            }
+            fields.push(field);
+        }
+        if !fields.is_empty() {
+            loaded.search = Some(SearchIndex::decode(input, fields, lives, last_seq)?);
+        }
+        Ok(loaded)
+    }
+}
+
+/// What the saved indexes of a collection are at least: how many there are of each kind.
+const COLLECTION_BYTES_MIN: usize = 3;
+/// What a saved path is at least: how many segments it has.
+const PATH_BYTES_MIN: usize = 1;
+/// What a saved index is at least: a path, and how many keys it has.
+const INDEX_BYTES_MIN: usize = 2;
+
+fn encode_path(path: &Path, out: &mut Writer) {
+    out.count(path.segments().len());
+    path.segments().iter().for_each(|segment| out.text(segment));
+}
+
+fn decode_path(input: &mut Reader<'_>) -> std::result::Result<Path, Malformed> {
+    let count = input.count(1)?;
+    let segments = (0..count).map(|_| input.text().map(str::to_owned));
+    segments.collect::<std::result::Result<_, _>>().map(Path::from_segments)
+}
+
 /// The indexes of all collections.
 #[derive(Debug, Default)]
 pub(crate) struct Indexes {
@@ -184,6 +256,32 @@ impl Indexes {
                     .map(move |(kind, path)| (at as CollectionId, kind, path.clone()))
             })
             .collect()
+    }
+
+    /// Appends the indexes of every collection; `lives_of` returns its lives.
+    pub fn encode<'l>(&self, lives_of: impl Fn(CollectionId) -> &'l [Life], out: &mut Writer) {
+        out.count(self.collections.len());
+        for (collection, indexes) in self.collections.iter().enumerate() {
+            indexes.encode(lives_of(collection as CollectionId), out);
+        }
+    }
+
+    /// Reads what `encode` wrote, of so many collections at the most.
+    pub fn decode<'l>(
+        input: &mut Reader<'_>,
+        collection_count: u32,
+        lives_of: impl Fn(CollectionId) -> &'l [Life],
+        last_seq: Seq,
+    ) -> std::result::Result<Indexes, Malformed> {
+        let count = input.count(COLLECTION_BYTES_MIN)?;
+        if count > collection_count as usize {
+            return Err(Malformed("an index is of no collection"));
+        }
+        let decode = |collection| {
+            CollectionIndexes::decode(input, lives_of(collection as CollectionId), last_seq)
+        };
+        let collections = (0..count).map(decode).collect::<std::result::Result<_, _>>()?;
+        Ok(Indexes { collections })
     }
 
     /// Tells whether another fold of the same ops came to the same postings.

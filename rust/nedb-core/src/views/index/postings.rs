@@ -7,15 +7,28 @@
 //! * A life has a value at most once at any seq.
 
 use crate::op::Seq;
-use crate::views::LifeId;
+use crate::views::codec::{Malformed, Reader, Writer};
+use crate::views::ids::{Life, LifeId, NO_END};
 use std::collections::BTreeMap;
 
+/// What a saved live posting is at least: a life, its beginning.
+const LIVE_BYTES_MIN: usize = 2;
+/// What a saved ended posting is at least: a life, its beginning, its end.
+const ENDED_BYTES_MIN: usize = 3;
+
 /// Postings that have not ended: nearly always one, or many.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug)]
 pub(crate) enum Live<P> {
     None,
     One(LifeId, Posting<P>),
     Many(BTreeMap<LifeId, Posting<P>>),
+}
+
+impl<P: Copy + PartialEq> PartialEq for Live<P> {
+    fn eq(&self, other: &Self) -> bool {
+        // One that is left of many is held otherwise than one that was always alone.
+        self.iter().eq(other.iter())
+    }
 }
 
 /// From when on a life has the value, and what goes with it.
@@ -187,6 +200,110 @@ impl<P: Copy> Ended<P> {
                 |block: &[EndedPosting<P>]| block.iter().map(|posting| posting.first_seq).min();
             *least = self.postings.chunks(size).filter_map(block_least).collect();
         }
+    }
+}
+
+impl<P: Payload> Live<P> {
+    /// Appends the postings, each with how much later than its life it began.
+    pub fn encode(&self, lives: &[Life], out: &mut Writer) {
+        out.count(self.count());
+        let mut before = 0;
+        for (life, posting) in self.iter() {
+            out.unsigned((life - before).into());
+            out.rise(start_of(lives, life), posting.first_seq);
+            posting.payload.encode(out);
+            before = life;
+        }
+    }
+
+    /// Reads what `encode` wrote: postings of living lives, in order of life.
+    pub fn decode(
+        input: &mut Reader<'_>,
+        lives: &[Life],
+        last_seq: Seq,
+    ) -> Result<Live<P>, Malformed> {
+        let count = input.count(LIVE_BYTES_MIN)?;
+        let mut before = None;
+        let mut next = || {
+            let rise = input.small()?;
+            let life = before.map_or(Some(rise), |before: LifeId| {
+                before.checked_add(rise).filter(|life| *life > before)
+            });
+            before = life;
+            let life = life.ok_or(Malformed("postings are not in order of life"))?;
+            let span = lives.get(life as usize).filter(|life| life.end_seq == NO_END);
+            let span = span.ok_or(Malformed("a live posting is of no living document"))?;
+            let first_seq = input.rise(span.start_seq, last_seq)?;
+            Ok((life, Posting { first_seq, payload: P::decode(input)? }))
+        };
+        match count {
+            0 => Ok(Live::None),
+            1 => next().map(|(life, posting)| Live::One(life, posting)),
+            _ => {
+                let postings: Result<Vec<_>, Malformed> = (0..count).map(|_| next()).collect();
+                Ok(Live::Many(postings?.into_iter().collect()))
+            }
+        }
+    }
+}
+
+impl<P: Payload> Ended<P> {
+    /// Appends the postings, in the order in which they ended.
+    pub fn encode(&self, lives: &[Life], out: &mut Writer) {
+        out.count(self.postings.len());
+        let mut last_seq = -1;
+        for posting in &self.postings {
+            out.unsigned(posting.life.into());
+            out.rise(start_of(lives, posting.life), posting.first_seq);
+            out.rise(last_seq, posting.last_seq);
+            posting.payload.encode(out);
+            last_seq = posting.last_seq;
+        }
+    }
+
+    /// Reads what `encode` wrote: postings that lie within their lives, in order of their last seq.
+    pub fn decode(
+        input: &mut Reader<'_>,
+        lives: &[Life],
+        last_seq_max: Seq,
+    ) -> Result<Ended<P>, Malformed> {
+        let count = input.count(ENDED_BYTES_MIN)?;
+        let mut postings = Vec::with_capacity(count);
+        let mut last_seq = -1;
+        for _ in 0..count {
+            let life = input.small()?;
+            let span = lives.get(life as usize).ok_or(Malformed("a posting is of no document"))?;
+            let first_seq = input.rise(span.start_seq, last_seq_max)?;
+            last_seq = input.rise(last_seq, last_seq_max)?;
+            // A value may come and go within one op.
+            if last_seq < first_seq - 1 || last_seq >= span.end_seq {
+                return Err(Malformed("a posting does not lie within its document's life"));
+            }
+            postings.push(EndedPosting { life, first_seq, last_seq, payload: P::decode(input)? });
+        }
+        let mut ended = Ended { postings, least_first_seqs: Vec::new() };
+        while ended.needs_another_level() {
+            ended.add_level();
+        }
+        Ok(ended)
+    }
+}
+
+fn start_of(lives: &[Life], life: LifeId) -> Seq {
+    lives.get(life as usize).map_or(0, |life| life.start_seq)
+}
+
+/// What goes with a posting, and is saved with it.
+pub(crate) trait Payload: Copy {
+    fn encode(&self, out: &mut Writer);
+    fn decode(input: &mut Reader<'_>) -> Result<Self, Malformed>;
+}
+
+impl Payload for () {
+    fn encode(&self, _: &mut Writer) {}
+
+    fn decode(_: &mut Reader<'_>) -> Result<Self, Malformed> {
+        Ok(())
     }
 }
 

@@ -7,6 +7,8 @@
 //! * The number of documents and of words is known for every seq, so that a score at a seq is the
 //!   score that was.
 
+mod saved;
+
 use super::postings::{Ended, EndedPosting, Live, Posting, lives_at};
 use super::{At, Change, for_each_string, tokenize};
 use crate::json::Path;

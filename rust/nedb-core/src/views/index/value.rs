@@ -6,6 +6,8 @@
 //! * A document without the field is indexed under null, so that the index knows every document.
 //! * Values that are equal have one key: 1 and 1.0 are found together.
 
+mod saved;
+
 use super::postings::{Ended, EndedPosting, Live, Posting, lives_at};
 use super::{At, Change};
 use crate::json::{Path, encode_text};

@@ -1,0 +1,183 @@
+//! Checkpoints: the views saved at a seq, so that opening folds only what came after.
+//!
+//! In: the state. Out: a file `checkpoint.<seq>`; and, when it was asked for, an op that seals its hash.
+//!
+//! Invariants:
+//! * A checkpoint covers only ops that are on the disk.
+//! * The op that seals a file is the next after those that it covers, and is appended only after the
+//!   file is on the disk.
+//! * A file that is lost, or is not what it should be, costs time at the next opening and nothing else.
+
+use super::commit::Writer;
+use super::group::Draft;
+use super::keeper::{Job, Keeper};
+use super::options::WriteOptions;
+use super::restore::{self, seal_in};
+use super::write::stage_one;
+use super::{Database, Inner, check};
+use crate::error::{ErrorCode, Result};
+use crate::hash::hash_of;
+use crate::json::write_string;
+use crate::limits::CHECKPOINT_ON_CLOSE_OPS_MIN;
+use crate::log::Damage;
+use crate::op::{Item, Items, OpKind, Seq, kind};
+use crate::store::Directory;
+use crate::views::Checkpoint;
+use parking_lot::MutexGuard;
+use std::borrow::Cow;
+
+impl Database {
+    /// Saves the views as they are now in a file, so that opening reads only what comes after, and
+    /// appends an op that seals the file's hash. Returns the op's seq.
+    ///
+    /// In memory, and when there is no op yet, there is nothing to save: the op alone is appended, a mark.
+    ///
+    /// Cost: linear in what the views hold; readers go on meanwhile, writers wait.
+    /// Errors: `StorageError` when the file cannot be written, and nothing is appended then; `ReadOnly`,
+    /// `DatabaseClosed`, `DatabaseLocked`, `CommitUnknown`, `LimitExceeded`.
+    pub fn checkpoint(&self, note: Option<&str>) -> Result<Seq> {
+        let note = note.unwrap_or("checkpoint");
+        let inner = &*self.inner;
+        inner.writer.lock().check_process()?;
+        let (writer, synced) = inner.lock_when_synced();
+        inner.check_open()?;
+        writer.check_takes_writes()?;
+        synced?;
+        let Some(directory) = inner.directory.as_ref().filter(|_| writer.tail.seq >= 0) else {
+            return inner.append_checkpoint(writer, note, None, || Ok(()));
+        };
+        let (seq, bytes) = {
+            let state = inner.state.read();
+            (state.views.seq, Checkpoint::encode(&state))
+        };
+        let hash = hash_of(&bytes);
+        let held = inner.checkpoints.hold_files();
+        let appended = inner.append_checkpoint(writer, note, Some(&hash), || {
+            let saved = restore::save(directory, seq, &bytes);
+            inner.checkpoints.note_outcome(&saved);
+            saved.map(|()| inner.checkpoints.set_covered_seq(seq))
+        });
+        if let Ok(sealing_seq) = appended {
+            inner.checkpoints.set_covered_seq(sealing_seq);
+        }
+        drop(held);
+        appended
+    }
+}
+
+impl Inner {
+    /// Appends a checkpoint op, after `save` has succeeded and before anything else is appended.
+    fn append_checkpoint(
+        &self,
+        writer: MutexGuard<'_, Writer>,
+        note: &str,
+        views: Option<&str>,
+        save: impl FnOnce() -> Result<()>,
+    ) -> Result<Seq> {
+        let options = WriteOptions::default();
+        let checked = check::options(&options)?;
+        let mut group = self.begin_group_with(writer)?;
+        let mut payload = group.payload_buffer();
+        payload.push_str("{\"note\":");
+        write_string(note, &mut payload);
+        if let Some(views) = views {
+            payload.push_str(",\"views\":");
+            write_string(views, &mut payload);
+        }
+        payload.push('}');
+        let kind = OpKind::Checkpoint { views: views.map(Cow::Borrowed) };
+        let draft = Draft {
+            options: &checked,
+            op: kind::CHECKPOINT,
+            items: Items::One(Item { kind, caused_by: Cow::Borrowed(&[]) }),
+            payload,
+            if_seqs: Vec::new(),
+            has_provenance: false,
+        };
+        let seq = stage_one(&mut group, draft)?;
+        save()?;
+        group.finish()?;
+        Ok(seq)
+    }
+
+    /// Has the views saved beside the writes, when it is time; everything published is written.
+    pub(super) fn ask_for_checkpoint(&self, seq: Seq) {
+        self.checkpoints.ask_when_due(seq, || {
+            let state = self.state.read();
+            Job { seq: state.views.seq, log_bytes: state.log.len_bytes() }
+        });
+    }
+
+    /// Saves the views when many ops came since they were saved last. Nobody may write any more, and
+    /// everything must be on the disk.
+    pub(super) fn save_at_the_end(&self) {
+        let Some(directory) = &self.directory else { return };
+        let state = self.state.read();
+        if self.checkpoints.is_due_at_the_end(state.views.seq, CHECKPOINT_ON_CLOSE_OPS_MIN) {
+            let _held = self.checkpoints.hold_files();
+            let saved = restore::save(directory, state.views.seq, &Checkpoint::encode(&state));
+            self.checkpoints.note_outcome(&saved);
+            if saved.is_ok() {
+                self.checkpoints.set_covered_seq(state.views.seq);
+            }
+        }
+    }
+
+    /// Compares the checkpoint files with the ops that seal them; returns the first that is another.
+    ///
+    /// Cost: one hash of each file. Errors: `StorageError`, `DatabaseClosed`.
+    pub(super) fn broken_seal(&self) -> Result<Option<Damage>> {
+        let Some(directory) = &self.directory else { return Ok(None) };
+        for seq in restore::saved_seqs(directory).unwrap_or_default() {
+            let Some((sealed, offset_bytes)) = self.seal_of(seq)? else { continue };
+            if is_other_file(directory, seq, &sealed) {
+                return Ok(Some(Damage {
+                    seq: seq + 1,
+                    offset_bytes,
+                    reason: format!(
+                        "the file {} is not the one that this op was written for: it was changed, \
+                         and opening ignores it; delete it, or save another checkpoint",
+                        restore::file_name(seq)
+                    ),
+                }));
+            }
+        }
+        Ok(None)
+    }
+
+    /// Returns the hash that the op after a checkpoint holds, if it seals one, and where its line starts.
+    fn seal_of(&self, seq: Seq) -> Result<Option<(String, u64)>> {
+        let state = self.read_state()?;
+        if seq >= state.views.seq {
+            return Ok(None);
+        }
+        let found = state.log.with_fields(seq + 1, |fields| Ok(seal_in(&fields.to_op()?)));
+        let start = state.log.line_starts().get(seq as usize + 1).copied().unwrap_or(0);
+        match found {
+            Ok(seal) => Ok(seal.map(|seal| (seal, start))),
+            // A bad line is named by whoever checks lines.
+            Err(error) if error.code() == ErrorCode::IntegrityError => Ok(None),
+            Err(error) => Err(error),
+        }
+    }
+}
+
+/// Tells whether a checkpoint file is there and is not the one that was sealed.
+fn is_other_file(directory: &Directory, seq: Seq, sealed: &str) -> bool {
+    match restore::read_saved(directory, seq) {
+        Ok(Some(bytes)) => hash_of(&bytes) != sealed,
+        // Replaced by a newer one meanwhile.
+        Ok(None) => false,
+        Err(_) => true,
+    }
+}
+
+/// Makes the keeper of a database: how far it need not be saved again.
+pub(super) fn keeper_of(
+    every_ops: Option<u64>,
+    checkpoint_seq: Option<Seq>,
+    is_sealed: bool,
+) -> std::sync::Arc<Keeper> {
+    let covered_seq = checkpoint_seq.map_or(-1, |seq| seq + Seq::from(is_sealed));
+    Keeper::new(every_ops, covered_seq)
+}
