@@ -133,8 +133,25 @@ def test_what_is_half_made_or_half_dropped_is_gone_after_a_crash(start: Start) -
     assert again.ok("GET", "/v1/databases")["databases"] == [] and not aside.exists()
 
 
-def test_a_damaged_database_is_read_and_the_others_are_served(start: Start) -> None:
+def test_damage_behind_a_checkpoint_is_found_by_a_read_or_a_verification(start: Start) -> None:
     server = start()
+    db = server.create(seed={"c": [{"id": "a", "n": 1}, {"id": "b"}]})
+    assert server.stop() == 0
+    log = server.data / "db" / "log.aof"
+    assert list(log.parent.glob("checkpoint.*"))
+    log.write_bytes(log.read_bytes().replace(b'"n":1', b'"n":2'))
+    again = start()
+    again.wait_until_ready()
+    detail = again.ok("GET", db)
+    assert (detail["integrity"], detail["log"]) == ({"ok": False, "verified_seq": None}, None)
+    assert (again.get(f"{db}/rows/c/a").status, again.get(f"{db}/changes").code) == (500, "INTEGRITY_ERROR")
+    verified = again.ok("GET", f"{db}/verify")
+    assert (verified["ok"], verified["seq"], verified["report"]["damage"]["seq"]) == (False, -1, 0)
+    assert again.ok("GET", db)["integrity"] == {"ok": False, "verified_seq": -1}
+
+
+def test_a_damaged_database_is_read_and_the_others_are_served(start: Start) -> None:
+    server = start("--checkpoint-every-ops", "0")
     for name in ("good", "bad", "broken"):
         server.create(name, seed={"c": [{"id": "a", "n": 1}]})
         server.ok("POST", f"/v1/databases/{name}/put", {"coll": "c", "id": "b", "doc": {}})

@@ -2,14 +2,14 @@
 
 use super::fields::{position, position_members};
 use super::upkeep::newest;
-use crate::databases::Served;
+use crate::databases::{Served, Verified};
 use crate::http::answer::{Answer, created, error_text, json};
 use crate::http::request::{At, JsonBody, Name};
 use crate::init::{Init, quoted};
 use crate::refusal::{Code, Result};
 use crate::server::Shared;
 use axum::extract::State;
-use nedb_core::Database;
+use nedb_core::{Database, ErrorCode};
 use serde::Deserialize;
 use utoipa::ToSchema;
 
@@ -120,21 +120,28 @@ fn described(served: &Served) -> Result<String> {
             format!(r#"[{},{},"{}"]"#, quoted(collection), quoted(field), kind.as_str())
         })
         .collect();
-    let (indexes, integrity) = (indexes.join(","), integrity(served));
-    let (read_only, log) =
-        (database.is_read_only(), newest(database, database.seq(), RECENT_COUNT)?);
+    let log = match newest(database, database.seq(), RECENT_COUNT) {
+        Ok(log) => Some(log),
+        // The rest is worth knowing all the same, and this above all.
+        Err(refusal) if refusal.code == Code::Engine(ErrorCode::IntegrityError) => None,
+        Err(refusal) => return Err(refusal),
+    };
+    let (indexes, integrity) = (indexes.join(","), integrity(served, log.is_some()));
+    let (read_only, log) = (database.is_read_only(), log.as_deref().unwrap_or("null"));
     Ok(format!(
         r#"{{{summary},"indexes":[{indexes}],"integrity":{integrity},"read_only":{read_only},"log":{log}}}"#
     ))
 }
 
 /// Returns what is known of the log's integrity: what the last verification found, or what opening did.
-fn integrity(served: &Served) -> String {
+fn integrity(served: &Served, is_log_read: bool) -> String {
     match served.last_verified() {
-        Some(verified) => format!(r#"{{"ok":{},"verified_seq":{}}}"#, verified.ok, verified.seq),
+        Some(Verified { ok, seq }) => {
+            format!(r#"{{"ok":{},"verified_seq":{seq}}}"#, ok && is_log_read)
+        }
         None => {
-            let is_damaged = served.database.open_report().damage.is_some();
-            format!(r#"{{"ok":{},"verified_seq":null}}"#, !is_damaged)
+            let is_whole = served.database.open_report().damage.is_none() && is_log_read;
+            format!(r#"{{"ok":{is_whole},"verified_seq":null}}"#)
         }
     }
 }
