@@ -19,7 +19,7 @@ const { NedbCore, NedbTasks } = require("./native.js");
 const { invalid, rethrown } = require("./errors.js");
 const { FILE_AT, PUT_FILE, bytesOf, isStream, readable, take } = require("./files.js");
 const { stringify, parse, refuseHidden } = require("./json.js");
-const { OPEN, READ, WRITE, camelCased, fromText, optionsText, renamed } = require("./options.js");
+const { READ, WRITE, camelCased, fromText, keyText, openText, optionsText, renamed } = require("./options.js");
 const { Query } = require("./query.js");
 const { Transaction, batchItem } = require("./transaction.js");
 const { Writes } = require("./writes.js");
@@ -54,7 +54,7 @@ class NEDB {
       this.#tasks = opened;
       this.#core = opened.core();
     } else {
-      this.#core = new NedbCore(optionsText(options, OPEN));
+      this.#core = new NedbCore(openText(options));
       this.#tasks = NedbTasks.of(this.#core);
     }
     this.#inMemory = this.#core.path() === null;
@@ -64,7 +64,7 @@ class NEDB {
   /** Opens the database of a directory, or makes it. */
   static async open(path, options) {
     const directory = path instanceof URL ? fileURLToPath(path) : path;
-    return new NEDB(OPENED, await task(NedbTasks.open(directory, optionsText(options, OPEN))));
+    return new NEDB(OPENED, await task(NedbTasks.open(directory, openText(options))));
   }
 
   // Documents
@@ -347,6 +347,11 @@ class NEDB {
     return this.#core.readOnly();
   }
 
+  /** Whether what is on the disk is encrypted. */
+  get encrypted() {
+    return this.#core.encrypted();
+  }
+
   /** The directory; null in memory. */
   get path() {
     return this.#core.path();
@@ -355,6 +360,11 @@ class NEDB {
   /** What opening found. */
   get openReport() {
     return camelCased(parse(this.#core.openReport()));
+  }
+
+  /** Wraps the data key with another key: from then on only the new one opens the database. */
+  async rewrapKey(oldTmk, newTmk) {
+    return this.#write(() => this.#tasks.rewrapKey(keyText(oldTmk), keyText(newTmk)));
   }
 
   /** Waits for the writes that were called, and until they are on disk. */
@@ -421,4 +431,10 @@ function asOf(options) {
   return text === undefined ? undefined : options.asOf;
 }
 
-module.exports = { NEDB };
+/** Wraps the data key of the database in a directory, which nobody has open for writing, with another. */
+async function rewrapKey(path, oldTmk, newTmk) {
+  const directory = path instanceof URL ? fileURLToPath(path) : path;
+  return task(NedbTasks.rewrapKeyOf(directory, keyText(oldTmk), keyText(newTmk)));
+}
+
+module.exports = { NEDB, rewrapKey };

@@ -21,6 +21,8 @@ export type ErrorCode =
   | "COMMIT_UNKNOWN"
   | "STORAGE_ERROR"
   | "KEY_REQUIRED"
+  | "WRONG_KEY"
+  | "PLAIN_DATABASE"
   | "NOT_FOUND";
 
 /** A place in a query text. */
@@ -120,6 +122,13 @@ export interface OpenOptions {
    * Without it, `checkpoint()` does, and closing after many ops.
    */
   checkpointEveryOps?: number;
+  /**
+   * The key that encrypts what is on the disk, at least 16 bytes for a new database. Where it is not given,
+   * the environment's `NEDB_TMK` (hexadecimal) or `NEDB_TMK_FILE` says it. In memory it has no effect.
+   */
+  tmk?: Uint8Array;
+  /** False refuses a plain database with `PLAIN_DATABASE` instead of encrypting it in place. */
+  encryptExisting?: boolean;
 }
 
 export type IndexKind = "eq" | "ordered" | "search";
@@ -417,6 +426,8 @@ export class NEDB {
   compressionStats(tier?: Tier): Promise<CompressionStats>;
   /** Gives back the room of chunks that no op refers to, while reads and writes go on. */
   compactBlobs(): Promise<CompactReport>;
+  /** Wraps the data key with another key: from then on only the new one opens the database. */
+  rewrapKey(oldTmk: Uint8Array, newTmk: Uint8Array): Promise<void>;
   /** Makes a damaged database writable again; keeps the damaged log beside. */
   repair(): Promise<RepairReport>;
   verifyDeterminism(): Promise<boolean>;
@@ -428,6 +439,8 @@ export class NEDB {
   /** The hash after the last op, 64 hex digits. */
   readonly head: string;
   readonly readOnly: boolean;
+  /** Whether what is on the disk is encrypted. */
+  readonly encrypted: boolean;
   /** The directory; null in memory. */
   readonly path: string | null;
   readonly openReport: OpenReport;
@@ -437,6 +450,12 @@ export class NEDB {
   close(): Promise<void>;
   [Symbol.asyncDispose](): Promise<void>;
 }
+
+/**
+ * Wraps the data key of the database in a directory, which nobody has open for writing, with another: from
+ * then on only the new one opens it.
+ */
+export function rewrapKey(path: string | URL, oldTmk: Uint8Array, newTmk: Uint8Array): Promise<void>;
 
 /** The engine as it is: JSON texts, answered at once, on the thread that calls. Options are JSON texts
  * too, with the names of the engine: `{"ttl_s": 60, "caused_by": [3]}`. */
@@ -491,6 +510,8 @@ export class NedbCore {
   compressionStats(tier?: Tier): string;
   /** Answers what was done as JSON text. */
   compactBlobs(): string;
+  /** Wraps the data key with another key, both in hexadecimal. */
+  rewrapKey(oldTmk: string, newTmk: string): void;
   /** Makes a damaged database writable again; answers a report as JSON text. */
   repair(): string;
   verifyDeterminism(): boolean;
@@ -503,6 +524,8 @@ export class NedbCore {
   close(): void;
   refresh(): bigint;
   readOnly(): boolean;
+  /** Whether what is on the disk is encrypted. */
+  encrypted(): boolean;
   path(): string | null;
   openReport(): string;
 }

@@ -31,6 +31,8 @@ const OPEN = {
   cacheBytes: "cache_bytes",
   durability: "durability",
   checkpointEveryOps: "checkpoint_every_ops",
+  tmk: "tmk",
+  encryptExisting: "encrypt_existing",
 };
 
 /**
@@ -53,6 +55,21 @@ function renamed(options, names) {
     found[names[name]] = value;
   }
   return found;
+}
+
+/** Writes a key as hexadecimal digits: it is a Buffer or another Uint8Array. */
+function keyText(tmk) {
+  if (!(tmk instanceof Uint8Array)) {
+    throw invalid('a key is a Buffer or a Uint8Array: for hexadecimal digits, Buffer.from(digits, "hex")');
+  }
+  return Buffer.from(tmk.buffer, tmk.byteOffset, tmk.byteLength).toString("hex");
+}
+
+/** Writes the options of opening as JSON text; undefined when there are none. */
+function openText(options) {
+  const found = renamed(options, OPEN);
+  if (found?.tmk !== undefined) found.tmk = keyText(found.tmk);
+  return found === undefined ? undefined : stringify(found);
 }
 
 /** Writes options as JSON text for the core; undefined when there are none. */
@@ -82,14 +99,4 @@ function camelCased(value) {
   return Object.fromEntries(members);
 }
 
-module.exports = {
-  ITEM,
-  WRITE,
-  READ,
-  OPEN,
-  renamed,
-  optionsText,
-  documentText,
-  fromText,
-  camelCased,
-};
+module.exports = { ITEM, WRITE, READ, renamed, optionsText, documentText, fromText, camelCased, keyText, openText };

@@ -26,13 +26,16 @@ from nedb._native import (
     NQLError,
     Op,
     OpLog,
+    PlainDatabase,
     PreconditionFailed,
     Query,
     ReadOnly,
     ReplayError,
     StorageError,
     Transaction,
+    WrongKey,
     __version__,
+    rewrap_key,
 )
 from nedb.concurrent import Sequencer
 
@@ -52,6 +55,7 @@ __all__ = [
     "NotFound",
     "Op",
     "OpLog",
+    "PlainDatabase",
     "PreconditionFailed",
     "Query",
     "ReadOnly",
@@ -59,5 +63,7 @@ __all__ = [
     "Sequencer",
     "StorageError",
     "Transaction",
+    "WrongKey",
     "__version__",
+    "rewrap_key",
 ]

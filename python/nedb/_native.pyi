@@ -28,16 +28,28 @@ __all__ = [
     "NotFound",
     "Op",
     "OpLog",
+    "PlainDatabase",
     "PreconditionFailed",
     "Query",
     "ReadOnly",
     "ReplayError",
     "StorageError",
     "Transaction",
+    "WrongKey",
     "__version__",
+    "rewrap_key",
 ]
 
 __version__: str
+
+def rewrap_key(
+    path: str | os.PathLike[str], old_tmk: bytes | bytearray, new_tmk: bytes | bytearray
+) -> None:
+    """Wrap the data key of the database in ``path`` with another key.
+
+    Nobody may have it open for writing. From then on only the new key, of at least 16 bytes, opens it;
+    nothing else changes, whatever its size. Who kept an old ``key.enc`` and has its key can still read it.
+    """
 
 class _SupportsRead(Protocol):
     """What has a ``read`` that returns bytes."""
@@ -92,6 +104,12 @@ class StorageError(NEDBError, OSError):
 
 class KeyRequired(NEDBError):
     """The database is encrypted and no key was given."""
+
+class WrongKey(NEDBError):
+    """The key that was given is not that of the database."""
+
+class PlainDatabase(NEDBError):
+    """The database is not encrypted, and it was said that it must be."""
 
 class NotFound(NEDBError, KeyError):
     """There is no file, no version of it or no chunk of that name or number."""
@@ -158,12 +176,15 @@ class NEDB:
     def __new__(
         cls,
         path: str | os.PathLike[str] | None = None,
+        tmk: bytes | bytearray | None = None,
         *,
         read_only: bool = False,
         clock: float | Callable[[], float] | None = None,
         cache_bytes: int | None = None,
         durability: str | int | None = None,
         checkpoint_every_ops: int | None = None,
+        encrypt_existing: bool | None = None,
+        progress: Callable[[int, int], object] | None = None,
     ) -> Self:
         """Open the database in the directory ``path``, or a new one in memory.
 
@@ -173,6 +194,12 @@ class NEDB:
         default), "never" (the operating system has it), or the milliseconds between two syncs.
         ``checkpoint_every_ops`` saves the views beside the writes after so many ops, so that opening reads
         only what came after; without it, ``checkpoint()`` does, and closing after many ops.
+
+        ``tmk`` is the key that encrypts what is on the disk, at least 16 bytes for a new database; the
+        environment's ``NEDB_TMK`` (hexadecimal) and ``NEDB_TMK_FILE`` say it where it is not given. A plain
+        database is encrypted in place, with ``progress`` called with bytes done and bytes in all, or
+        refused with ``PlainDatabase`` when ``encrypt_existing`` is False (``NEDB_ENCRYPT_EXISTING=0``). In
+        memory a key has no effect.
         """
 
     def put(
@@ -472,6 +499,9 @@ class NEDB:
         nothing was done), ``cut_bytes`` and ``damaged_file``.
         """
 
+    def rewrap_key(self, old_tmk: bytes | bytearray, new_tmk: bytes | bytearray) -> None:
+        """Wrap the data key with another key: from then on only the new one opens the database."""
+
     def verify_report(self) -> dict[str, Any]:
         """Do what ``verify`` does, and say what is wrong and where."""
 
@@ -511,6 +541,10 @@ class NEDB:
     @property
     def read_only(self) -> bool:
         """True when this handle cannot write."""
+
+    @property
+    def encrypted(self) -> bool:
+        """True when what is on the disk is encrypted."""
 
     @property
     def path(self) -> str | None:

@@ -11,7 +11,7 @@ import re
 import sys
 
 CASES = pathlib.Path(__file__).parent / "cases"
-CASE_MEMBERS = {"name", "why", "clock", "durable", "steps", "head", "skip"}
+CASE_MEMBERS = {"name", "why", "clock", "durable", "steps", "head", "skip", "tmk"}
 LANGUAGES = {"rust", "python", "node", "http"}
 FORMS = {"result", "rows", "ids", "result_text", "rows_text", "count", "error"}
 WRITE = {"client", "nonce", "idem"}
@@ -31,8 +31,8 @@ ARGUMENTS = {
     "files": {"as_of"}, "file_versions": {"name", "as_of"}, "compression_stats": {"tier"},
     "compact_blobs": set(),
     "checkpoint": {"note"}, "verify": set(), "verify_determinism": set(), "verify_report": set(),
-    "seq": set(), "durable_seq": set(), "head": set(), "op": {"seq"}, "refresh": set(), "flush": set(), "close": set(),
-    "reopen": {"read_only", "without_checkpoints"}, "open_again": set(), "set_clock": {"now"},
+    "seq": set(), "durable_seq": set(), "head": set(), "encrypted": set(), "op": {"seq"}, "refresh": set(), "flush": set(), "close": set(),
+    "reopen": {"read_only", "without_checkpoints", "tmk", "encrypt_existing", "encrypts"}, "rewrap_key": {"old_tmk", "new_tmk"}, "open_again": set(), "set_clock": {"now"},
     "expect_state": {"seq", "head"},
 }
 

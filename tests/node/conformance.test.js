@@ -16,7 +16,7 @@ const { check } = require("./conformance.expect.js");
 
 const CASES = path.join(__dirname, "..", "conformance", "cases");
 const ONLY = process.env.NEDB_CONFORMANCE_ONLY ?? "";
-const NEEDS_DISK = new Set(["reopen", "open_again"]);
+const NEEDS_DISK = new Set(["reopen", "open_again", "rewrap_key"]);
 /** The clock of this host cannot move: such a case runs in a directory and is reopened. */
 const MOVES_CLOCK = "set_clock";
 const NO_OPTIONS = new Set(["coll", "id", "doc", "doc_text", "docs", "items", "items_text", "frm", "rel", "to",
@@ -117,6 +117,7 @@ const VERBS = {
   seq: (db) => json(db.seq()),
   durable_seq: (db) => json(db.durableSeq()),
   head: (db) => json(db.head()),
+  encrypted: (db) => json(db.encrypted()),
   op: (db, args) => one(db.op(args.integer("seq"))),
   refresh: (db) => json(db.refresh()),
   flush: (db) => nothing(db.flush()),
@@ -125,7 +126,8 @@ const VERBS = {
 /** A database under test, with its clock and its directory. */
 class Host {
   /** Opens an empty database, in memory without a directory. */
-  constructor(now, directory) {
+  constructor(now, directory, tmk) {
+    this.tmk = tmk;
     this.now = now;
     this.directory = directory;
     this.closed = false;
@@ -135,7 +137,12 @@ class Host {
 
   /** Opens the directory, or a new database in memory. */
   open() {
-    const options = JSON.stringify({ clock: this.now, read_only: this.readOnly });
+    const options = JSON.stringify({
+      clock: this.now,
+      read_only: this.readOnly,
+      tmk: this.tmk,
+      encrypt_existing: this.encryptExisting,
+    });
     this.db = this.directory === undefined ? new NedbCore(options) : NedbCore.open(this.directory, options);
     this.closed = false;
   }
@@ -167,7 +174,11 @@ class Host {
       case "reopen":
         return this.reopen(args);
       case "open_again":
-        return nothing(NedbCore.open(this.directory, JSON.stringify({ clock: this.now })).close());
+        return nothing(NedbCore.open(this.directory, JSON.stringify({ clock: this.now, tmk: this.tmk })).close());
+      case "rewrap_key":
+        this.db.rewrapKey(args.text("old_tmk"), args.text("new_tmk"));
+        this.tmk = args.text("new_tmk");
+        return nothing();
       case MOVES_CLOCK:
         this.now = args.number("now");
         return this.reopen(new Arguments());
@@ -185,7 +196,12 @@ class Host {
   /** Closes the database and opens its directory again; seq and head must stay. */
   reopen(args) {
     const before = this.closed ? undefined : this.state();
+    const [seq, head] = this.closed ? [] : [this.db.seq(), this.db.head()];
     this.db.close();
+    this.closed = true;
+    // A key that is given is the one from now on, an empty one is none.
+    if (args.members.has("tmk")) this.tmk = args.text("tmk") || undefined;
+    this.encryptExisting = args.members.get("encrypt_existing");
     if (args.members.get("without_checkpoints") === true) {
       for (const name of fs.readdirSync(this.directory)) {
         if (name.startsWith("checkpoint.")) fs.rmSync(path.join(this.directory, name));
@@ -193,6 +209,14 @@ class Host {
     }
     this.readOnly = args.members.get("read_only") === true;
     this.open();
+    if (args.members.get("encrypts") === true) {
+      // One op more says that the database was plain.
+      const note = JSON.parse(this.db.op(seq + 1n));
+      if (!this.db.encrypted() || this.db.seq() !== seq + 1n || note.prev_hash !== head) {
+        throw new Error(`it was not encrypted after op ${seq}`);
+      }
+      return nothing();
+    }
     if (before !== undefined && this.state() !== before) {
       throw new Error(`reopening changed ${before} to ${this.state()}`);
     }
@@ -224,7 +248,7 @@ class Host {
 
 /** Runs the steps of a case in one place, then checks what must hold after every case. */
 function runCase(conformanceCase, directory) {
-  const host = new Host(Number(conformanceCase.get("clock")?.text ?? "1000.5"), directory);
+  const host = new Host(Number(conformanceCase.get("clock")?.text ?? "1000.5"), directory, conformanceCase.get("tmk"));
   try {
     conformanceCase.get("steps").forEach((step, number) => {
       try {
@@ -254,7 +278,8 @@ function runOnDisk(conformanceCase) {
 /** Runs a case in every place it asks for. */
 function runEverywhere(conformanceCase) {
   const verbs = conformanceCase.get("steps").map((step) => step.get("do"));
-  const needsDisk = verbs.some((verb) => NEEDS_DISK.has(verb) || verb === MOVES_CLOCK);
+  const needsDisk =
+    conformanceCase.has("tmk") || verbs.some((verb) => NEEDS_DISK.has(verb) || verb === MOVES_CLOCK);
   if (needsDisk || conformanceCase.get("durable") === true) runOnDisk(conformanceCase);
   if (needsDisk) return;
   runCase(conformanceCase, undefined);

@@ -19,7 +19,7 @@ import nedb
 sys.path.insert(0, str(pathlib.Path(__file__).parent.parent / "conformance"))
 from compare import Mismatch, check_answer, equal, load, text_of, written_out  # noqa: E402
 
-NEEDS_DISK = {"reopen", "open_again"}
+NEEDS_DISK = {"reopen", "open_again", "rewrap_key"}
 COUNTS = {"cases": 0, "memory": 0, "disk": 0, "skipped": 0, "failed": 0}
 
 
@@ -38,8 +38,10 @@ def check_error(form, error):
 class Host:
     """A database under test, with its clock and its directory."""
 
-    def __init__(self, now, directory):
-        """Opens an empty database, in memory without a directory."""
+    def __init__(self, now, directory, tmk=None):
+        """Opens an empty database, in memory without a directory; ``tmk`` is a key in hexadecimal."""
+        self.tmk = tmk and bytes.fromhex(tmk)
+        self.encrypt_existing = None
         self.now = now
         self.directory = directory
         self.closed = False
@@ -49,7 +51,8 @@ class Host:
     def open(self):
         """Opens the directory, or a new database in memory."""
         clock = lambda: self.now  # noqa: E731 - reads the clock when it is asked
-        self.db = nedb.NEDB(self.directory, read_only=self.read_only, clock=clock)
+        self.db = nedb.NEDB(self.directory, self.tmk, read_only=self.read_only, clock=clock,
+                            encrypt_existing=self.encrypt_existing)
         self.closed = False
 
     def state(self):
@@ -135,20 +138,39 @@ class Host:
         self.closed = True
         self.db.close()
 
-    def do_reopen(self, read_only=False, without_checkpoints=False):
-        """Closes the database and opens its directory again; seq and head must stay."""
+    def do_reopen(self, read_only=False, without_checkpoints=False, tmk=None, encrypt_existing=None,
+                  encrypts=False):
+        """Closes the database and opens its directory again; seq and head must stay.
+
+        A key that is given is the one from now on, an empty one is none; ``encrypts`` says that the
+        database becomes an encrypted one, which one op more tells.
+        """
         before = self.state()
         self.db.close()
+        self.closed = True
+        if tmk is not None:
+            self.tmk = bytes.fromhex(tmk) or None
+        self.encrypt_existing = encrypt_existing
         if without_checkpoints:
             for saved in pathlib.Path(self.directory).glob("checkpoint.*"):
                 saved.unlink()
         self.read_only = read_only
         self.open()
+        if encrypts:
+            assert self.db.encrypted and self.db.seq == before[0] + 1, "it was not encrypted"
+            assert self.db.log[self.db.seq].to_dict()["prev_hash"] == before[1]
+            return
         assert before in (None, self.state()), "reopening changed seq or head"
+
+    def do_rewrap_key(self, old_tmk, new_tmk):
+        """Changes the key, and opens with the new one from then on."""
+        old, new = bytes.fromhex(old_tmk), bytes.fromhex(new_tmk)
+        self.db.rewrap_key(old, new)
+        self.tmk = new
 
     def do_open_again(self):
         """Opens the directory a second time, for writing."""
-        nedb.NEDB(self.directory, clock=self.now).close()
+        nedb.NEDB(self.directory, self.tmk, clock=self.now).close()
 
     def do_set_clock(self, now):
         """Moves the clock."""
@@ -173,7 +195,7 @@ class Host:
 
 def run_case(case, directory):
     """Runs the steps of a case in one place, then checks what must hold after every case."""
-    host = Host(case.get("clock", 1000.5), directory)
+    host = Host(case.get("clock", 1000.5), directory, case.get("tmk"))
     try:
         for number, step in enumerate(case["steps"]):
             try:
@@ -205,7 +227,7 @@ def test_case(case):
     if "python" in case.get("skip", {}):
         COUNTS["skipped"] += 1
         pytest.skip(case["skip"]["python"])
-    needs_disk = any(step["do"] in NEEDS_DISK for step in case["steps"])
+    needs_disk = "tmk" in case or any(step["do"] in NEEDS_DISK for step in case["steps"])
     COUNTS["failed"] += 1
     if not needs_disk:
         run_case(case, None)

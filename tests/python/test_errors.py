@@ -24,6 +24,8 @@ CODES = {
     "CommitUnknown": ("COMMIT_UNKNOWN", Exception),
     "StorageError": ("STORAGE_ERROR", OSError),
     "KeyRequired": ("KEY_REQUIRED", Exception),
+    "WrongKey": ("WRONG_KEY", Exception),
+    "PlainDatabase": ("PLAIN_DATABASE", Exception),
     "NotFound": ("NOT_FOUND", KeyError),
 }
 

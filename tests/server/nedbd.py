@@ -42,7 +42,7 @@ class Nedbd:
 
     def __init__(self, data: Path, *flags: str, token: str | None = None, **variables: str) -> None:
         """Starts it and waits until it listens; ``wait_until_ready`` waits for its databases."""
-        inherited = {name: text for name, text in os.environ.items() if not name.startswith("NEDBD_")}
+        inherited = {name: text for name, text in os.environ.items() if not name.startswith("NEDB")}
         self.data, self.token = data, token
         environment = {**inherited, "NEDBD_PORT": "0", "NEDBD_DATA": str(data), **variables}
         if token is not None:

@@ -25,6 +25,7 @@ FILES = "files have no paths yet"
 NO_PATH = {
     "close": "a client does not close the databases of a server",
     "refresh": "a server that only reads refreshes by itself, on a timer",
+    **dict.fromkeys(["encrypted", "rewrap_key"], "the key is the server's, for all its databases"),
     **dict.fromkeys(["put_file", "get_file", "file_equals", "file_root", "file_proof", "verify_proof", "files",
                      "file_versions", "compression_stats", "compact_blobs"], FILES),
 }
@@ -282,6 +283,8 @@ def test_case(suite: Suite, case: dict[str, Any]) -> None:
         COUNTS["skipped"] += 1
         pytest.skip(case["skip"]["http"])
     reasons = [NO_PATH[step["do"]] for step in case["steps"] if step["do"] in NO_PATH]
+    if "tmk" in case or any("tmk" in step.get("args", {}) for step in case["steps"]):
+        reasons.append(NO_PATH["encrypted"])
     if reasons:
         COUNTS["skipped"] += 1
         pytest.skip(reasons[0])

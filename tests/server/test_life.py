@@ -47,6 +47,25 @@ def test_a_checkpoint_is_saved_beside_the_writes_and_used_at_the_next_start(star
     assert again.ok("GET", f"{db}/verify?determinism=true")["deterministic"] is True
 
 
+def test_with_a_key_what_is_on_the_disk_is_encrypted(start: Start) -> None:
+    key = "000102030405060708090a0b0c0d0e0f" * 2
+    server = start(NEDB_TMK=key)
+    db = server.create("secret", seed={"c": [{"id": "a", "t": "nobody reads this"}]})
+    head = server.ok("GET", db)["head"]
+    assert server.stop() == 0
+    stored = [path.read_bytes() for path in server.data.rglob("*") if path.is_file()]
+    assert stored and not any(b"nobody reads" in it for it in stored)
+    again = start(NEDB_TMK=key)
+    again.wait_until_ready()
+    assert again.ok("GET", db)["head"] == head and again.ok("GET", f"{db}/rows/c/a")["t"] == "nobody reads this"
+    assert again.stop() == 0
+    without = start()
+    without.wait_until_ready()
+    refused = without.get(db)
+    assert (refused.status, refused.code) == (503, "KEY_REQUIRED") and without.get("/health").status == 200
+    assert key not in server.log.read_text()
+
+
 def test_a_stop_finishes_what_is_in_flight(start: Start) -> None:
     server = start()
     db = server.create()

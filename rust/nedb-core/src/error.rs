@@ -38,13 +38,17 @@ pub enum ErrorCode {
     StorageError,
     /// The database is encrypted and no key was given.
     KeyRequired,
+    /// The key that was given is not that of the database.
+    WrongKey,
+    /// The database is not encrypted, and it was said that it must be.
+    PlainDatabase,
     /// There is no file, no version or no chunk of that name or number.
     NotFound,
 }
 
 impl ErrorCode {
     /// Every code, in the order of `errors.toml`.
-    pub const ALL: [ErrorCode; 14] = [
+    pub const ALL: [ErrorCode; 16] = [
         ErrorCode::InvalidArgument,
         ErrorCode::LimitExceeded,
         ErrorCode::NqlError,
@@ -58,6 +62,8 @@ impl ErrorCode {
         ErrorCode::CommitUnknown,
         ErrorCode::StorageError,
         ErrorCode::KeyRequired,
+        ErrorCode::WrongKey,
+        ErrorCode::PlainDatabase,
         ErrorCode::NotFound,
     ];
 
@@ -77,6 +83,8 @@ impl ErrorCode {
             ErrorCode::CommitUnknown => "COMMIT_UNKNOWN",
             ErrorCode::StorageError => "STORAGE_ERROR",
             ErrorCode::KeyRequired => "KEY_REQUIRED",
+            ErrorCode::WrongKey => "WRONG_KEY",
+            ErrorCode::PlainDatabase => "PLAIN_DATABASE",
             ErrorCode::NotFound => "NOT_FOUND",
         }
     }

@@ -7,7 +7,9 @@
 //! * The hash depends on the text alone, not on where it was cut into pieces.
 //! * What is hashed is ASCII: other characters are escaped on their way into the hash.
 
-use blake2::{Blake2b256, Digest};
+use blake2::digest::consts::U32;
+use blake2::digest::{KeyInit, Mac};
+use blake2::{Blake2b256, Blake2bMac, Digest};
 
 use crate::json::write_ascii;
 
@@ -59,6 +61,28 @@ pub(crate) fn to_hex(bytes: &[u8]) -> String {
     String::from_utf8(hex).unwrap_or_default()
 }
 
+/// Reads lower-case hexadecimal digits, two for each byte.
+pub(crate) fn from_hex(text: &str) -> Option<Vec<u8>> {
+    let nibble = |digit: &u8| match digit {
+        b'0'..=b'9' => Some(digit - b'0'),
+        b'a'..=b'f' => Some(digit - b'a' + 10),
+        _ => None,
+    };
+    let (pairs, rest) = text.as_bytes().as_chunks::<2>();
+    let byte = |[high, low]: &[u8; 2]| Some(nibble(high)? << 4 | nibble(low)?);
+    rest.is_empty().then(|| pairs.iter().map(byte).collect())?
+}
+
+/// Returns the BLAKE2b-256 of bytes under a key (RFC 7693): without the key it says nothing of them.
+pub(crate) fn keyed_digest(key: &[u8; 32], bytes: &[u8]) -> Hash {
+    <Blake2bMac<U32> as KeyInit>::new_from_slice(key)
+        .expect("BLAKE2b takes keys of up to 64 bytes")
+        .chain_update(bytes)
+        .finalize()
+        .into_bytes()
+        .into()
+}
+
 /// Makes a hash of the output of a hasher.
 pub(crate) fn to_hash(digest: impl Into<Hash>) -> Hash {
     digest.into()
@@ -66,14 +90,7 @@ pub(crate) fn to_hash(digest: impl Into<Hash>) -> Hash {
 
 /// Reads a hash from 64 lower-case hexadecimal digits; None for any other text.
 pub(crate) fn hash_from_hex(text: &str) -> Option<Hash> {
-    if !is_hash(text) {
-        return None;
-    }
-    let mut hash = [0; 32];
-    for (byte, digits) in hash.iter_mut().zip(text.as_bytes().chunks(2)) {
-        *byte = u8::from_str_radix(std::str::from_utf8(digits).ok()?, 16).ok()?;
-    }
-    Some(hash)
+    from_hex(text)?.try_into().ok()
 }
 
 /// Tells whether a text is a hash as the log holds it: 64 lower-case hexadecimal digits.
@@ -120,6 +137,16 @@ mod tests {
     fn blake2b_256_is_that_of_rfc_7693_with_32_bytes() {
         let digest = to_hex(&Blake2b256::digest(b"abc"));
         assert_eq!(digest, "bddd813c634239723171ef3fee98579b94964e3bb1cb3e427262c8c068d52319");
+    }
+
+    #[test]
+    fn a_keyed_digest_is_that_of_rfc_7693() {
+        // Computed with Python: hashlib.blake2b(b"abc", key=bytes(range(32)), digest_size=32).
+        let key: Vec<u8> = (0..32).collect();
+        let keyed = to_hex(&keyed_digest(&key.try_into().unwrap(), b"abc"));
+        assert_eq!(keyed, "d63a32d3e44738d7907f964316c241adaba0abfeabc32349677578a15a203f7f");
+        assert_eq!(from_hex("009fa0ff").unwrap(), [0, 0x9f, 0xa0, 0xff]);
+        assert!(["0", "0g", "AA", "é0"].iter().all(|text| from_hex(text).is_none()));
     }
 
     #[test]

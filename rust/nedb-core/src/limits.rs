@@ -33,6 +33,16 @@ pub const CHECKPOINT_BYTES_MAX: u64 = 8 << 30;
 /// Ops since the last checkpoint from which on closing saves another: folding as many takes a few
 /// hundredths of a second, so that below it nobody waits for opening.
 pub const CHECKPOINT_ON_CLOSE_OPS_MIN: u64 = 10_000;
+/// Shortest key that encrypts a new database, in bytes: nobody guesses 128 bits.
+pub const TMK_BYTES_MIN: usize = 16;
+/// Longest `key.enc` that is looked into, in bytes: one of ours has 160.
+pub const KEY_FILE_BYTES_MAX: usize = 4_096;
+/// Most seals under one session's key; then a new session begins. AES-GCM stays far from its bounds.
+pub const SEALS_PER_SESSION_MAX: u64 = 1 << 32;
+/// Most session keys held ready; a log has one for each opening that wrote.
+pub const SESSION_KEYS_COUNT_MAX: usize = 1_024;
+/// Longest envelope of a line: base64 takes four bytes for three, and something stands around it.
+pub const ENVELOPE_BYTES_MAX: usize = LINE_BYTES_MAX / 3 * 4 + 256;
 /// Shortest chunk of a file, in bytes, but for its last: what cutting by content may not go below.
 pub const CHUNK_BYTES_MIN: usize = 4 << 10;
 /// Mean length of a chunk, in bytes: measured on versions of source trees, chunks four times as long find a

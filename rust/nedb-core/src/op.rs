@@ -66,6 +66,7 @@ impl Item<'_> {
             OpKind::PutFile(put) => OpKind::PutFile(PutFile { name: owned(put.name), ..put }),
             OpKind::Checkpoint { views } => OpKind::Checkpoint { views: views.map(owned) },
             OpKind::Repair => OpKind::Repair,
+            OpKind::Encrypt => OpKind::Encrypt,
             OpKind::Unknown => OpKind::Unknown,
         };
         Item { kind, caused_by: Cow::Owned(self.caused_by.into_owned()) }
@@ -148,6 +149,8 @@ pub(crate) enum OpKind<'a> {
     Checkpoint { views: Option<Cow<'a, str>> },
     /// What a repair did to the log before it.
     Repair,
+    /// That the ops before it stood in a plain log.
+    Encrypt,
     /// A kind that this version does not know: kept, chained and verified, without effect.
     Unknown,
 }
@@ -250,6 +253,7 @@ pub(crate) mod kind {
     pub const PUT_FILE: &str = "put_file";
     pub const CHECKPOINT: &str = "checkpoint";
     pub const REPAIR: &str = "repair";
+    pub const ENCRYPT: &str = "encrypt";
     pub const TRANSACTION: &str = "tx";
 }
 

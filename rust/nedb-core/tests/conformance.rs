@@ -75,7 +75,7 @@ fn run_everywhere(file: &str, case: &Case, counts: &mut Counts) {
 
 /// Runs the steps of a case in one place, then checks what must hold after every case.
 fn run_case(case: &Case, place: Place) -> Result<(), String> {
-    let mut host = Host::open(case.clock, place)?;
+    let mut host = Host::open(case.clock, place, case.tmk.as_deref())?;
     for (number, step) in case.steps.iter().enumerate() {
         host.run(step).map_err(|failure| format!("step {number} ({}): {failure}", step.verb))?;
     }

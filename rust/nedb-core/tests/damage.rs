@@ -8,15 +8,17 @@
 
 mod support;
 
-use nedb_core::{Database, Options, ReadOptions, WriteOptions};
+use nedb_core::{Database, Options, ReadOptions, Tmk, WriteOptions};
 use std::path::Path;
 use support::mutate::{Mutation, of_byte, of_lines, rehashed, replaced_in_line};
-use support::{code, contents, copy_of, files, lines, log_of, open, open_read_only, ops, sample};
+use support::{code, contents, copy_of, files, lines, log_of, open, ops, sample};
 use tempfile::TempDir;
 
 /// What a log says before it is damaged.
 struct Truth {
     log: Vec<u8>,
+    /// `key.enc`, when the log is encrypted.
+    key_file: Option<Vec<u8>>,
     ops: Vec<String>,
     /// What HEAD shows after each number of ops, and its hash.
     contents: Vec<Vec<String>>,
@@ -25,23 +27,43 @@ struct Truth {
 
 impl Truth {
     fn of(log: Vec<u8>) -> Truth {
+        Truth::of_sealed(log, None)
+    }
+
+    fn of_sealed(log: Vec<u8>, key_file: Option<Vec<u8>>) -> Truth {
         let count = lines(&log).len();
         let after = |count: usize| {
             let folder = support::folder_with(&lines(&log)[..count].concat(), None);
-            let db = open_read_only(folder.path()).unwrap();
+            write_key_file(folder.path(), key_file.as_deref());
+            let given = Options { read_only: true, ..options_of(key_file.is_some()) };
+            let db = Database::open(folder.path(), given).unwrap();
             assert!(db.verify().unwrap());
             (ops(&db).unwrap(), contents(&db).unwrap(), db.head())
         };
         let (ops, _, _) = after(count);
         assert_eq!(ops.len(), count);
         let (contents, heads) = (0..=count).map(|count| (after(count).1, after(count).2)).unzip();
-        Truth { log, ops, contents, heads }
+        Truth { log, key_file, ops, contents, heads }
     }
 
     fn ours() -> Truth {
         let folder = tempfile::tempdir().unwrap();
         sample::write(folder.path(), sample::all_kinds);
         Truth::of(log_of(folder.path()))
+    }
+
+    /// The same ops as `ours`, encrypted.
+    fn sealed() -> Truth {
+        let folder = tempfile::tempdir().unwrap();
+        sample::write_with(folder.path(), options_of(true), sample::all_kinds);
+        let key_file = std::fs::read(folder.path().join("key.enc")).unwrap();
+        Truth::of_sealed(log_of(folder.path()), Some(key_file))
+    }
+
+    fn sealed_by_1_2_2(fixture: &str) -> Truth {
+        let folder = copy_of("1.2.2", fixture);
+        let key_file = std::fs::read(folder.path().join("key.enc")).unwrap();
+        Truth::of_sealed(log_of(folder.path()), Some(key_file))
     }
 
     fn of_1_2_2(fixture: &str) -> Truth {
@@ -51,6 +73,18 @@ impl Truth {
     fn len_bytes(&self) -> u64 {
         self.log.len() as u64
     }
+}
+
+fn write_key_file(folder: &Path, key_file: Option<&[u8]>) {
+    if let Some(key_file) = key_file {
+        std::fs::write(folder.join("key.enc"), key_file).unwrap();
+    }
+}
+
+/// The key that the encrypted fixtures of 1.2.2 have as well.
+fn options_of(is_encrypted: bool) -> Options {
+    let tmk = is_encrypted.then(|| Tmk::new((0..32).collect::<Vec<u8>>()));
+    Options { tmk, ..support::options(support::NOW) }
 }
 
 /// A folder whose log is written anew for every mutation.
@@ -63,7 +97,9 @@ struct Bench<'t> {
 
 impl Bench<'_> {
     fn new(truth: &Truth, durable_bytes: Option<u64>) -> Bench<'_> {
-        Bench { truth, folder: tempfile::tempdir().unwrap(), durable_bytes }
+        let folder = tempfile::tempdir().unwrap();
+        write_key_file(folder.path(), truth.key_file.as_deref());
+        Bench { truth, folder, durable_bytes }
     }
 
     fn path(&self) -> &Path {
@@ -77,12 +113,13 @@ impl Bench<'_> {
             Some(durable_bytes) => support::write_lock(self.path(), durable_bytes),
             None => drop(std::fs::remove_file(self.path().join("LOCK"))),
         }
-        let options = Options { read_only, ..support::options(support::NOW) };
+        let is_encrypted = self.truth.key_file.is_some();
+        let options = Options { read_only, ..options_of(is_encrypted) };
         match Database::open(self.path(), options) {
             Ok(db) => self.check_open(&db, mutation, read_only),
             Err(error) => {
                 let code = error.code().as_str();
-                let is_typed = ["KEY_REQUIRED", "INTEGRITY_ERROR"].contains(&code);
+                let is_typed = code == "INTEGRITY_ERROR" || code == "KEY_REQUIRED" && !is_encrypted;
                 assert!(is_typed, "{}: {error}", mutation.name);
                 assert_eq!(log_of(self.path()), mutation.log, "{}", mutation.name);
             }
@@ -171,8 +208,99 @@ fn no_changed_byte_of_text_of_1_2_2_goes_unnoticed() {
 }
 
 #[test]
+fn no_changed_byte_of_an_encrypted_log_goes_unnoticed() {
+    let truth = Truth::sealed();
+    change_every_byte(&truth, Some(truth.len_bytes()), 1);
+    change_every_byte(&truth, None, 13);
+}
+
+#[test]
+fn no_changed_byte_of_an_encrypted_log_of_1_2_2_goes_unnoticed() {
+    change_every_byte(&Truth::sealed_by_1_2_2("encrypted"), None, 1);
+}
+
+#[test]
+fn encrypting_changes_neither_ops_nor_heads_nor_what_is_read() {
+    let (plain, sealed) = (Truth::ours(), Truth::sealed());
+    assert_eq!(plain.heads, sealed.heads);
+    assert_eq!(plain.ops, sealed.ops);
+    assert_eq!(plain.contents, sealed.contents);
+    assert_ne!(plain.log, sealed.log);
+}
+
+#[test]
+fn a_plain_line_among_encrypted_ones_is_damage_at_its_place() {
+    let (plain, sealed) = (Truth::ours(), Truth::sealed());
+    let (plain_lines, sealed_lines) = (lines(&plain.log), lines(&sealed.log));
+    for at in 0..sealed_lines.len() {
+        for durable_bytes in [Some(0), None] {
+            let mut mixed = sealed_lines.clone();
+            // The very op that belongs there, hash and all.
+            mixed[at] = plain_lines[at];
+            let log = mixed.concat();
+            let bench = Bench::new(&sealed, durable_bytes);
+            bench.check(&Mutation { name: format!("plain line {at}"), log: log.clone() }, false);
+            support::write_log(bench.path(), &log);
+            let db = Database::open(bench.path(), options_of(true)).unwrap();
+            let damage = db.open_report().damage.unwrap();
+            assert_eq!(damage.seq, at as i64);
+            assert_eq!(damage.offset_bytes as usize, sealed_lines[..at].concat().len());
+            assert_eq!(damage.reason, "the line is not encrypted, and the database is");
+        }
+    }
+}
+
+#[test]
+fn an_encrypted_line_among_plain_ones_is_damage_at_its_place() {
+    let (plain, sealed) = (Truth::ours(), Truth::sealed());
+    let mut mixed = lines(&plain.log);
+    mixed[3] = lines(&sealed.log)[3];
+    let folder = support::folder_with(&mixed.concat(), Some(0));
+    let damage = open(folder.path()).open_report().damage.unwrap();
+    assert_eq!(damage.seq, 3);
+    assert_eq!(damage.reason, "the line is encrypted, and the database is not");
+}
+
+#[test]
+fn a_line_of_another_place_or_another_database_is_named() {
+    let (sealed, other) = (Truth::sealed(), Truth::sealed());
+    for (at, taken) in
+        [(2, lines(&sealed.log)[4]), (2, lines(&sealed.log)[1]), (5, lines(&other.log)[5])]
+    {
+        let mut mixed = lines(&sealed.log);
+        mixed[at] = taken;
+        let bench = Bench::new(&sealed, None);
+        support::write_log(bench.path(), &mixed.concat());
+        let db = Database::open(bench.path(), options_of(true)).unwrap();
+        let damage = db.open_report().damage.unwrap();
+        assert_eq!(damage.seq, at as i64);
+        assert!(damage.reason.contains("does not authenticate as op"), "{}", damage.reason);
+        assert_eq!(db.verify_report().unwrap().damage, Some(damage));
+    }
+}
+
+#[test]
+fn an_encrypted_line_changed_under_an_open_database_is_never_served() {
+    let truth = Truth::sealed();
+    let bench = Bench::new(&truth, None);
+    support::write_log(bench.path(), &truth.log);
+    let db = Database::open(bench.path(), options_of(true)).unwrap();
+    let bob = db.get("users", "bob", &ReadOptions { as_of: Some(1), ..Default::default() });
+    assert!(bob.unwrap().is_some());
+    let mut swapped = lines(&truth.log);
+    swapped.swap(1, 2);
+    support::write_log(bench.path(), &swapped.concat());
+    assert_eq!(code(db.op(1)).as_str(), "INTEGRITY_ERROR");
+    let at = ReadOptions { as_of: Some(1), ..Default::default() };
+    assert_eq!(code(db.get("users", "bob", &at)).as_str(), "INTEGRITY_ERROR");
+    assert_eq!(db.verify_report().unwrap().damage.unwrap().seq, 1);
+    assert!(!db.verify_determinism().unwrap());
+}
+
+#[test]
 fn lines_that_were_dropped_swapped_or_repeated_do_not_go_unnoticed() {
-    for truth in [Truth::ours(), Truth::of_1_2_2("checkpoint")] {
+    let sealed = [Truth::sealed(), Truth::sealed_by_1_2_2("encrypted_files")];
+    for truth in [Truth::ours(), Truth::of_1_2_2("checkpoint")].into_iter().chain(sealed) {
         for durable_bytes in [Some(truth.len_bytes()), None] {
             let bench = Bench::new(&truth, durable_bytes);
             for mutation in of_lines(&truth.log) {

@@ -8,7 +8,7 @@
 
 mod support;
 
-use nedb_core::{Database, Options, ReadOptions, Value, WriteOptions};
+use nedb_core::{Database, Options, ReadOptions, Tmk, Value, WriteOptions};
 use std::fs;
 use std::path::Path;
 use std::process::{Command, Stdio};
@@ -29,13 +29,16 @@ const WHOLE: [&str; 10] = [
     "unicode",
     "unknown",
 ];
+/// Those that are encrypted: with a long key, a short one, one that the server derived twice.
+const ENCRYPTED: [&str; 4] = ["encrypted", "encrypted_files", "encrypted_nedbd", "encrypted_short"];
 /// Those whose chain does not hold, or whose seqs are not 0, 1, 2, and the line where that shows.
 const BROKEN: [(&str, i64); 3] = [("coerced", 1), ("gap", 1), ("healed", 1)];
 
 fn open_fixture(version: &str, name: &str) -> (TempDir, Database, Expected) {
     let folder = copy_of(version, name);
     let expected = Expected::read(version, name);
-    let db = Database::open(folder.path(), options(expected.clock())).unwrap();
+    let given = Options { tmk: expected.tmk(), ..options(expected.clock()) };
+    let db = Database::open(folder.path(), given).unwrap();
     (folder, db, expected)
 }
 
@@ -88,10 +91,11 @@ fn assert_holds(db: &Database, expected: &Expected, fixture: &str) {
 
 #[test]
 fn every_database_of_1_2_2_opens_with_its_head_and_its_documents() {
-    for fixture in WHOLE {
+    for fixture in WHOLE.into_iter().chain(ENCRYPTED) {
         let (folder, db, expected) = open_fixture("1.2.2", fixture);
         let before = log_of(folder.path());
         assert!(expected.verifies());
+        assert_eq!(db.is_encrypted(), ENCRYPTED.contains(&fixture));
         assert_holds(&db, &expected, fixture);
         db.close().unwrap();
         assert_eq!(log_of(folder.path()), before, "{fixture}: opening changed the log");
@@ -101,7 +105,7 @@ fn every_database_of_1_2_2_opens_with_its_head_and_its_documents() {
 #[test]
 fn every_fixture_is_in_a_list_of_this_test() {
     let mut named: Vec<&str> = WHOLE.into_iter().chain(BROKEN.map(|(name, _)| name)).collect();
-    named.push("encrypted");
+    named.extend(ENCRYPTED);
     named.sort_unstable();
     let mut found: Vec<_> = fs::read_dir(fixtures("1.2.2"))
         .unwrap()
@@ -140,6 +144,41 @@ fn an_encrypted_database_of_1_2_2_asks_for_its_key() {
         assert_eq!(refused.as_str(), "KEY_REQUIRED");
     }
     assert_eq!(support::files(folder.path()), before);
+}
+
+#[test]
+fn the_wrong_key_of_an_encrypted_database_of_1_2_2_changes_no_file() {
+    for fixture in ENCRYPTED {
+        let folder = copy_of("1.2.2", fixture);
+        let before = support::files(folder.path());
+        for read_only in [false, true] {
+            let tmk = Some(Tmk::new(*b"another key of 24 bytes.."));
+            let given = Options { read_only, tmk, ..options(support::NOW) };
+            let refused = support::code(Database::open(folder.path(), given));
+            assert_eq!(refused.as_str(), "WRONG_KEY", "{fixture}");
+        }
+        assert_eq!(support::files(folder.path()), before, "{fixture}");
+        assert!(!folder.path().join("LOCK").exists(), "{fixture}");
+    }
+}
+
+#[test]
+fn index_definitions_that_1_2_2_left_plain_are_taken_and_sealed() {
+    let folder = copy_of("1.2.2", "encrypted_files");
+    let expected = Expected::read("1.2.2", "encrypted_files");
+    let meta = || fs::read(folder.path().join("meta.json")).unwrap();
+    let plain = meta();
+    let open = |read_only| {
+        let given = Options { tmk: expected.tmk(), read_only, ..options(support::NOW) };
+        Database::open(folder.path(), given)
+    };
+    assert_eq!(open(true).unwrap().indexes().unwrap().len(), 2);
+    assert_eq!(meta(), plain, "reading writes nothing");
+    assert_eq!(open(false).unwrap().indexes().unwrap().len(), 2);
+    assert!(meta().starts_with(b"{\"ct\":\""));
+    let db = open(false).unwrap();
+    assert_eq!(db.indexes().unwrap().len(), 2);
+    assert_eq!(db.open_report().warnings, [""; 0]);
 }
 
 #[test]
@@ -242,14 +281,15 @@ fn write_on_top(db: &Database) {
 
 #[test]
 fn a_log_of_1_2_2_is_written_on_and_reopens_whole() {
-    for fixture in WHOLE {
+    for fixture in WHOLE.into_iter().chain(ENCRYPTED) {
         let (folder, db, expected) = open_fixture("1.2.2", fixture);
         let old = log_of(folder.path());
         write_on_top(&db);
         let head = db.head();
         db.close().unwrap();
         assert!(log_of(folder.path()).starts_with(&old), "{fixture}");
-        let db = Database::open(folder.path(), options(expected.clock())).unwrap();
+        let given = Options { tmk: expected.tmk(), ..options(expected.clock()) };
+        let db = Database::open(folder.path(), given).unwrap();
         assert_eq!((db.head(), db.seq() + 1), (head, expected.op_count() + 6), "{fixture}");
         assert!(db.verify().unwrap() && db.verify_determinism().unwrap(), "{fixture}");
         assert_eq!(read(&db, "new", "c", None).get("n"), Some(&Value::Float(1.5)), "{fixture}");

@@ -34,6 +34,47 @@ fn log_bytes() -> impl Strategy<Value = Vec<u8>> {
     )
 }
 
+/// Lines that are near to envelopes.
+fn envelopes() -> impl Strategy<Value = String> {
+    let pieces = [
+        "{\"ct\":\"",
+        "\",\"enc\":2}\n",
+        "{\"enc\":1,\"ct\":\"",
+        "\"}\n",
+        "AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA",
+        "AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA",
+        "Zg==",
+        "=",
+        "\n",
+        "{\"seq\": 0}\n",
+        "é",
+        "\u{0}",
+    ];
+    proptest::collection::vec(select(pieces.to_vec()), 0..12).prop_map(|pieces| pieces.concat())
+}
+
+/// Texts that are near to a key file; none stands for a real one.
+fn key_files() -> impl Strategy<Value = String> {
+    let pieces = [
+        "{",
+        "\"v\":1,",
+        "\"v\":2,",
+        "\"alg\":\"AES-256-GCM\",",
+        "\"n\":\"000000000000000000000000\",",
+        "\"n\":\"00\",",
+        "\"ct\":\"",
+        "000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000",
+        "\"}",
+        "\u{0}",
+    ];
+    let near = proptest::collection::vec(select(pieces.to_vec()), 0..9);
+    prop_oneof![
+        Just(String::new()),
+        Just(pieces[..4].concat() + pieces[4] + &pieces[6..9].concat()),
+        near.prop_map(|pieces| pieces.concat())
+    ]
+}
+
 /// What may happen to bytes.
 #[derive(Clone, Debug)]
 enum Slip {
@@ -211,6 +252,12 @@ proptest! {
     fn a_log_of_joined_pieces_never_panics(bytes in log_bytes()) {
         let folder = tempfile::tempdir().unwrap();
         entries::open_log_bytes(folder.path(), &bytes);
+    }
+
+    #[test]
+    fn an_encrypted_log_of_any_pieces_never_panics(log in envelopes(), key_file in key_files()) {
+        let folder = tempfile::tempdir().unwrap();
+        entries::open_encrypted_bytes(folder.path(), key_file.as_bytes(), log.as_bytes());
     }
 
     #[test]

@@ -52,9 +52,10 @@ const SHARED_BY_VIEWS: [&str; 4] = ["codec", "ids", "live_list", "names"];
 const HOLDERS_OF_VIEWS: [&str; 3] = ["views", "views::state", "views::checkpoint"];
 
 /// What only one place may name: the paths, and the module that may.
-const ONE_PLACE: [(&[&str], &str); 3] = [
+const ONE_PLACE: [(&[&str], &str); 4] = [
     (&["std::fs", "std::process"], "store"),
     (&["std::time::SystemTime", "std::time::Instant"], "clock"),
+    (&["getrandom"], "crypto"),
     (&["std::env", "std::net"], "no module"),
 ];
 /// Words that code of the engine never has.

@@ -14,7 +14,7 @@ use std::sync::Arc;
 use napi::bindgen_prelude::{BigInt, FromNapiValue, TypeName, Utf16String, ValidateNapiValue};
 use napi::{Env, ValueType, sys};
 use nedb_core::{
-    Durability, Error, FileAt, ManualClock, Options, ReadOptions, Result, Tier, WriteOptions,
+    Durability, Error, FileAt, ManualClock, Options, ReadOptions, Result, Tier, Tmk, WriteOptions,
 };
 use serde::Deserialize;
 use serde::de::{self, MapAccess, SeqAccess, Visitor};
@@ -204,6 +204,9 @@ struct OpenFields {
     cache_bytes: Option<usize>,
     durability: Option<serde_json::Value>,
     checkpoint_every_ops: Option<u64>,
+    /// In hexadecimal.
+    tmk: Option<String>,
+    encrypt_existing: Option<bool>,
 }
 
 /// Reads the options of a write from JSON text; none are the defaults.
@@ -239,10 +242,22 @@ pub fn file_at(text: Option<&str>) -> Result<FileAt> {
     Ok(FileAt { version: fields.version, tier, as_of: fields.as_of })
 }
 
+/// Reads the options of opening a directory: JSON text, and what the environment says of keys.
+pub fn directory_options(text: Option<&str>) -> Result<Options> {
+    let (opened, encrypt_existing) = read_open_options(text)?;
+    let variable =
+        |name: &str| std::env::var_os(name).map(|text| text.to_string_lossy().into_owned());
+    opened.with_environment(encrypt_existing, variable, |path| std::fs::read(path))
+}
+
 /// Reads the options of opening from JSON text; `clock` is a number of seconds that stands still.
 pub fn open_options(text: Option<&str>) -> Result<Options> {
+    read_open_options(text).map(|(opened, _)| opened)
+}
+
+fn read_open_options(text: Option<&str>) -> Result<(Options, Option<bool>)> {
     let mut opened = Options::default();
-    let Some(text) = text else { return Ok(opened) };
+    let Some(text) = text else { return Ok((opened, None)) };
     let fields: OpenFields = options(text)?;
     if let Some(seconds) = fields.clock {
         opened.clock = Arc::new(ManualClock::new(seconds));
@@ -255,7 +270,8 @@ pub fn open_options(text: Option<&str>) -> Result<Options> {
         opened.durability = Durability::parse(&text)?;
     }
     opened.checkpoint_every_ops = fields.checkpoint_every_ops.or(opened.checkpoint_every_ops);
-    Ok(opened)
+    opened.tmk = fields.tmk.as_deref().map(Tmk::from_hex).transpose()?;
+    Ok((opened, fields.encrypt_existing))
 }
 
 /// Reads one object of options.

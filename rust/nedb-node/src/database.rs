@@ -13,7 +13,9 @@ use napi::{Env, JsString};
 use napi_derive::napi;
 use nedb_core::{Database, ReadOptions};
 
-use crate::convert::{Seconds, Seq, Text, documents, open_options, read_options, write_options};
+use crate::convert::{
+    Seconds, Seq, Text, directory_options, documents, open_options, read_options, write_options,
+};
 use crate::error::throwing;
 
 /// Room that a call leaves for the next one: a text beyond it is given back.
@@ -42,7 +44,8 @@ impl NedbCore {
     /// Opens the database of a directory, or makes it.
     #[napi(factory)]
     pub fn open(env: &Env, path: Text, options: Option<Text>) -> napi::Result<Self> {
-        let database = throwing(env, || Database::open(&*path, open_options(options.as_deref())?))?;
+        let database =
+            throwing(env, || Database::open(&*path, directory_options(options.as_deref())?))?;
         Ok(NedbCore { database })
     }
 

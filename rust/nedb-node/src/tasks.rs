@@ -7,9 +7,9 @@
 use napi::bindgen_prelude::{AsyncTask, BigInt, Buffer, ToNapiValue, TypeName};
 use napi::{Env, Task, ValueType, sys};
 use napi_derive::napi;
-use nedb_core::{Database, FileReader, FileWriter, IndexKind, Result};
+use nedb_core::{Database, FileReader, FileWriter, IndexKind, Result, Tmk, rewrap_key};
 
-use crate::convert::{Seconds, Seq, Text, open_options, read_options, write_options};
+use crate::convert::{Seconds, Seq, Text, directory_options, read_options, write_options};
 use crate::database::NedbCore;
 use crate::error::{Failure, guarded, to_js};
 use crate::files::{NedbFileReader, NedbFileWriter};
@@ -116,8 +116,17 @@ impl NedbTasks {
     #[napi]
     pub fn open(path: Text, options: Option<Text>) -> Promised {
         promise(move || {
-            let options = open_options(options.as_deref())?;
+            let options = directory_options(options.as_deref())?;
             Database::open(&*path, options).map(Answer::Handle)
+        })
+    }
+
+    /// Wraps the data key of a database in a directory with another key; both in hexadecimal.
+    #[napi]
+    pub fn rewrap_key_of(path: Text, old_tmk: Text, new_tmk: Text) -> Promised {
+        promise(move || {
+            let (old, new) = (Tmk::from_hex(&old_tmk)?, Tmk::from_hex(&new_tmk)?);
+            rewrap_key(&*path, &old, &new).map(|()| Answer::Nothing)
         })
     }
 
@@ -304,6 +313,16 @@ impl NedbTasks {
     pub fn backup(&self, path: Text) -> Promised {
         let db = self.database.clone();
         promise(move || db.backup(&*path).map(|report| report.to_json()).map(Answer::Text))
+    }
+
+    /// Wraps the data key with another key; both in hexadecimal.
+    #[napi]
+    pub fn rewrap_key(&self, old_tmk: Text, new_tmk: Text) -> Promised {
+        let db = self.database.clone();
+        promise(move || {
+            let (old, new) = (Tmk::from_hex(&old_tmk)?, Tmk::from_hex(&new_tmk)?);
+            db.rewrap_key(&old, &new).map(|()| Answer::Nothing)
+        })
     }
 
     /// Repairs the log and answers a report.

@@ -7,7 +7,7 @@ use std::path::Path;
 use napi::Env;
 use napi::bindgen_prelude::BigInt;
 use napi_derive::napi;
-use nedb_core::{Database, Result};
+use nedb_core::{Database, Result, Tmk};
 
 use crate::convert::{Seq, Text};
 use crate::database::NedbCore;
@@ -38,6 +38,20 @@ impl NedbCore {
     #[napi]
     pub fn backup(&self, env: &Env, path: Text) -> napi::Result<String> {
         throwing(env, || Ok(self.database.backup(&*path)?.to_json()))
+    }
+
+    /// Wraps the data key with another key, both in hexadecimal: from then on only the new one opens it.
+    #[napi]
+    pub fn rewrap_key(&self, env: &Env, old_tmk: Text, new_tmk: Text) -> napi::Result<()> {
+        throwing(env, || {
+            self.database.rewrap_key(&Tmk::from_hex(&old_tmk)?, &Tmk::from_hex(&new_tmk)?)
+        })
+    }
+
+    /// Says whether what is on the disk is encrypted.
+    #[napi]
+    pub fn encrypted(&self, env: &Env) -> napi::Result<bool> {
+        throwing(env, || Ok(self.database.is_encrypted()))
     }
 
     /// Makes a damaged database writable again; answers what was done, as JSON text.

@@ -17,6 +17,7 @@ use crate::clock::TimeSource;
 use crate::convert;
 use crate::engine::Engine;
 use crate::error::{invalid, to_python};
+use crate::keys;
 use crate::log::OpLog;
 use crate::query::Query;
 use crate::transaction::Transaction;
@@ -37,17 +38,24 @@ impl Nedb {
     /// texts kept in memory. durability says when a write is acknowledged: "always" (it is on the disk),
     /// "never" (the operating system has it), or milliseconds between two syncs. checkpoint_every_ops
     /// saves the views beside the writes after so many ops, so that opening is quick.
+    ///
+    /// tmk is the key, as bytes, that encrypts what is on the disk; NEDB_TMK (hexadecimal) and NEDB_TMK_FILE
+    /// say it where it is not given. encrypt_existing=False (NEDB_ENCRYPT_EXISTING=0) refuses a plain
+    /// database instead of encrypting it in place; progress is called with bytes done and bytes in all.
     #[new]
-    #[pyo3(signature = (path=None, *, read_only=false, clock=None, cache_bytes=None, durability=None,
-        checkpoint_every_ops=None))]
+    #[pyo3(signature = (path=None, tmk=None, *, read_only=false, clock=None, cache_bytes=None,
+        durability=None, checkpoint_every_ops=None, encrypt_existing=None, progress=None))]
     fn new(
         py: Python<'_>,
         path: Option<&Bound<'_, PyAny>>,
+        tmk: Option<&Bound<'_, PyAny>>,
         read_only: bool,
         clock: Option<&Bound<'_, PyAny>>,
         cache_bytes: Option<Integer>,
         durability: Option<&Bound<'_, PyAny>>,
         checkpoint_every_ops: Option<Integer>,
+        encrypt_existing: Option<bool>,
+        progress: Option<&Bound<'_, PyAny>>,
     ) -> PyResult<Self> {
         let time = TimeSource::new(clock)?;
         time.tick(py)?;
@@ -71,11 +79,22 @@ impl Nedb {
             ),
         };
         let clock = time.engine_clock();
-        let options = Options { clock, read_only, cache_bytes, durability, checkpoint_every_ops };
+        let tmk = tmk.map(keys::tmk).transpose()?;
+        let progress = progress.map(keys::progress).transpose()?;
+        let options = Options {
+            clock,
+            read_only,
+            cache_bytes,
+            durability,
+            checkpoint_every_ops,
+            tmk,
+            progress,
+            ..defaults
+        };
         let path = path.map(directory).transpose()?;
         let durable = path.is_some();
         let open = || match path {
-            Some(path) => Database::open(path, options),
+            Some(path) => Database::open(path, keys::from_environment(options, encrypt_existing)?),
             None => Database::in_memory(options),
         };
         let database = py.detach(open).map_err(|error| to_python(py, &error))?;
@@ -444,6 +463,17 @@ impl Nedb {
         convert::to_python(py, &self.engine.database().open_report().to_json())
     }
 
+    /// Wraps the data key with another key: from then on only the new one opens the database.
+    fn rewrap_key(
+        &self,
+        py: Python<'_>,
+        old_tmk: &Bound<'_, PyAny>,
+        new_tmk: &Bound<'_, PyAny>,
+    ) -> PyResult<()> {
+        let (old, new) = (keys::tmk(old_tmk)?, keys::tmk(new_tmk)?);
+        self.engine.slow(py, |database| database.rewrap_key(&old, &new))
+    }
+
     /// Waits until everything written is on disk.
     fn flush(&self, py: Python<'_>) -> PyResult<()> {
         self.engine.slow(py, Database::flush)
@@ -489,6 +519,12 @@ impl Nedb {
         self.engine.database().is_read_only()
     }
 
+    /// True when what is on the disk is encrypted.
+    #[getter]
+    fn encrypted(&self) -> bool {
+        self.engine.database().is_encrypted()
+    }
+
     /// The directory, or None in memory.
     #[getter]
     fn path(&self) -> Option<String> {
@@ -522,7 +558,7 @@ fn given(options: WriteOptions, if_seq: Option<Integer>) -> WriteOptions {
 }
 
 /// Reads a path: `str` or `os.PathLike`.
-fn directory(path: &Bound<'_, PyAny>) -> PyResult<PathBuf> {
+pub(crate) fn directory(path: &Bound<'_, PyAny>) -> PyResult<PathBuf> {
     path.extract().map_err(|_| invalid(path.py(), "path must be a str or an os.PathLike"))
 }
 

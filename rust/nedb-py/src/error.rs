@@ -19,7 +19,7 @@ type Description =
     (ErrorCode, &'static str, Option<fn(Python<'_>) -> Bound<'_, PyType>>, &'static str);
 
 /// The classes, in the order of `ErrorCode::ALL`.
-const DESCRIPTIONS: [Description; 14] = [
+const DESCRIPTIONS: [Description; 16] = [
     (
         ErrorCode::InvalidArgument,
         "InvalidArgument",
@@ -93,6 +93,13 @@ const DESCRIPTIONS: [Description; 14] = [
         "KeyRequired",
         None,
         "The database is encrypted and no key was given.",
+    ),
+    (ErrorCode::WrongKey, "WrongKey", None, "The key that was given is not that of the database."),
+    (
+        ErrorCode::PlainDatabase,
+        "PlainDatabase",
+        None,
+        "The database is not encrypted, and it was said that it must be.",
     ),
     (
         ErrorCode::NotFound,

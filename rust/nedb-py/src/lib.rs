@@ -12,6 +12,7 @@
 //! | `engine` | how the engine is called: with or without the GIL |
 //! | `error` | the exception classes |
 //! | `files` | files, and the class `FileReader` |
+//! | `keys` | what is told of keys, and `rewrap_key` |
 //! | `log` | `db.log`: the ops as a sequence |
 //! | `query` | `db.q(...)`: queries composed by calls |
 //! | `transaction` | `db.transaction()` |
@@ -30,6 +31,7 @@ mod database;
 mod engine;
 mod error;
 mod files;
+mod keys;
 mod log;
 mod query;
 mod transaction;
@@ -46,6 +48,7 @@ fn _native(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add_class::<log::OpLog>()?;
     module.add_class::<query::Query>()?;
     module.add_class::<transaction::Transaction>()?;
+    module.add_function(wrap_pyfunction!(keys::rewrap_key, module)?)?;
     log::register_sequence(module.py())?;
     module.add("__version__", python_version(env!("CARGO_PKG_VERSION")))
 }

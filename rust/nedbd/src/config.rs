@@ -11,7 +11,7 @@
 
 use crate::auth::Token;
 use lexopt::Arg;
-use nedb_core::Durability;
+use nedb_core::{Durability, Tmk};
 use std::ffi::OsString;
 use std::path::PathBuf;
 use std::str::FromStr;
@@ -26,6 +26,10 @@ pub struct Config {
     /// Where backups go; None is `.backups` in the data directory.
     pub backups: Option<PathBuf>,
     pub token: Option<Token>,
+    /// The key of what is on the disk, of all databases.
+    pub tmk: Option<Tmk>,
+    /// Whether plain databases are encrypted when they are opened with a key.
+    pub encrypt_existing: bool,
     /// Whether other machines may connect without a token.
     pub insecure: bool,
     pub read_only: bool,
@@ -80,6 +84,8 @@ impl Default for Config {
             data: PathBuf::from("./nedb-data"),
             backups: None,
             token: None,
+            tmk: None,
+            encrypt_existing: true,
             insecure: false,
             read_only: false,
             durability: Durability::Always,
@@ -144,13 +150,16 @@ const fn flag(
 
 /// Every setting, in the order of the help text.
 #[rustfmt::skip]
-pub const SETTINGS: [Setting; 24] = [
+pub const SETTINGS: [Setting; 27] = [
     flag("host", "ADDRESS", "address to listen on (127.0.0.1)", |it, text| { it.host = text.to_owned(); Ok(()) }),
     flag("port", "NUMBER", "port to listen on; 0 takes a free one (7070)", |it, text| set(&mut it.port, text)),
     flag("data", "DIRECTORY", "where the databases are, each in a directory of its name (./nedb-data)", |it, text| { it.data = text.into(); Ok(()) }),
     flag("backups", "DIRECTORY", "where backups go (.backups in the data directory)", |it, text| { it.backups = Some(text.into()); Ok(()) }),
     Setting { name: "token", value: "TEXT", help: "what a client must say in Authorization: Bearer", is_flag: false, apply: set_token },
     flag("token_file", "FILE", "a file that holds the token", set_token_file),
+    Setting { name: "tmk", value: "HEX", help: "the key that encrypts every database", is_flag: false, apply: set_tmk },
+    flag("tmk_file", "FILE", "a file that holds that key", set_tmk_file),
+    flag("encrypt_existing", "WHETHER", "encrypt plain databases that are found when there is a key (true)", |it, text| switch(&mut it.encrypt_existing, text)),
     flag("insecure", "", "let other machines connect without a token", |it, text| switch(&mut it.insecure, text)),
     flag("read_only", "", "read beside a process that writes, and write nothing", |it, text| switch(&mut it.read_only, text)),
     flag("durability", "WHEN", "when a write is answered: always, never, or milliseconds between syncs (always)", |it, text| { it.durability = Durability::parse(text).map_err(|error| error.to_string())?; Ok(()) }),
@@ -188,7 +197,7 @@ pub fn load(
         apply_file(&mut config, &path)?;
     }
     for setting in &SETTINGS {
-        let name = format!("NEDBD_{}", setting.name.to_uppercase());
+        let name = variable_of(setting.name);
         // An empty variable is how a shell or a compose file says that there is none.
         if let Some(text) = variable(&name).filter(|text| !text.is_empty()) {
             (setting.apply)(&mut config, &text).map_err(|why| format!("{name}: {why}"))?;
@@ -217,8 +226,8 @@ pub fn help() -> String {
     line("--help", "print this");
     out.push_str(
         "\nEvery setting is also a variable: --log-level is NEDBD_LOG_LEVEL. A flag wins over a variable,\n\
-         a variable over the file. The token is a variable (NEDBD_TOKEN), a line of the file, or a file of\n\
-         its own, but no flag: other users of the machine can read flags. NEDBD_DEBUG=1 is --log-level 3.\n",
+         a variable over the file. The token (NEDBD_TOKEN) and the key (NEDB_TMK) are variables, lines of the\n\
+         file, or files of their own, but no flags: other users of the machine can read flags. NEDBD_DEBUG=1 is --log-level 3.\n",
     );
     out
 }
@@ -258,6 +267,13 @@ fn flag_value(parser: &mut lexopt::Parser, setting: &Setting) -> Result<String, 
     }
     let value = parser.value().map_err(|error| error.to_string())?;
     value.into_string().map_err(|_| format!("{} is no Unicode text", flag_of(setting.name)))
+}
+
+/// Returns the variable of a setting: the key is the one of every program that opens databases.
+fn variable_of(name: &str) -> String {
+    let is_shared = ["tmk", "tmk_file", "encrypt_existing"].contains(&name);
+    let program = if is_shared { "NEDB" } else { "NEDBD" };
+    format!("{program}_{}", name.to_uppercase())
 }
 
 fn flag_of(name: &str) -> String {
@@ -333,6 +349,17 @@ fn set_token(config: &mut Config, text: &str) -> Result<(), String> {
 fn set_token_file(config: &mut Config, path: &str) -> Result<(), String> {
     let text = std::fs::read_to_string(path).map_err(|error| format!("{path}: {error}"))?;
     set_token(config, text.trim_end_matches(['\r', '\n']))
+}
+
+fn set_tmk(config: &mut Config, text: &str) -> Result<(), String> {
+    config.tmk = Some(Tmk::from_hex(text).map_err(|error| error.to_string())?);
+    Ok(())
+}
+
+fn set_tmk_file(config: &mut Config, path: &str) -> Result<(), String> {
+    let bytes = std::fs::read(path).map_err(|error| format!("{path}: {error}"))?;
+    config.tmk = Some(Tmk::from_file_bytes(&bytes));
+    Ok(())
 }
 
 fn set_log_level(config: &mut Config, text: &str) -> Result<(), String> {
@@ -460,7 +487,7 @@ mod tests {
     fn the_page_about_the_server_names_every_setting() {
         let page = include_str!("../../../docs/nedbd.md");
         for setting in &SETTINGS {
-            let variable = format!("`NEDBD_{}`", setting.name.to_uppercase());
+            let variable = format!("`{}`", variable_of(setting.name));
             assert!(page.contains(&variable), "{variable}");
             let flag = format!("`{}`", flag_of(setting.name));
             assert_eq!(page.contains(&flag), setting.is_flag, "{flag}");

@@ -46,6 +46,9 @@ async fn serve(config: Config) -> Result<ExitCode, String> {
         cache_bytes: config.cache_bytes,
         durability: config.durability,
         checkpoint_every_ops: config.checkpoint_every_ops,
+        tmk: config.tmk.clone(),
+        encrypt_existing: config.encrypt_existing,
+        ..Options::default()
     };
     let databases = Databases::find(&config.data, options)
         .map_err(|error| format!("{}: {error}", config.data.display()))?;

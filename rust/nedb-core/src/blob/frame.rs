@@ -217,6 +217,26 @@ pub(crate) fn decode(
     Ok((head, raw))
 }
 
+/// Makes of a record of a plain database one of an encrypted one: its chunks get the names that they have
+/// there, and its body is sealed as it is.
+///
+/// Errors: `IntegrityError`, `StorageError`.
+pub(crate) fn reseal(mut record: Vec<u8>, protection: &Protection) -> Result<Vec<u8>> {
+    let Found::Head(mut head) = Head::parse(&record) else {
+        return Err(Error::integrity("there is no frame where it was"));
+    };
+    record.drain(..head.head_bytes());
+    for entry in &mut head.entries {
+        // In a plain database a chunk's name is its leaf.
+        entry.address = protection.address(&entry.address);
+    }
+    let body = protection.seal(&head.context(), record)?;
+    head.body_bytes = body.len() as u32;
+    let mut resealed = head.encode();
+    resealed.extend_from_slice(&body);
+    Ok(resealed)
+}
+
 const fn head_bytes(chunk_count: usize) -> usize {
     FIXED_BYTES + chunk_count * ENTRY_BYTES + CHECK_BYTES
 }

@@ -9,38 +9,53 @@
 //! * A chunk is handed out only if it hashes to its leaf.
 //! * The file is read, never written.
 
+use crate::crypto::{Protection, is_envelope, is_legacy_envelope};
 use crate::error::{Error, ErrorCode, Result};
 use crate::hash::{Hash, hash_from_hex};
 use crate::json::{canonicalize_legacy, elements, members, string_text};
 use crate::limits::{LEGACY_CHUNK_BYTES_MAX, LEGACY_XZ_MEMORY_KIB};
 use crate::merkle::{Tree, leaf_hash_in};
 use crate::op::Tier;
+use crate::store::LEGACY_STATE_FILE_NAME;
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
 use hashbrown::HashMap;
 use std::io::Read;
 use std::ops::Range;
+use std::sync::Arc;
 
 /// The files of a snapshot.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub(crate) struct LegacyFiles {
     text: String,
     /// Where the base64 of each chunk stands in the text.
     chunks: HashMap<(Tier, Hash), Range<usize>>,
     /// The leaves of each version.
     files: HashMap<(Tier, String), Vec<Vec<Hash>>>,
+    /// What each chunk is sealed with once more: 1.x did that when it encrypted the snapshot.
+    chunk_protection: Option<Arc<Protection>>,
 }
 
 impl LegacyFiles {
     /// Reads a snapshot.
     ///
-    /// Errors: `KeyRequired` for one that is encrypted, `IntegrityError` for one that is none.
-    pub fn parse(bytes: &[u8]) -> Result<LegacyFiles> {
-        let given = std::str::from_utf8(bytes).map_err(|_| damaged("it is not UTF-8"))?;
-        if given.starts_with("{\"enc\"") {
+    /// Errors: `KeyRequired` for one that is encrypted in a plain database, `IntegrityError` for one that
+    /// is none, or plain in an encrypted database.
+    pub fn parse(bytes: &[u8], protection: Arc<Protection>) -> Result<LegacyFiles> {
+        let opened = protection.open_text(LEGACY_STATE_FILE_NAME.as_bytes(), bytes)?;
+        if opened.is_none() && is_envelope(bytes) {
             return Err(Error::new(
                 ErrorCode::KeyRequired,
                 "snapshot.json, which holds the bytes of files of NEDB 1.x, is encrypted",
             ));
         }
+        if opened.is_none() && protection.as_sealed().is_some() {
+            return Err(damaged("it is not encrypted, and the database is"));
+        }
+        let given = match &opened {
+            Some(opened) => opened,
+            None => std::str::from_utf8(bytes).map_err(|_| damaged("it is not UTF-8"))?,
+        };
         let mut text = String::new();
         canonicalize_legacy(given, &mut text).map_err(|error| damaged(error.message()))?;
         let (mut chunks, mut files) = (HashMap::new(), HashMap::new());
@@ -55,7 +70,8 @@ impl LegacyFiles {
                 }
             }
         }
-        Ok(LegacyFiles { text, chunks, files })
+        let chunk_protection = is_legacy_envelope(bytes).then_some(protection);
+        Ok(LegacyFiles { text, chunks, files, chunk_protection })
     }
 
     /// Returns the leaves of a version's chunks; None where the snapshot does not hold it.
@@ -71,7 +87,10 @@ impl LegacyFiles {
         let place = self.chunks.get(&(tier, *leaf)).and_then(|place| self.text.get(place.clone()));
         let base64 = place.ok_or_else(|| Error::integrity("it is not in snapshot.json"))?;
         let unreadable = || Error::integrity("its text in snapshot.json is damaged");
-        let stored = from_base64(base64).ok_or_else(unreadable)?;
+        let mut stored = STANDARD.decode(base64).map_err(|_| unreadable())?;
+        if let Some(protection) = &self.chunk_protection {
+            stored = protection.open_legacy(stored)?;
+        }
         let chunk = match tier {
             Tier::Warm => miniz_oxide::inflate::decompress_to_vec_zlib_with_limit(
                 &stored,
@@ -119,36 +138,6 @@ fn read_files(tier: Tier, object: &str, files: &mut HashMap<(Tier, String), Vec<
     }
 }
 
-/// Decodes base64 with the alphabet and the padding of RFC 4648, section 4.
-fn from_base64(text: &str) -> Option<Vec<u8>> {
-    let digits = text.trim_end_matches('=').as_bytes();
-    if !text.len().is_multiple_of(4) || text.len() - digits.len() > 2 {
-        return None;
-    }
-    let mut out = Vec::with_capacity(digits.len() / 4 * 3 + 2);
-    for group in digits.chunks(4) {
-        let mut bits: u32 = 0;
-        for digit in group {
-            bits = bits << 6 | u32::from(base64_value(*digit)?);
-        }
-        bits <<= 6 * (4 - group.len());
-        let bytes = bits.to_be_bytes();
-        out.extend_from_slice(bytes.get(1..group.len())?);
-    }
-    Some(out)
-}
-
-fn base64_value(digit: u8) -> Option<u8> {
-    Some(match digit {
-        b'A'..=b'Z' => digit - b'A',
-        b'a'..=b'z' => digit - b'a' + 26,
-        b'0'..=b'9' => digit - b'0' + 52,
-        b'+' => 62,
-        b'/' => 63,
-        _ => return None,
-    })
-}
-
 fn from_xz(stored: &[u8]) -> Option<Vec<u8>> {
     let mut chunk = Vec::new();
     let reader = lzma_rust2::XzReader::new_mem_limit(stored, false, LEGACY_XZ_MEMORY_KIB);
@@ -161,32 +150,22 @@ mod tests {
     use super::*;
 
     #[test]
-    fn base64_is_read_as_rfc_4648_says() {
-        let vectors =
-            [("", ""), ("f", "Zg=="), ("fo", "Zm8="), ("foo", "Zm9v"), ("foobar", "Zm9vYmFy")];
-        for (plain, text) in vectors {
-            assert_eq!(from_base64(text).as_deref(), Some(plain.as_bytes()));
-        }
-        for text in ["Z", "Zg", "Zg=", "Z===", "Zm9-", "Zm 9"] {
-            assert_eq!(from_base64(text), None, "{text:?}");
-        }
-        assert_eq!(from_base64("+/+/"), Some(vec![0xfb, 0xff, 0xbf]));
-    }
-
-    #[test]
     fn a_snapshot_that_is_none_is_a_typed_error() {
         for text in ["", "[", "nonsense", "{\"blobs\":"] {
-            let error = LegacyFiles::parse(text.as_bytes()).unwrap_err();
+            let error =
+                LegacyFiles::parse(text.as_bytes(), Arc::new(Protection::Plain)).unwrap_err();
             assert_eq!(error.code(), ErrorCode::IntegrityError, "{text}");
         }
         assert_eq!(
-            LegacyFiles::parse(b"{\"enc\":1,\"ct\":\"\"}").unwrap_err().code(),
+            LegacyFiles::parse(b"{\"enc\":1,\"ct\":\"\"}", Arc::new(Protection::Plain))
+                .unwrap_err()
+                .code(),
             ErrorCode::KeyRequired
         );
         for text in
             ["{}", "{\"blobs\":7}", "{\"blobs\":{\"warm\":{\"chunks\":[1],\"files\":{\"a\":2}}}}"]
         {
-            let files = LegacyFiles::parse(text.as_bytes()).unwrap();
+            let files = LegacyFiles::parse(text.as_bytes(), Arc::new(Protection::Plain)).unwrap();
             assert_eq!(files.leaves(Tier::Warm, "a", 0), None, "{text}");
         }
     }

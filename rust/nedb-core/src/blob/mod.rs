@@ -19,12 +19,14 @@
 //! | `chunks` | the store: find, append, sync, read |
 //! | `copy` | chunks copied into new packs |
 //! | `compact` | what nothing refers to, given back |
+//! | `encrypt` | packs of a plain database, encrypted |
 //! | `legacy` | the files of NEDB 1.x, in `snapshot.json` |
 
 mod chunk;
 mod chunks;
 mod compact;
 mod copy;
+mod encrypt;
 mod frame;
 mod legacy;
 mod manifest;
@@ -37,6 +39,7 @@ mod writer;
 
 pub(crate) use chunks::{ChunkStore, FrameCache};
 pub use compact::CompactReport;
+pub(crate) use encrypt::encrypt_packs;
 pub(crate) use legacy::LegacyFiles;
 pub(crate) use manifest::Manifest;
 pub(crate) use writer::{BytesWriter, Written};

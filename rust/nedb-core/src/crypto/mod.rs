@@ -1,44 +1,25 @@
-//! How bytes that leave memory are protected.
+//! Encryption at rest: keys, and bytes that only who holds them can read or write.
 //!
-//! In: bytes, and the context that they belong to. Out: bytes as they are stored, and back.
+//! In: the user's key, bytes. Out: sealed bytes, and bytes again; a typed error for any others.
 //!
-//! Invariants:
-//! * What was sealed in one context opens in no other.
-//! * `address` tells nothing of the bytes to who does not hold the key, where there is one.
+//! | file | what it owns |
+//! |---|---|
+//! | `random` | the only source of randomness |
+//! | `keys` | the user's key, the data key, and `key.enc`, in which the one wraps the other |
+//! | `cipher` | AES-256-GCM under one key, and what keys are derived from keys |
+//! | `session` | under which key and nonce something is sealed: none is ever used twice |
+//! | `seal` | sealed bytes: files and parts of files, bound to what they are |
+//! | `envelope` | sealed lines of a log, bound to their seq, and sealed texts; those of NEDB 1.x too |
 
-use crate::error::Result;
-use crate::hash::Hash;
+mod cipher;
+mod envelope;
+mod keys;
+mod random;
+mod seal;
+mod session;
 
-/// How a database protects what it stores.
-#[derive(Debug)]
-pub(crate) enum Protection {
-    /// Not at all: bytes are stored as they are.
-    Plain,
-}
-
-impl Protection {
-    /// Names a chunk, given what it hashes to as a leaf: in a plain database that is its name.
-    pub fn address(&self, leaf: &Hash) -> Hash {
-        match self {
-            Protection::Plain => *leaf,
-        }
-    }
-
-    /// Makes of bytes what is stored of them.
-    ///
-    /// Errors: `IntegrityError`.
-    pub fn seal(&self, _context: &[u8], bytes: Vec<u8>) -> Result<Vec<u8>> {
-        match self {
-            Protection::Plain => Ok(bytes),
-        }
-    }
-
-    /// Makes of what is stored the bytes that were sealed in the same context.
-    ///
-    /// Errors: `IntegrityError`.
-    pub fn open(&self, _context: &[u8], bytes: Vec<u8>) -> Result<Vec<u8>> {
-        match self {
-            Protection::Plain => Ok(bytes),
-        }
-    }
-}
+pub(crate) use envelope::{EnvelopeFault, LineOpener, is_envelope, is_legacy_envelope};
+pub use keys::Tmk;
+pub(crate) use keys::{DataKey, unwrap_key, wrap_key};
+pub use random::{Randomness, SystemRandomness};
+pub(crate) use seal::{Protection, Sealed};

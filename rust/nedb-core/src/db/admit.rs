@@ -212,6 +212,7 @@ fn targets<'a>(items: &'a Items<'_>) -> (bool, Vec<(&'static str, [&'a str; 3])>
         OpKind::PutFile(put) => (kind::PUT_FILE, [&*put.name, "", ""]),
         OpKind::Checkpoint { .. } => (kind::CHECKPOINT, ["", "", ""]),
         OpKind::Repair => (kind::REPAIR, ["", "", ""]),
+        OpKind::Encrypt => (kind::ENCRYPT, ["", "", ""]),
         OpKind::Unknown => ("", ["", "", ""]),
     };
     (matches!(items, Items::Many(_)), items.as_slice().iter().map(target).collect())

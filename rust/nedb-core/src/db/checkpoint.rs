@@ -15,6 +15,7 @@ use super::options::WriteOptions;
 use super::restore::{self, seal_in};
 use super::write::stage_one;
 use super::{Database, Inner, check};
+use crate::crypto::Protection;
 use crate::error::{ErrorCode, Result};
 use crate::hash::hash_of;
 use crate::json::write_string;
@@ -53,7 +54,7 @@ impl Database {
         let hash = hash_of(&bytes);
         let held = inner.checkpoints.hold_files();
         let appended = inner.append_checkpoint(writer, note, Some(&hash), || {
-            let saved = restore::save(directory, seq, &bytes);
+            let saved = restore::save(directory, &inner.protection, seq, bytes);
             inner.checkpoints.note_outcome(&saved);
             saved.map(|()| inner.checkpoints.set_covered_seq(seq))
         });
@@ -115,7 +116,8 @@ impl Inner {
         let state = self.state.read();
         if self.checkpoints.is_due_at_the_end(state.views.seq, CHECKPOINT_ON_CLOSE_OPS_MIN) {
             let _held = self.checkpoints.hold_files();
-            let saved = restore::save(directory, state.views.seq, &Checkpoint::encode(&state));
+            let bytes = Checkpoint::encode(&state);
+            let saved = restore::save(directory, &self.protection, state.views.seq, bytes);
             self.checkpoints.note_outcome(&saved);
             if saved.is_ok() {
                 self.checkpoints.set_covered_seq(state.views.seq);
@@ -130,7 +132,7 @@ impl Inner {
         let Some(directory) = &self.directory else { return Ok(None) };
         for seq in restore::saved_seqs(directory).unwrap_or_default() {
             let Some((sealed, offset_bytes)) = self.seal_of(seq)? else { continue };
-            if is_other_file(directory, seq, &sealed) {
+            if is_other_file(directory, &self.protection, seq, &sealed) {
                 return Ok(Some(Damage {
                     seq: seq + 1,
                     offset_bytes,
@@ -163,8 +165,8 @@ impl Inner {
 }
 
 /// Tells whether a checkpoint file is there and is not the one that was sealed.
-fn is_other_file(directory: &Directory, seq: Seq, sealed: &str) -> bool {
-    match restore::read_saved(directory, seq) {
+fn is_other_file(directory: &Directory, protection: &Protection, seq: Seq, sealed: &str) -> bool {
+    match restore::read_saved(directory, protection, seq) {
         Ok(Some(bytes)) => hash_of(&bytes) != sealed,
         // Replaced by a newer one meanwhile.
         Ok(None) => false,

@@ -133,6 +133,9 @@ pub(super) struct Buffers {
     pub scratch: String,
     pub payload: String,
     pub lines: String,
+    /// In an encrypted database, what takes the place of `lines` on the way to the disk.
+    pub sealed_lines: String,
+    pub sealing: Vec<u8>,
     pub overlay: Pending,
 }
 

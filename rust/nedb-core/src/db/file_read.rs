@@ -258,7 +258,11 @@ impl Inner {
             Some(directory) => directory.read(LEGACY_STATE_FILE_NAME)?,
             None => None,
         };
-        let files = Arc::new(LegacyFiles::parse(&bytes.unwrap_or_else(|| b"{}".to_vec()))?);
+        let files = match bytes {
+            Some(bytes) => LegacyFiles::parse(&bytes, Arc::clone(&self.protection))?,
+            None => LegacyFiles::default(),
+        };
+        let files = Arc::new(files);
         *held = Some(Arc::clone(&files));
         Ok(files)
     }

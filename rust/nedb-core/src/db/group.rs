@@ -13,6 +13,7 @@ use super::check::CheckedOptions;
 use super::commit::{Buffers, Staged, Tail, Writer};
 use super::overlay::{Overlay, PendingVersion};
 use super::write::stored_text;
+use crate::crypto::Sealed;
 use crate::error::{Error, ErrorCode, Result};
 use crate::log::{Body, EncodedLine, encode_line};
 use crate::op::{Item, Items, Nonce, Op, OpKind, Seq};
@@ -196,10 +197,14 @@ impl<'a> Group<'_, 'a> {
 
     /// Makes what is staged durable and visible.
     ///
-    /// Errors: `CommitUnknown`; nothing is visible then, and nothing more is written.
+    /// Errors: `CommitUnknown`; nothing is visible then, and nothing more is written. `StorageError` when
+    /// there is no randomness to seal it with; the group is dropped then.
     pub fn finish(mut self) -> Result<()> {
-        let Some(last) = self.staged.last() else { return Ok(()) };
         let writer = &mut *self.writer;
+        if let Some(sealed) = self.inner.protection.as_sealed() {
+            seal_lines(sealed, &mut self.staged, &mut writer.buffers)?;
+        }
+        let Some(last) = self.staged.last() else { return Ok(()) };
         writer.tail = Tail { seq: last.op.seq, hash: last.hash.clone() };
         if !writer.is_on_disk() {
             self.inner.publish(&mut self.staged, &writer.buffers.lines);
@@ -269,6 +274,21 @@ impl<'a> Group<'_, 'a> {
 enum Outcome {
     New { seq: Seq, nonce: i64, line: Range<usize>, encoded: EncodedLine },
     Replayed(Seq),
+}
+
+/// Seals lines that are about to go to the disk, in the order in which they will stand there.
+fn seal_lines(sealed: &Sealed, staged: &mut [Staged<'_>], buffers: &mut Buffers) -> Result<()> {
+    let Buffers { lines, sealed_lines, sealing, .. } = buffers;
+    sealed_lines.clear();
+    for staged in staged {
+        let line = lines.get(staged.line.clone()).unwrap_or_default().trim_end_matches('\n');
+        let start = sealed_lines.len();
+        sealed.seal_line(staged.op.seq, line.as_bytes(), sealing, sealed_lines)?;
+        sealed_lines.push('\n');
+        staged.line = start..sealed_lines.len();
+    }
+    std::mem::swap(lines, sealed_lines);
+    Ok(())
 }
 
 /// Turns places in a payload into places in a line.

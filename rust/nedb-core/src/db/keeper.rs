@@ -12,6 +12,7 @@
 //! * What goes wrong is told in the open report, and tried again after as many ops as before.
 
 use super::restore::{self, Folded, LogSource, fold_log, read_definitions};
+use crate::crypto::Protection;
 use crate::error::{Error, Result};
 use crate::op::Seq;
 use crate::store::{Directory, StoredFile};
@@ -62,12 +63,17 @@ impl Keeper {
     /// written may not be on the disk yet.
     ///
     /// Errors: `StorageError`.
-    pub fn start(self: &Arc<Keeper>, directory: Directory, must_sync: bool) -> Result<()> {
+    pub fn start(
+        self: &Arc<Keeper>,
+        directory: Directory,
+        protection: Arc<Protection>,
+        must_sync: bool,
+    ) -> Result<()> {
         if self.every_ops.is_none() {
             return Ok(());
         }
         let keeper = Arc::clone(self);
-        let work = move || keeper.run(&directory, must_sync);
+        let work = move || keeper.run(&directory, &protection, must_sync);
         let thread = std::thread::Builder::new().name("nedb-checkpoint".to_owned()).spawn(work);
         let starting = |error| Error::storage("start the thread that saves checkpoints", error);
         *self.thread.lock() = Some(thread.map_err(starting)?);
@@ -132,9 +138,9 @@ impl Keeper {
         self.failure.lock().clone()
     }
 
-    fn run(&self, directory: &Directory, must_sync: bool) {
+    fn run(&self, directory: &Directory, protection: &Arc<Protection>, must_sync: bool) {
         while let Some(job) = self.next_job() {
-            let outcome = self.save(directory, job, must_sync);
+            let outcome = self.save(directory, protection, job, must_sync);
             if !self.is_stopping() {
                 self.note_outcome(&outcome);
             }
@@ -158,34 +164,42 @@ impl Keeper {
         self.is_stopping.load(Ordering::Acquire)
     }
 
-    fn save(&self, directory: &Directory, job: Job, must_sync: bool) -> Result<()> {
+    fn save(
+        &self,
+        directory: &Directory,
+        protection: &Arc<Protection>,
+        job: Job,
+        must_sync: bool,
+    ) -> Result<()> {
         // A handle of its own: a sync that fails is told to each handle once, and the writer's must hear
         // of it too.
         let file = directory.open_log(must_sync)?;
         if must_sync {
             file.sync().map_err(|error| Error::storage("sync the log", error))?;
         }
-        let definitions = read_definitions(directory, &mut Vec::new())?;
-        let bytes = self.fold_and_encode(directory, &file, &definitions, job)?;
+        let read = || read_definitions(directory, protection, &mut Vec::new());
+        let definitions = read()?;
+        let bytes = self.fold_and_encode((directory, protection), &file, &definitions, job)?;
         let _held = self.files.lock();
-        let is_outdated = || Ok(read_definitions(directory, &mut Vec::new())? != definitions);
+        let is_outdated = || Ok(read()? != definitions);
         if self.is_stopping() || self.covered_seq() >= job.seq || is_outdated()? {
             return Ok(());
         }
-        restore::save(directory, job.seq, &bytes)?;
+        restore::save(directory, protection, job.seq, bytes)?;
         self.set_covered_seq(job.seq);
         Ok(())
     }
 
     fn fold_and_encode(
         &self,
-        directory: &Directory,
+        (directory, protection): (&Directory, &Arc<Protection>),
         file: &Arc<dyn StoredFile>,
         definitions: &[restore::Definition],
         job: Job,
     ) -> Result<Vec<u8>> {
         let source = LogSource {
             directory,
+            protection,
             file,
             definitions,
             end_bytes: job.log_bytes,

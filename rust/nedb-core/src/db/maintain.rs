@@ -3,6 +3,7 @@
 use super::check;
 use super::open::{OpenReport, write_damage, write_texts};
 use super::options::WriteOptions;
+use super::protect::META_CONTEXT;
 use super::write::{Target, delete_draft};
 use super::{Database, Inner};
 use crate::error::{Error, ErrorCode, Result};
@@ -87,7 +88,8 @@ impl Database {
         };
         if let Some(directory) = &self.inner.directory {
             let _held = self.inner.checkpoints.hold_files();
-            directory.write_meta(&self.inner.meta_text(Some((collection, &built))))?;
+            let text = self.inner.meta_text(Some((collection, &built)));
+            directory.write_meta(&self.inner.protection.seal_text(META_CONTEXT, &text)?)?;
             // The file that is there lacks the index: it is no use any more.
             self.inner.checkpoints.set_covered_seq(-1);
         }
@@ -182,7 +184,7 @@ impl Database {
             _ => known.end_bytes,
         };
         // The lock is held for one chunk at a time, and not at all for a log on a disk.
-        let found = verify(end_bytes, &mut |offset, bytes_max, out| {
+        let found = verify(end_bytes, &self.inner.protection, &mut |offset, bytes_max, out| {
             self.inner.read_state()?.log.read_bytes(offset, bytes_max, out)
         })?;
         let is_known = found.head == known.head && found.op_count as Seq == known.seq + 1;

@@ -13,6 +13,9 @@
 //! | `check` | every check of an argument |
 //! | `open` | a directory or memory as a database; crash tails |
 //! | `restore` | a log as a state, from the newest checkpoint file that fits; index definitions |
+//! | `settings` | what the environment says of keys |
+//! | `protect` | which key opens a directory; what changes the key |
+//! | `encrypt` | a plain database, encrypted in place |
 //! | `group` | the ops that one call admits: all or none |
 //! | `admit` | nonces, idempotency, preconditions |
 //! | `overlay` | what was admitted and is not folded yet |
@@ -27,6 +30,7 @@
 //! | `keeper` | the thread that saves them every so many ops |
 //! | `maintain` | indexes, verification, sweeping, closing |
 //! | `watch` | what a host that serves others asks: listeners, position, counts |
+//! | `encrypt_crash` | tests that encrypt on a disk that stops |
 //! | `fault`, `file_fault` | tests with a disk that fails |
 //! | `saved_views` | tests of saved views against folded ones |
 //! | `gate` | what tests hold a batch at, between its append and its sync |
@@ -37,6 +41,9 @@ mod admit;
 mod check;
 mod checkpoint;
 mod commit;
+mod encrypt;
+#[cfg(test)]
+mod encrypt_crash;
 #[cfg(test)]
 mod fault;
 mod file;
@@ -52,6 +59,7 @@ mod maintain;
 mod open;
 mod options;
 mod overlay;
+mod protect;
 mod read;
 mod rescue;
 mod restore;
@@ -59,6 +67,7 @@ mod restore;
 mod saved_views;
 #[cfg(test)]
 mod schedules;
+mod settings;
 #[cfg(test)]
 mod steps;
 mod transaction;
@@ -66,6 +75,7 @@ mod watch;
 mod write;
 
 use crate::blob::{ChunkStore, LegacyFiles};
+use crate::crypto::Protection;
 use crate::error::{Error, ErrorCode, Result};
 use crate::store::Directory;
 use crate::views::State;
@@ -81,7 +91,8 @@ pub use file_read::{FileAt, FileInfo, FileProof, FileReader};
 pub use file_upkeep::CompressionStats;
 pub use maintain::VerifyReport;
 pub use open::OpenReport;
-pub use options::{Durability, Options, ReadOptions, WriteOptions};
+pub use options::{Durability, Options, Progress, ReadOptions, WriteOptions};
+pub use protect::rewrap_key;
 pub use rescue::{BackupReport, RepairReport};
 pub use watch::{CommitCounts, Subscription};
 pub use write::Update;
@@ -101,6 +112,8 @@ struct Inner {
     durable_seq: AtomicI64,
     options: Options,
     directory: Option<Directory>,
+    /// How what is on the disk is sealed.
+    protection: Arc<Protection>,
     /// The bytes of files.
     chunks: Arc<ChunkStore>,
     /// Those of NEDB 1.x, once they were asked for.

@@ -10,12 +10,13 @@ use super::checkpoint::keeper_of;
 use super::commit::{Writer, sync_periodically, tail_of};
 use super::keeper::Keeper;
 use super::options::{Durability, Options};
+use super::protect::{self, key_required};
 use super::restore::{Folded, LogSource, fold_log, read_definitions, replay_into};
 use super::watch::Watch;
 use super::{Database, Inner, check};
 use crate::blob::ChunkStore;
 use crate::crypto::Protection;
-use crate::error::{Error, ErrorCode, Result};
+use crate::error::{Error, Result};
 use crate::json::write_string;
 use crate::log::{Damage, Fault, LogReader, ReplayEnd};
 use crate::op::Seq;
@@ -104,7 +105,9 @@ impl Database {
         let writer = Writer::memory(tail_of(&state));
         let keeper = keeper_of(None, None, false);
         let files = Directory::open(Arc::new(MemoryFiles::default()), Path::new("memory"), true)?;
-        let place = (None, ChunkStore::new(files, Arc::new(Protection::Plain), true));
+        let plain = Arc::new(Protection::Plain);
+        let chunks = ChunkStore::new(files, Arc::clone(&plain), true);
+        let place = (None, chunks, plain);
         Ok(Database::assemble(state, writer, options, place, OpenReport::default(), keeper))
     }
 
@@ -117,8 +120,12 @@ impl Database {
     /// Where the views were saved, by `checkpoint()` or by closing after many ops, only what came after is
     /// read. A checkpoint that does not fit the log is ignored, and `open_report` warns.
     ///
-    /// Cost: one pass over the log, or over what came after the checkpoint. Errors: `DatabaseLocked`, `KeyRequired`, `StorageError`,
-    /// `IntegrityError` when `meta.json` is no index definition.
+    /// With `Options::tmk` what is on the disk is encrypted: a new database from its first byte on, and a
+    /// plain one in place, which the report warns of.
+    ///
+    /// Cost: one pass over the log, or over what came after the checkpoint. Errors: `DatabaseLocked`,
+    /// `StorageError`, `IntegrityError` when `meta.json` is no index definition; `KeyRequired`, `WrongKey`,
+    /// `PlainDatabase`, and `InvalidArgument` for a key that is too short, before anything is written.
     pub fn open(path: impl AsRef<Path>, options: Options) -> Result<Database> {
         Database::open_in(Arc::new(Disk), path.as_ref(), options)
     }
@@ -129,20 +136,24 @@ impl Database {
     pub(super) fn open_in(
         files: Arc<dyn FileSystem>,
         path: &Path,
-        options: Options,
+        mut options: Options,
     ) -> Result<Database> {
         check::open_options(&options)?;
         let for_writing = !options.read_only;
+        protect::check(&files, path, &options)?;
         let directory = Directory::open(files, path, for_writing)?;
-        if directory.has_key_file() {
-            return Err(key_required(&directory));
-        }
         let lock = if for_writing { Some(directory.lock()?) } else { None };
+        let mut report = OpenReport::default();
+        let protection = Arc::new(protect::unlock(&directory, &options, &mut report)?);
+        // The key was needed for that alone.
+        options.tmk = None;
         // A writer that is about to stop may still say more until the lock is ours.
         let durable_bytes = directory.durable_bytes();
         let file = directory.open_log(for_writing)?;
-        let mut report = OpenReport::default();
-        let definitions = read_definitions(&directory, &mut report.warnings)?;
+        if for_writing {
+            protect::seal_plain_meta(&directory, &protection, &mut report.warnings)?;
+        }
+        let definitions = read_definitions(&directory, &protection, &mut report.warnings)?;
         let len_bytes = file.len_bytes().map_err(|error| Error::storage("read the log", error))?;
         let end_bytes = match options.read_only {
             true => readable_bytes(&directory, durable_bytes, len_bytes),
@@ -150,6 +161,7 @@ impl Database {
         };
         let source = LogSource {
             directory: &directory,
+            protection: &protection,
             file: &file,
             definitions: &definitions,
             end_bytes,
@@ -160,7 +172,7 @@ impl Database {
         let Folded { state, end, checkpoint_seq, is_sealed, warnings } = folded;
         report.warnings.extend(warnings);
         report.checkpoint_seq = checkpoint_seq;
-        if matches!(end.fault, Some(Fault::Encrypted)) {
+        if matches!(end.fault, Some(Fault::Encrypted)) && end.next_seq == 0 {
             return Err(key_required(&directory));
         }
         let mut opening = Opening { directory, file, report, durable_bytes, len_bytes };
@@ -179,10 +191,10 @@ impl Database {
         let keeper = keeper_of(options.checkpoint_every_ops, checkpoint_seq, is_sealed);
         if for_writing {
             let must_sync = options.durability != Durability::Always;
-            keeper.start(directory.clone(), must_sync)?;
+            keeper.start(directory.clone(), Arc::clone(&protection), must_sync)?;
         }
-        let chunks = ChunkStore::new(directory.clone(), Arc::new(Protection::Plain), for_writing);
-        let place = (Some(directory), chunks);
+        let chunks = ChunkStore::new(directory.clone(), Arc::clone(&protection), for_writing);
+        let place = (Some(directory), chunks, protection);
         let database = Database::assemble(state, writer, options, place, report, keeper);
         if let Durability::Interval { milliseconds } = database.inner.options.durability {
             sync_periodically(&database.inner, milliseconds)
@@ -236,7 +248,7 @@ impl Database {
         state: State,
         writer: Writer,
         options: Options,
-        (directory, chunks): (Option<Directory>, ChunkStore),
+        (directory, chunks, protection): (Option<Directory>, ChunkStore, Arc<Protection>),
         report: OpenReport,
         checkpoints: Arc<Keeper>,
     ) -> Database {
@@ -249,6 +261,7 @@ impl Database {
                 durable_seq: AtomicI64::new(seq),
                 options,
                 directory,
+                protection,
                 chunks: Arc::new(chunks),
                 legacy: Mutex::new(None),
                 is_closed: AtomicBool::new(false),
@@ -261,17 +274,17 @@ impl Database {
 }
 
 /// What is known while a directory is being opened.
-struct Opening {
-    directory: Directory,
-    file: Arc<dyn StoredFile>,
-    report: OpenReport,
-    durable_bytes: Option<u64>,
-    len_bytes: u64,
+pub(super) struct Opening {
+    pub directory: Directory,
+    pub file: Arc<dyn StoredFile>,
+    pub report: OpenReport,
+    pub durable_bytes: Option<u64>,
+    pub len_bytes: u64,
 }
 
 impl Opening {
     /// Decides what the end of the replay was: the end of the log, a crash tail, or damage.
-    fn settle_tail(&mut self, end: &ReplayEnd, state: &State, for_writing: bool) -> Result<()> {
+    pub fn settle_tail(&mut self, end: &ReplayEnd, state: &State, for_writing: bool) -> Result<()> {
         if let Some((seq, key)) = &state.uncovered {
             self.report.warnings.push(format!("op {seq} has a member {key:?} that no hash covers"));
         }
@@ -334,11 +347,4 @@ fn readable_bytes(directory: &Directory, synced_bytes: Option<u64>, len_bytes: u
         Some(synced_bytes) if directory.is_locked() => synced_bytes.min(len_bytes),
         _ => len_bytes,
     }
-}
-
-fn key_required(directory: &Directory) -> Error {
-    Error::new(
-        ErrorCode::KeyRequired,
-        format!("{} is encrypted; this version opens plain databases", directory.path().display()),
-    )
 }

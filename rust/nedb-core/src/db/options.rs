@@ -1,6 +1,7 @@
 //! What a database, a write and a read are told.
 
 use crate::clock::{Clock, SystemClock};
+use crate::crypto::{Randomness, SystemRandomness, Tmk};
 use crate::error::{Error, Result};
 use crate::op::Seq;
 use std::fmt;
@@ -20,7 +21,19 @@ pub struct Options {
     /// After how many ops the views are saved again, beside the writes, so that opening reads only what
     /// came after; None: only by `checkpoint()`, and by closing after many ops.
     pub checkpoint_every_ops: Option<u64>,
+    /// The key that encrypts what is on a disk; None for a plain database. In memory it has no effect.
+    pub tmk: Option<Tmk>,
+    /// Whether a plain database that is opened for writing with a key is encrypted in place; false refuses
+    /// it with `PlainDatabase`.
+    pub encrypt_existing: bool,
+    /// Is told how far encrypting in place has come.
+    pub progress: Option<Progress>,
+    /// Where data keys, session ids and nonces of `key.enc` come from.
+    pub randomness: Arc<dyn Randomness>,
 }
+
+/// Is told how far a long task has come: bytes done, bytes in all.
+pub type Progress = Arc<dyn Fn(u64, u64) + Send + Sync>;
 
 /// When a write to a disk is acknowledged, and so what a crash of the machine may take.
 ///
@@ -66,6 +79,10 @@ impl Default for Options {
             cache_bytes: 64 << 20,
             durability: Durability::Always,
             checkpoint_every_ops: None,
+            tmk: None,
+            encrypt_existing: true,
+            progress: None,
+            randomness: Arc::new(SystemRandomness),
         }
     }
 }
@@ -78,6 +95,8 @@ impl fmt::Debug for Options {
             .field("cache_bytes", &self.cache_bytes)
             .field("durability", &self.durability)
             .field("checkpoint_every_ops", &self.checkpoint_every_ops)
+            .field("tmk", &self.tmk)
+            .field("encrypt_existing", &self.encrypt_existing)
             .finish_non_exhaustive()
     }
 }

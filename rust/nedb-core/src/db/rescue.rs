@@ -76,6 +76,7 @@ impl Database {
     ///
     /// The copy is the log, the bytes of files and the index definitions, synced; every hash and link, and
     /// every chunk of a file, is checked on the way.
+    /// That of an encrypted database is encrypted, and opens with the same key.
     /// A database in memory may be copied to a disk in this way.
     ///
     /// Cost: one pass over the log; memory of one chunk. Errors: `InvalidArgument` when the directory
@@ -83,7 +84,6 @@ impl Database {
     /// `StorageError`, `DatabaseClosed`.
     pub fn backup(&self, path: impl AsRef<Path>) -> Result<BackupReport> {
         let known = self.known_log()?;
-        let meta = self.inner.meta_text(None);
         let files = match &self.inner.directory {
             Some(directory) => Arc::clone(directory.file_system()),
             None => Arc::new(Disk),
@@ -93,7 +93,7 @@ impl Database {
         let copied = self.copy_files(&directory, known.seq);
         let copied = copied.and_then(|()| self.copy_log(&directory, known.end_bytes));
         let copied = copied.and_then(|found| match (found.damage, found.head == known.head) {
-            (None, true) => directory.write_meta(&meta),
+            (None, true) => self.copy_definitions(&directory),
             (damage, _) => Err(Error::integrity(format!(
                 "the log cannot be copied: {}; run verify_report()",
                 damage.map_or("it holds other ops than were read from it".to_owned(), |it| {
@@ -144,6 +144,19 @@ impl Database {
         Ok(RepairReport { damage: Some(damage), cut_bytes, damaged_file: Some(damaged_file) })
     }
 
+    /// Copies the index definitions; of an encrypted database sealed as they are, with the wrapped key.
+    fn copy_definitions(&self, copy: &Directory) -> Result<()> {
+        let Some(from) = self.inner.directory.as_ref().filter(|_| self.is_encrypted()) else {
+            return copy.write_meta(self.inner.meta_text(None));
+        };
+        if let Some(meta) = from.read_meta()? {
+            copy.write_meta(&meta)?;
+        }
+        // The key comes last: without it the copy is nothing yet.
+        let key = from.read_key_file()?.ok_or_else(|| Error::integrity("key.enc is gone"))?;
+        copy.write_key_file(&key)
+    }
+
     /// Returns the damage that opening found; after opening from a checkpoint, which passes over what
     /// comes before it, the log is checked.
     fn known_damage(&self) -> Result<Option<Damage>> {
@@ -161,9 +174,10 @@ impl Database {
             return Ok(damage);
         }
         let mut writer = self.inner.lock_when_idle();
-        let definitions = read_definitions(directory, &mut Vec::new())?;
+        let definitions = read_definitions(directory, &self.inner.protection, &mut Vec::new())?;
         let source = LogSource {
             directory,
+            protection: &self.inner.protection,
             file: &directory.open_log(false)?,
             definitions: &definitions,
             end_bytes: damage.offset_bytes,
@@ -202,7 +216,7 @@ impl Database {
     fn copy_log(&self, directory: &Directory, end_bytes: u64) -> Result<crate::log::Verification> {
         let mut copy = directory.create_log()?;
         let writing = |error| Error::storage("write the copy of the log", error);
-        let found = verify(end_bytes, &mut |offset, bytes_max, out| {
+        let found = verify(end_bytes, &self.inner.protection, &mut |offset, bytes_max, out| {
             let held = out.len();
             self.inner.read_state()?.log.read_bytes(offset, bytes_max, out)?;
             copy.append(out.get(held..).unwrap_or_default()).map_err(writing)

@@ -8,6 +8,8 @@
 //!   has the indexes that `meta.json` names. Whatever else is wrong with it is a warning, never an error.
 //! * A file is complete before it has its name, and older ones are removed only after.
 
+use super::protect::read_meta;
+use crate::crypto::Protection;
 use crate::error::{Error, Result};
 use crate::fold::fold;
 use crate::hash::{ZERO_HASH, hash_of};
@@ -30,6 +32,7 @@ pub(super) type Definition = (String, FieldPath, IndexKind);
 /// What a state is made from.
 pub(super) struct LogSource<'a> {
     pub directory: &'a Directory,
+    pub protection: &'a Arc<Protection>,
     pub file: &'a Arc<dyn StoredFile>,
     pub definitions: &'a [Definition],
     /// Where reading stops.
@@ -112,7 +115,8 @@ pub(super) fn replay_into(
         head: if state.views.seq < 0 { ZERO_HASH.to_owned() } else { state.head.clone() },
     };
     let State { views, log, head, uncovered } = state;
-    let end = replay(bytes, start, end_bytes, &mut |step| {
+    let protection = log.protection();
+    let end = replay(bytes, &protection, start, end_bytes, &mut |step| {
         on_op(&step.op)?;
         log.push_line_bytes(step.line_bytes);
         fold(views, &step.op);
@@ -128,7 +132,7 @@ pub(super) fn replay_into(
 impl LogSource<'_> {
     fn empty_state(&self) -> State {
         let bytes = Arc::clone(self.file) as Arc<dyn LogBytes>;
-        State::new(LogReader::disk(bytes, self.cache_bytes))
+        State::new(LogReader::disk(bytes, self.cache_bytes, Arc::clone(self.protection)))
     }
 }
 
@@ -176,7 +180,8 @@ pub(super) fn seal_in(op: &Op<'_>) -> Option<String> {
 /// Reads a checkpoint; None when the file is gone, or is ahead where that is to be expected.
 fn load(source: &LogSource<'_>, seq: Seq) -> std::result::Result<Option<Loaded>, Unusable> {
     let unusable = |error: Error| Unusable(error.to_string());
-    let Some(bytes) = read_saved(source.directory, seq).map_err(unusable)? else {
+    let Some(bytes) = read_saved(source.directory, source.protection, seq).map_err(unusable)?
+    else {
         return Ok(None);
     };
     let checkpoint = Checkpoint::decode(&bytes)?;
@@ -243,8 +248,12 @@ fn seq_of(name: &str) -> Option<Seq> {
 
 /// Reads a checkpoint file whole, or None when there is none.
 ///
-/// Errors: `StorageError`, `LimitExceeded`.
-pub(super) fn read_saved(directory: &Directory, seq: Seq) -> Result<Option<Vec<u8>>> {
+/// Errors: `StorageError`, `LimitExceeded`, `IntegrityError` when it was sealed and does not authenticate.
+pub(super) fn read_saved(
+    directory: &Directory,
+    protection: &Protection,
+    seq: Seq,
+) -> Result<Option<Vec<u8>>> {
     let name = file_name(seq);
     let file = match directory.open_file(&name, OpenHow::Read) {
         // Beside a writer it may have gone since it was listed.
@@ -256,18 +265,24 @@ pub(super) fn read_saved(directory: &Directory, seq: Seq) -> Result<Option<Vec<u
     if len_bytes > CHECKPOINT_BYTES_MAX {
         return Err(Error::limit(format!("a checkpoint has at most {CHECKPOINT_BYTES_MAX} bytes")));
     }
-    directory.read(&name)
+    let sealed = directory.read(&name)?;
+    sealed.map(|sealed| protection.open(name.as_bytes(), sealed)).transpose()
 }
 
 /// Writes a checkpoint file, and then removes all others.
 ///
 /// Errors: `StorageError`, `LimitExceeded`; the others are there still.
-pub(super) fn save(directory: &Directory, seq: Seq, bytes: &[u8]) -> Result<()> {
+pub(super) fn save(
+    directory: &Directory,
+    protection: &Protection,
+    seq: Seq,
+    bytes: Vec<u8>,
+) -> Result<()> {
     if bytes.len() as u64 > CHECKPOINT_BYTES_MAX {
         return Err(Error::limit(format!("a checkpoint has at most {CHECKPOINT_BYTES_MAX} bytes")));
     }
     let own = file_name(seq);
-    directory.replace(&own, bytes)?;
+    directory.replace(&own, &protection.seal(own.as_bytes(), bytes)?)?;
     remove_saved(directory, |name| name != own);
     Ok(())
 }
@@ -293,9 +308,10 @@ pub(super) fn remove_saved_from(directory: &Directory, first_seq: Seq) {
 /// Errors: `StorageError`, `IntegrityError`.
 pub(super) fn read_definitions(
     directory: &Directory,
+    protection: &Protection,
     warnings: &mut Vec<String>,
 ) -> Result<Vec<Definition>> {
-    let Some(text) = directory.read_meta()? else { return Ok(Vec::new()) };
+    let Some(text) = read_meta(directory, protection)? else { return Ok(Vec::new()) };
     let canonical = crate::json::canonicalize(&text)
         .map_err(|error| Error::integrity(format!("meta.json is damaged: {}", error.message())))?;
     let list = members(&canonical).find(|(key, _)| *key == "indexes").map_or("[]", |(_, it)| it);

@@ -3,6 +3,7 @@
 
 use super::restore::{LogSource, fold_from_start, replay_into};
 use super::{Database, Options, ReadOptions, WriteOptions};
+use crate::crypto::Protection;
 use crate::error::ErrorCode;
 use crate::op::Tier;
 use crate::query::Params;
@@ -135,7 +136,7 @@ fn with_checksum(file: &[u8]) -> Vec<u8> {
 /// Makes a state of the same log from a checkpoint.
 fn restored(db: &Database, checkpoint: Checkpoint) -> State {
     let bytes = Arc::clone(db.inner.state.read().log.disk_bytes().unwrap());
-    let mut state = State::new(crate::log::LogReader::disk(bytes, 0));
+    let mut state = State::new(crate::log::LogReader::disk(bytes, 0, Arc::new(Protection::Plain)));
     state.restore(checkpoint);
     state
 }
@@ -158,14 +159,23 @@ fn views_saved_at_any_op_and_folded_on_are_those_of_the_whole_log() {
     let folder = tempfile::tempdir().unwrap();
     let db = written(folder.path());
     let directory = Directory::open(Arc::new(Disk), folder.path(), true).unwrap();
-    let definitions = super::restore::read_definitions(&directory, &mut Vec::new()).unwrap();
+    let definitions =
+        super::restore::read_definitions(&directory, &Protection::Plain, &mut Vec::new()).unwrap();
     let file = directory.open_log(false).unwrap();
     let whole_bytes = file.len_bytes().unwrap();
+    let protection = &Arc::new(Protection::Plain);
     let fold_to = |end_bytes| {
         let (definitions, cache_bytes) = (&definitions[..], 0);
         let (directory, file, may_be_ahead) = (&directory, &file, false);
-        let source =
-            LogSource { directory, file, definitions, end_bytes, cache_bytes, may_be_ahead };
+        let source = LogSource {
+            directory,
+            protection,
+            file,
+            definitions,
+            end_bytes,
+            cache_bytes,
+            may_be_ahead,
+        };
         fold_from_start(&source, &mut |_| Ok(())).unwrap().0
     };
     let whole = fold_to(whole_bytes);

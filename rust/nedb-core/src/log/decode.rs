@@ -8,6 +8,7 @@
 //! * A line of NEDB 1.x begins with `{"seq": ` and is serialised anew, numbers kept verbatim.
 //! * Nothing here panics, whatever the bytes are.
 
+use crate::crypto::is_envelope;
 use crate::document::legacy_stored;
 use crate::hash::{ChainHasher, hash_from_hex, is_hash};
 use crate::instant::{self, Bound, Instant};
@@ -25,8 +26,12 @@ use std::borrow::Cow;
 pub(crate) enum Fault {
     /// Not a whole line of either layout: what a crash leaves, or damage.
     NotWellFormed(String),
-    /// A line of an encrypted database.
+    /// A line of an encrypted database, in a plain one.
     Encrypted,
+    /// A line of a plain database, in an encrypted one.
+    Plain,
+    /// An envelope that was not sealed as this op of this database.
+    NotAuthentic(Seq),
     /// Whole, but its hash is not that of its members.
     WrongHash,
     /// Whole, but not the successor of the line before.
@@ -40,7 +45,12 @@ impl Fault {
     pub fn reason(&self) -> String {
         match self {
             Fault::NotWellFormed(reason) => format!("the line is not well-formed: {reason}"),
-            Fault::Encrypted => "the line is encrypted".to_owned(),
+            Fault::Encrypted => "the line is encrypted, and the database is not".to_owned(),
+            Fault::Plain => "the line is not encrypted, and the database is".to_owned(),
+            Fault::NotAuthentic(seq) => format!(
+                "the line does not authenticate as op {seq}: it was changed or moved, or ops before it \
+                 are missing, or another database sealed it"
+            ),
             Fault::WrongHash => "the hash is not that of the op".to_owned(),
             Fault::WrongLink(reason) => format!("the line is not the next of the chain: {reason}"),
             Fault::Unreadable(reason) => format!("the op cannot be understood: {reason}"),
@@ -80,7 +90,7 @@ pub(crate) fn normalize(line: &[u8]) -> Result<Normalized<'_>, Fault> {
             .map_err(|error| Fault::form(error.message().to_owned()))?;
         return Ok(Normalized { text: Cow::Owned(hashed), is_legacy: true });
     }
-    if text.starts_with("{\"enc\":") || text.starts_with("{\"ct\":") {
+    if is_envelope(line) {
         return Err(Fault::Encrypted);
     }
     if !text.starts_with('{') {
@@ -279,6 +289,7 @@ impl<'t> Fields<'t> {
             kind::PUT_FILE => OpKind::PutFile(put_file(payload, text("name")?)?),
             kind::CHECKPOINT => OpKind::Checkpoint { views: text("views").ok() },
             kind::REPAIR => OpKind::Repair,
+            kind::ENCRYPT => OpKind::Encrypt,
             _ => OpKind::Unknown,
         })
     }

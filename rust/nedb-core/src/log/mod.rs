@@ -8,6 +8,7 @@
 //! | `cache` | hot document texts of a log on disk, within a byte budget |
 //! | `pieces` | a log in pieces of whole lines |
 //! | `recovery` | a log from some line on, decoded on all cores: every op in order, and where and why it ends |
+//! | `sealed` | lines of an encrypted log, opened |
 //! | `verify` | every hash and every link, on all cores |
 
 mod cache;
@@ -16,6 +17,7 @@ mod line;
 mod pieces;
 mod reader;
 mod recovery;
+mod sealed;
 mod verify;
 
 #[cfg(test)]

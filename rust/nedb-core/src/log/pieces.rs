@@ -6,9 +6,9 @@
 //! * Every piece but the last ends with a newline, and no line is in two pieces.
 
 use crate::error::{Error, Result};
-use crate::limits::LINE_BYTES_MAX;
+use crate::limits::ENVELOPE_BYTES_MAX;
 use crate::store::LogBytes;
-use memchr::memrchr;
+use memchr::{memchr_iter, memrchr};
 
 /// How much is read at once: what is decoded of it stays in a core's cache until it is folded.
 const READ_BYTES: usize = 256 << 10;
@@ -21,32 +21,58 @@ pub(super) struct Pieces<'a> {
     /// The start of a line whose end was not read yet.
     carried: Vec<u8>,
     next_number: u64,
+    next_line: u64,
+    counts_lines: bool,
     is_over: bool,
+}
+
+/// A piece that was read into a buffer.
+pub(super) struct Piece {
+    pub number: u64,
+    /// How many lines stand before it; 0 where nobody counts them.
+    pub first_line: u64,
+    /// Whether it is the last, which may be empty; or why there is none.
+    pub read: Result<bool>,
 }
 
 impl<'a> Pieces<'a> {
     /// Makes the pieces of a log from one offset up to another.
     pub fn new(bytes: &'a dyn LogBytes, offset_bytes: u64, end_bytes: u64) -> Self {
-        let (carried, next_number) = (Vec::new(), 0);
-        Pieces { bytes, offset_bytes, end_bytes, carried, next_number, is_over: false }
+        Pieces {
+            bytes,
+            offset_bytes,
+            end_bytes,
+            carried: Vec::new(),
+            next_number: 0,
+            next_line: 0,
+            counts_lines: false,
+            is_over: false,
+        }
     }
 
-    /// Reads the next piece into `buffer` and returns its number and whether it is the last, which may
-    /// be empty; None when there is none.
+    /// Counts lines too: for who must know the place of one before it can be read.
+    pub fn counting_lines(self, counts_lines: bool) -> Self {
+        Pieces { counts_lines, ..self }
+    }
+
+    /// Reads the next piece into `buffer`; None when there is none.
     ///
-    /// A line longer than `LINE_BYTES_MAX` ends the last piece: nothing after it is read.
+    /// A line longer than `ENVELOPE_BYTES_MAX` ends the last piece: nothing after it is read.
     /// Errors, in place of the piece: `StorageError`.
-    pub fn take(&mut self, buffer: &mut Vec<u8>) -> Option<(u64, Result<bool>)> {
+    pub fn take(&mut self, buffer: &mut Vec<u8>) -> Option<Piece> {
         if self.is_over {
             return None;
         }
-        let number = self.next_number;
+        let (number, first_line) = (self.next_number, self.next_line);
         self.next_number += 1;
         buffer.clear();
         buffer.append(&mut self.carried);
         let read = self.fill(buffer);
         self.is_over = !matches!(read, Ok(false));
-        Some((number, read))
+        if self.counts_lines {
+            self.next_line += memchr_iter(b'\n', buffer).count() as u64;
+        }
+        Some(Piece { number, first_line, read })
     }
 
     fn fill(&mut self, buffer: &mut Vec<u8>) -> Result<bool> {
@@ -70,7 +96,7 @@ impl<'a> Pieces<'a> {
                 buffer.truncate(held + last + 1);
                 return Ok(false);
             }
-            if buffer.len() > LINE_BYTES_MAX {
+            if buffer.len() > ENVELOPE_BYTES_MAX {
                 return Ok(true);
             }
         }

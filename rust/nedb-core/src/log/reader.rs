@@ -9,6 +9,8 @@
 
 use super::cache::Cache;
 use super::decode::{Fault, Fields, normalize};
+use super::sealed::open_line;
+use crate::crypto::{LineOpener, Protection};
 use crate::error::{Error, Result};
 use crate::op::{OpKind, Seq, TextPlace};
 use crate::store::{LogBytes, MemoryText};
@@ -44,7 +46,7 @@ pub(crate) struct LogReader {
 
 enum Source {
     Memory(MemoryText),
-    Disk { bytes: Arc<dyn LogBytes>, cache: Cache },
+    Disk { bytes: Arc<dyn LogBytes>, cache: Cache, protection: Arc<Protection> },
 }
 
 impl LogReader {
@@ -54,8 +56,10 @@ impl LogReader {
     }
 
     /// Makes the reader of a log on a disk, of which no line is known yet.
-    pub fn disk(bytes: Arc<dyn LogBytes>, cache_bytes: usize) -> Self {
-        let source = Source::Disk { bytes, cache: Cache::new(cache_bytes) };
+    ///
+    /// The cache holds texts as they are read, not as they are sealed.
+    pub fn disk(bytes: Arc<dyn LogBytes>, cache_bytes: usize, protection: Arc<Protection>) -> Self {
+        let source = Source::Disk { bytes, cache: Cache::new(cache_bytes), protection };
         LogReader { source, offsets: Vec::new(), end: 0 }
     }
 
@@ -109,6 +113,14 @@ impl LogReader {
         }
     }
 
+    /// Returns how the lines are sealed; in memory they are not.
+    pub fn protection(&self) -> Arc<Protection> {
+        match &self.source {
+            Source::Memory(_) => Arc::new(Protection::Plain),
+            Source::Disk { protection, .. } => Arc::clone(protection),
+        }
+    }
+
     /// Appends up to `bytes_max` bytes of the log from an offset on, as they are now; fewer only at the end.
     ///
     /// Errors: `StorageError`.
@@ -128,7 +140,7 @@ impl LogReader {
         Ok(())
     }
 
-    /// Returns a line without its newline.
+    /// Returns a line without its newline, sealed as it stands in the log.
     ///
     /// Errors: `StorageError`, `IntegrityError` when the file no longer holds it; `InvalidArgument`
     /// for a seq that is not in the log.
@@ -197,6 +209,7 @@ impl LogReader {
                 "op {seq} of the log is damaged: {reason}; run verify_report()"
             ))
         };
+        let line = self.opened(seq, line).map_err(damaged)?;
         let normalized = normalize(&line).map_err(damaged)?;
         let fields = Fields::split(&normalized).map_err(damaged)?;
         if fields.seq != seq {
@@ -206,6 +219,18 @@ impl LogReader {
             return Err(damaged(Fault::WrongHash));
         }
         look(&fields).map_err(damaged)
+    }
+
+    fn opened<'l>(
+        &self,
+        seq: Seq,
+        line: Cow<'l, [u8]>,
+    ) -> std::result::Result<Cow<'l, [u8]>, Fault> {
+        let Source::Disk { protection, .. } = &self.source else { return Ok(line) };
+        let Some(sealed) = protection.as_sealed() else { return Ok(line) };
+        let mut plain = Vec::with_capacity(line.len());
+        open_line(&mut LineOpener::new(sealed), seq, &line, &mut plain)?;
+        Ok(Cow::Owned(plain))
     }
 
     fn text_of_line(&self, wanted: &WantedText<'_>) -> Result<Arc<str>> {

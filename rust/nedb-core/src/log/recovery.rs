@@ -10,7 +10,9 @@
 //! * Nothing is written here: what to do with the rest is the caller's decision.
 
 use super::decode::{Fault, Fields, Normalized, normalize};
-use super::pieces::Pieces;
+use super::pieces::{Piece, Pieces};
+use super::sealed::{OpenedLine, open_lines};
+use crate::crypto::{Protection, Sealed};
 use crate::error::{Error, Result};
 use crate::json::OutlinedMember;
 use crate::op::{Op, Seq};
@@ -62,6 +64,7 @@ const BYTES_PER_THREAD_MIN: u64 = 256 << 10;
 /// line. Errors: `StorageError`, and whatever `visit` returns.
 pub(crate) fn replay(
     bytes: &dyn LogBytes,
+    protection: &Protection,
     start: ReplayStart,
     end_bytes: u64,
     visit: Visit<'_>,
@@ -70,8 +73,12 @@ pub(crate) fn replay(
     let useful_count = usize::try_from(len_bytes / BYTES_PER_THREAD_MIN).unwrap_or(usize::MAX);
     let core_count = std::thread::available_parallelism().map_or(1, |count| count.get());
     let thread_count = core_count.min(useful_count).max(1);
+    let sealed = protection.as_sealed();
+    let pieces = Pieces::new(bytes, start.offset_bytes, end_bytes).counting_lines(sealed.is_some());
     let work = Work {
-        pieces: Mutex::new(Pieces::new(bytes, start.offset_bytes, end_bytes)),
+        sealed,
+        first_seq: start.next_seq,
+        pieces: Mutex::new(pieces),
         turn: Mutex::new(Turn::new(start, visit)),
         turn_passed: Condvar::new(),
     };
@@ -87,6 +94,9 @@ pub(crate) fn replay(
 
 /// What the threads of one replay share.
 struct Work<'a> {
+    sealed: Option<&'a Sealed>,
+    /// The seq of the first line of the first piece.
+    first_seq: Seq,
     pieces: Mutex<Pieces<'a>>,
     turn: Mutex<Turn<'a>>,
     turn_passed: Condvar,
@@ -95,15 +105,18 @@ struct Work<'a> {
 impl<'a> Work<'a> {
     /// Takes pieces until there are none, or the replay is over.
     fn run(&self) {
-        let mut buffer = Vec::new();
+        let (mut buffer, mut plain) = (Vec::new(), Vec::new());
         loop {
             let taken = self.pieces.lock().take(&mut buffer);
-            let (number, read) = match taken {
-                None => return,
-                Some((number, read)) => (number, read),
-            };
+            let Some(Piece { number, first_line, read }) = taken else { return };
             let ticket = Ticket { work: self, number };
-            let normalized = normalize_lines(&buffer);
+            let first_seq = self.first_seq.saturating_add_unsigned(first_line);
+            let opened =
+                self.sealed.map(|sealed| open_lines(sealed, first_seq, &buffer, &mut plain));
+            let normalized = match &opened {
+                Some(lines) => normalize_opened(&plain, lines),
+                None => normalize_lines(&buffer),
+            };
             let lines = decode_lines(&normalized);
             let mut turn = ticket.wait();
             if turn.is_over {
@@ -250,6 +263,23 @@ fn normalize_lines(piece: &[u8]) -> Vec<NormalizedLine<'_>> {
         rest = after.get(1..).unwrap_or_default();
     }
     lines
+}
+
+/// Makes canonical text of each line that was opened, up to the first of which there is none.
+fn normalize_opened<'t>(plain: &'t [u8], lines: &[OpenedLine]) -> Vec<NormalizedLine<'t>> {
+    let mut normalized = Vec::with_capacity(lines.len());
+    for (bytes, opened) in lines {
+        let line = match opened {
+            Ok(place) => normalize(plain.get(place.clone()).unwrap_or_default()),
+            Err(fault) => Err(fault.clone()),
+        };
+        let is_good = line.is_ok();
+        normalized.push((*bytes, line));
+        if !is_good {
+            break;
+        }
+    }
+    normalized
 }
 
 fn decode_lines<'t>(lines: &'t [NormalizedLine<'_>]) -> Vec<DecodedLine<'t>> {

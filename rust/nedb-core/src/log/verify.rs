@@ -9,9 +9,11 @@
 //! * What is reported is the first bad line, wherever the work was done.
 
 use super::decode::{Fault, Fields, normalize};
+use super::sealed::open_line;
+use crate::crypto::{LineOpener, Protection, Sealed};
 use crate::error::Result;
 use crate::hash::ZERO_HASH;
-use crate::limits::LINE_BYTES_MAX;
+use crate::limits::ENVELOPE_BYTES_MAX;
 use crate::op::Seq;
 use memchr::{memchr_iter, memrchr};
 
@@ -50,8 +52,12 @@ type ReadBytes<'a> = &'a mut dyn FnMut(u64, usize, &mut Vec<u8>) -> Result<()>;
 ///
 /// Cost: one hash an op, over as many threads as there are cores; memory of one chunk and one line.
 /// Errors: what `read` returns. A broken chain is no error but a `damage`.
-pub(crate) fn verify(end_bytes: u64, read: ReadBytes<'_>) -> Result<Verification> {
-    let mut chain = Chain::new();
+pub(crate) fn verify(
+    end_bytes: u64,
+    protection: &Protection,
+    read: ReadBytes<'_>,
+) -> Result<Verification> {
+    let mut chain = Chain::new(protection.as_sealed());
     let mut buffer = Vec::new();
     let mut offset = 0;
     let mut is_end = false;
@@ -65,7 +71,7 @@ pub(crate) fn verify(end_bytes: u64, read: ReadBytes<'_>) -> Result<Verification
         let whole = match memrchr(b'\n', &buffer) {
             _ if is_end => buffer.len(),
             Some(last) => last + 1,
-            None if buffer.len() > LINE_BYTES_MAX => buffer.len(),
+            None if buffer.len() > ENVELOPE_BYTES_MAX => buffer.len(),
             None => continue,
         };
         chain.check(buffer.get(..whole).unwrap_or_default());
@@ -75,15 +81,17 @@ pub(crate) fn verify(end_bytes: u64, read: ReadBytes<'_>) -> Result<Verification
 }
 
 /// What is known of the chain so far.
-struct Chain {
+struct Chain<'p> {
+    sealed: Option<&'p Sealed>,
     verification: Verification,
     offset_bytes: u64,
     thread_count: usize,
 }
 
-impl Chain {
-    fn new() -> Self {
+impl<'p> Chain<'p> {
+    fn new(sealed: Option<&'p Sealed>) -> Self {
         Chain {
+            sealed,
             verification: Verification {
                 op_count: 0,
                 head: ZERO_HASH.to_owned(),
@@ -100,12 +108,12 @@ impl Chain {
         if self.verification.damage.is_some() {
             return;
         }
-        let runs = split_in_runs(lines, self.thread_count);
+        let runs = self.runs_of(lines);
         let checked: Vec<Run> = std::thread::scope(|scope| {
             let mut rest = runs.iter();
             let first = rest.next();
-            let others: Vec<_> = rest.map(|run| scope.spawn(|| check_run(run))).collect();
-            let mine = first.map(|run| check_run(run));
+            let others: Vec<_> = rest.map(|run| scope.spawn(|| run.check())).collect();
+            let mine = first.map(|run| run.check());
             let theirs = others.into_iter().map(|handle| {
                 handle.join().unwrap_or_else(|_| Run::broken("checking it failed".to_owned()))
             });
@@ -117,6 +125,20 @@ impl Chain {
                 return;
             }
         }
+    }
+
+    /// Splits lines in as many runs as there are cores, and tells each at which seq it begins.
+    fn runs_of<'t>(&self, lines: &'t [u8]) -> Vec<Lines<'t, 'p>> {
+        let mut first_seq = self.verification.op_count as Seq;
+        let with_place = |text: &'t [u8]| {
+            let run = Lines { text, first_seq, sealed: self.sealed };
+            // A plain line says its seq itself.
+            if self.sealed.is_some() {
+                first_seq += memchr_iter(b'\n', text).count() as Seq;
+            }
+            run
+        };
+        split_in_runs(lines, self.thread_count).into_iter().map(with_place).collect()
     }
 
     fn join(&mut self, run: Run) {
@@ -195,25 +217,45 @@ fn split_in_runs(lines: &[u8], count_max: usize) -> Vec<&[u8]> {
     runs
 }
 
-fn check_run(lines: &[u8]) -> Run {
-    let mut run = Run::empty();
-    let mut start = 0;
-    let mut ends: Vec<usize> = memchr_iter(b'\n', lines).collect();
-    if ends.last().map_or(0, |last| last + 1) < lines.len() {
-        ends.push(lines.len());
-    }
-    for end in ends {
-        let line = lines.get(start..end).unwrap_or_default();
-        match check_line(line, &run) {
-            Ok(checked) => run.take(checked, end - start + 1),
-            Err(fault) => {
-                run.fault = Some(fault);
-                return run;
-            }
+/// Lines that one thread checks.
+struct Lines<'t, 'p> {
+    text: &'t [u8],
+    /// The seq of the first by its place.
+    first_seq: Seq,
+    sealed: Option<&'p Sealed>,
+}
+
+impl Lines<'_, '_> {
+    fn check(&self) -> Run {
+        let mut run = Run::empty();
+        let mut start = 0;
+        let mut opener = self.sealed.map(LineOpener::new);
+        let mut plain = Vec::new();
+        let mut ends: Vec<usize> = memchr_iter(b'\n', self.text).collect();
+        if ends.last().map_or(0, |last| last + 1) < self.text.len() {
+            ends.push(self.text.len());
         }
-        start = end + 1;
+        for end in ends {
+            let line = self.text.get(start..end).unwrap_or_default();
+            let seq = self.first_seq.saturating_add_unsigned(run.op_count);
+            let checked = match &mut opener {
+                None => check_line(line, &run),
+                Some(opener) => {
+                    plain.clear();
+                    open_line(opener, seq, line, &mut plain).and_then(|()| check_line(&plain, &run))
+                }
+            };
+            match checked {
+                Ok(checked) => run.take(checked, end - start + 1),
+                Err(fault) => {
+                    run.fault = Some(fault);
+                    return run;
+                }
+            }
+            start = end + 1;
+        }
+        run
     }
-    run
 }
 
 struct CheckedLine {

@@ -13,9 +13,9 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-const LOG_FILE_NAME: &str = "log.aof";
-const META_FILE_NAME: &str = "meta.json";
-const KEY_FILE_NAME: &str = "key.enc";
+pub(super) const LOG_FILE_NAME: &str = "log.aof";
+pub(super) const META_FILE_NAME: &str = "meta.json";
+pub(super) const KEY_FILE_NAME: &str = "key.enc";
 /// The subdirectory of the packs that hold the bytes of files.
 pub(crate) const BLOBS_NAME: &str = "blobs";
 /// Where NEDB 1.x kept its state, and the bytes of files.
@@ -52,6 +52,11 @@ impl Directory {
         Ok(Directory { files, path: path.to_path_buf() })
     }
 
+    /// Names a directory, which may not be there.
+    pub fn at(files: Arc<dyn FileSystem>, path: &Path) -> Directory {
+        Directory { files, path: path.to_path_buf() }
+    }
+
     /// Opens another directory for a copy: creates it, with its parents, or takes an empty one.
     ///
     /// Errors: `InvalidArgument` when there is something in it, `StorageError`.
@@ -74,11 +79,6 @@ impl Directory {
     /// Returns the file system that the directory stands in.
     pub fn file_system(&self) -> &Arc<dyn FileSystem> {
         &self.files
-    }
-
-    /// Tells whether the database has a wrapped data key, and so is encrypted.
-    pub fn has_key_file(&self) -> bool {
-        self.files.exists(&self.path.join(KEY_FILE_NAME))
     }
 
     /// Takes the writer's lock.
@@ -165,27 +165,24 @@ impl Directory {
             let _gone_or_not = self.files.remove_file(&subdirectory.join(name));
         }
         let _gone_or_not = self.files.remove_directory(&subdirectory);
-        for name in [LOG_FILE_NAME, META_FILE_NAME, LEGACY_STATE_FILE_NAME] {
+        for name in [LOG_FILE_NAME, META_FILE_NAME, KEY_FILE_NAME, LEGACY_STATE_FILE_NAME] {
             let _gone_or_not = self.files.remove_file(&self.path.join(name));
         }
         let _gone_or_not = self.files.remove_directory(&self.path);
     }
 
-    /// Reads `meta.json`, or None when there is none.
+    /// Reads `meta.json`, sealed as it is, or None when there is none.
     ///
     /// Errors: `StorageError`.
-    pub fn read_meta(&self) -> Result<Option<String>> {
-        let Some(bytes) = self.read(META_FILE_NAME)? else { return Ok(None) };
-        String::from_utf8(bytes).map(Some).map_err(|error| {
-            self.failed("read", META_FILE_NAME)(io::Error::new(io::ErrorKind::InvalidData, error))
-        })
+    pub fn read_meta(&self) -> Result<Option<Vec<u8>>> {
+        self.read(META_FILE_NAME)
     }
 
     /// Replaces `meta.json`.
     ///
     /// Errors: `StorageError`; the old one is whole then.
-    pub fn write_meta(&self, text: &str) -> Result<()> {
-        self.replace(META_FILE_NAME, text.as_bytes())
+    pub fn write_meta(&self, text: impl AsRef<[u8]>) -> Result<()> {
+        self.replace(META_FILE_NAME, text.as_ref())
     }
 
     /// Tells whether there is something under a name.

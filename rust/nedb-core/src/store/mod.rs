@@ -11,6 +11,7 @@
 //! | `filesystem` | what is asked of a file system: the seam between this crate and a disk |
 //! | `disk` | the file system of the machine |
 //! | `directory` | the names of a database's files, and how they are replaced |
+//! | `sealing` | how the files of a plain database give way to encrypted ones |
 //! | `lock` | `LOCK`: who writes, and how much of the log is on the disk |
 //! | `log_file` | the writer's side of a log file |
 //! | `memory` | the log of a database in memory |
@@ -23,6 +24,7 @@ mod lock;
 mod log_file;
 mod memory;
 mod memory_files;
+mod sealing;
 
 use std::io;
 

@@ -34,6 +34,8 @@ pub struct Case {
     /// Whether it also runs in a directory.
     #[serde(default)]
     pub durable: bool,
+    /// The key of its database, in hexadecimal; it runs in a directory.
+    pub tmk: Option<String>,
     /// The calls, in order.
     pub steps: Vec<Step>,
     /// The head after the last step.
@@ -56,6 +58,9 @@ pub struct Step {
     /// What it answers. None: anything but an error.
     pub expect: Option<Value>,
 }
+
+/// The steps that need a directory.
+const NEEDS_DISK: [&str; 3] = ["reopen", "open_again", "rewrap_key"];
 
 /// Where a case runs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -83,7 +88,7 @@ impl Case {
     /// Tells where the case runs.
     pub fn places(&self) -> Vec<Place> {
         let needs_disk =
-            self.steps.iter().any(|step| matches!(step.verb.as_str(), "reopen" | "open_again"));
+            self.tmk.is_some() || self.steps.iter().any(|step| NEEDS_DISK.contains(&&*step.verb));
         match (needs_disk, self.durable) {
             (true, _) => vec![Place::Disk, Place::DiskWithCheckpoints],
             (false, true) => vec![Place::Memory, Place::Disk, Place::DiskWithCheckpoints],

@@ -7,7 +7,7 @@
 use crate::case::{Arguments, Place, Step};
 use crate::expect::{self, Answer};
 use crate::verbs;
-use nedb_core::{Clock, Database, Error, ManualClock, Options};
+use nedb_core::{Clock, Database, Error, ManualClock, Options, Tmk};
 use serde_json::{Value, json};
 use std::sync::Arc;
 use tempfile::TempDir;
@@ -23,11 +23,19 @@ pub struct Host {
     place: Place,
     closed: bool,
     read_only: bool,
+    key: Key,
+}
+
+/// What a case opens its directory with.
+#[derive(Clone, Default)]
+struct Key {
+    tmk: Option<Tmk>,
+    encrypt_existing: Option<bool>,
 }
 
 impl Host {
     /// Opens an empty database.
-    pub fn open(now_seconds: f64, place: Place) -> Result<Self, String> {
+    pub fn open(now_seconds: f64, place: Place, tmk: Option<&str>) -> Result<Self, String> {
         let clock = Arc::new(ManualClock::new(now_seconds));
         let directory = match place {
             Place::Memory => None,
@@ -35,8 +43,11 @@ impl Host {
                 Some(tempfile::tempdir().map_err(|error| error.to_string())?)
             }
         };
-        let database = open_database(&clock, directory.as_ref(), place, false).map_err(engine)?;
-        Ok(Host { database, clock, directory, place, closed: false, read_only: false })
+        let tmk = tmk.map(Tmk::from_hex).transpose().map_err(engine)?;
+        let key = Key { tmk, encrypt_existing: None };
+        let database =
+            open_database(&clock, directory.as_ref(), (place, &key), false).map_err(engine)?;
+        Ok(Host { database, clock, directory, place, closed: false, read_only: false, key })
     }
 
     /// Runs a step and checks its answer, and, after an error, that nothing changed.
@@ -81,12 +92,17 @@ impl Host {
         match verb {
             "reopen" => {
                 let flag = |name| Ok::<_, String>(args.value(name)? == Some(Value::Bool(true)));
+                self.take_key(args)?;
+                if flag("encrypts")? {
+                    return self.encrypt();
+                }
                 self.reopen(flag("read_only")?, flag("without_checkpoints")?)
             }
             "open_again" => {
-                Ok(open_database(&self.clock, self.directory.as_ref(), self.place, false)
-                    .map(|_| Answer::nothing()))
+                let opened = self.opened(false);
+                Ok(opened.map(|_| Answer::nothing()))
             }
+            "rewrap_key" => self.rewrap_key(args),
             "set_clock" => {
                 let now = args.value("now")?.and_then(|now| now.as_f64());
                 self.clock.set(now.ok_or("set_clock needs now")?);
@@ -112,9 +128,13 @@ impl Host {
         if without_checkpoints {
             self.delete_checkpoints().map_err(|error| error.to_string())?;
         }
-        match open_database(&self.clock, self.directory.as_ref(), self.place, read_only) {
+        match self.opened(read_only) {
             Ok(database) => self.database = database,
-            Err(error) => return Ok(Err(error)),
+            Err(error) => {
+                // A step that expects it goes on with another key.
+                self.closed = true;
+                return Ok(Err(error));
+            }
         }
         (self.closed, self.read_only) = (false, read_only);
         if self.state() == before {
@@ -122,6 +142,56 @@ impl Host {
         } else {
             Err(format!("reopening changed {before:?} to {:?}", self.state()))
         }
+    }
+
+    /// Takes the key that a step gives from now on; an empty one is none.
+    fn take_key(&mut self, args: &Arguments) -> Result<(), String> {
+        if let Some(hex) = args.value("tmk")? {
+            let hex = hex.as_str().unwrap_or_default();
+            self.key.tmk =
+                (!hex.is_empty()).then(|| Tmk::from_hex(hex)).transpose().map_err(engine)?;
+        }
+        self.key.encrypt_existing = args.value("encrypt_existing")?.and_then(|it| it.as_bool());
+        Ok(())
+    }
+
+    /// Reopens a plain database with a key: one op more says so.
+    fn encrypt(&mut self) -> Outcome {
+        let (seq, head) = self.state();
+        if let Err(error) = self.database.close() {
+            return Ok(Err(error));
+        }
+        match self.opened(false) {
+            Ok(database) => self.database = database,
+            Err(error) => {
+                self.closed = true;
+                return Ok(Err(error));
+            }
+        }
+        let note = self.database.op(seq + 1).map_err(engine)?.unwrap_or_default();
+        let is_next = note.contains(&format!("\"prev_hash\":\"{head}\""));
+        if !self.database.is_encrypted() || self.database.seq() != seq + 1 || !is_next {
+            return Err(format!("it was not encrypted after op {seq}: {note}"));
+        }
+        Ok(Ok(Answer::nothing()))
+    }
+
+    /// Changes the key, and opens with the new one from then on.
+    fn rewrap_key(&mut self, args: &Arguments) -> Outcome {
+        let key = |name| {
+            let hex = args.value(name)?.and_then(|it| it.as_str().map(str::to_owned));
+            Tmk::from_hex(&hex.unwrap_or_default()).map_err(engine)
+        };
+        let (old, new) = (key("old_tmk")?, key("new_tmk")?);
+        if let Err(error) = self.database.rewrap_key(&old, &new) {
+            return Ok(Err(error));
+        }
+        self.key.tmk = Some(new);
+        Ok(Ok(Answer::nothing()))
+    }
+
+    fn opened(&self, read_only: bool) -> Result<Database, Error> {
+        open_database(&self.clock, self.directory.as_ref(), (self.place, &self.key), read_only)
     }
 
     /// Deletes every saved view.
@@ -158,12 +228,16 @@ impl Host {
 fn open_database(
     clock: &Arc<ManualClock>,
     directory: Option<&TempDir>,
-    place: Place,
+    (place, key): (Place, &Key),
     read_only: bool,
 ) -> Result<Database, Error> {
     let clock: Arc<dyn Clock> = clock.clone();
     let checkpoint_every_ops = (place == Place::DiskWithCheckpoints).then_some(1);
-    let options = Options { clock, read_only, checkpoint_every_ops, ..Options::default() };
+    let defaults = Options::default();
+    let encrypt_existing = key.encrypt_existing.unwrap_or(defaults.encrypt_existing);
+    let tmk = key.tmk.clone();
+    let options =
+        Options { clock, read_only, tmk, encrypt_existing, checkpoint_every_ops, ..defaults };
     match directory {
         Some(directory) => Database::open(directory.path(), options),
         None => Database::in_memory(options),

@@ -118,6 +118,7 @@ fn call_rest(database: &Database, verb: &str, args: &Arguments) -> Outcome {
         "seq" => Ok(Answer::of(database.seq())),
         "durable_seq" => Ok(Answer::of(database.durable_seq())),
         "head" => Ok(Answer::of(database.head())),
+        "encrypted" => Ok(Answer::of(database.is_encrypted())),
         "refresh" => database.refresh().map(Answer::of),
         "flush" => database.flush().map(|()| Answer::nothing()),
         _ => return Err(format!("the suite knows no verb {verb}")),

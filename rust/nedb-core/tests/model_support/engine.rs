@@ -4,7 +4,7 @@ use super::admit::with_a;
 use super::call::Call;
 use super::script::{COLLECTIONS, Change, INDEXES};
 use nedb_core::{
-    Database, ErrorCode, IndexKind, ManualClock, Options, Result, Update, WriteOptions,
+    Database, ErrorCode, IndexKind, ManualClock, Options, Result, Tmk, Update, WriteOptions,
 };
 use serde_json::{Value, json};
 use std::path::{Path, PathBuf};
@@ -20,6 +20,7 @@ pub struct Engine {
     clock: Arc<ManualClock>,
     now: f64,
     directory: Option<TempDir>,
+    tmk: Option<Tmk>,
 }
 
 impl Engine {
@@ -27,16 +28,18 @@ impl Engine {
     pub fn plain() -> Engine {
         let clock = Arc::new(ManualClock::new(START_SECONDS));
         let db = Database::in_memory(options(&clock)).expect("memory opens");
-        Engine { db, clock, now: START_SECONDS, directory: None }
+        Engine { db, clock, now: START_SECONDS, directory: None, tmk: None }
     }
 
-    /// Makes a database on a disk, with what indexes and reopenings a script asks for.
-    pub fn on_disk() -> Engine {
+    /// Makes a database on a disk, with what indexes and reopenings a script asks for; with a key an
+    /// encrypted one.
+    pub fn on_disk(tmk: Option<Tmk>) -> Engine {
         let directory = tempfile::tempdir_in(quick_folder()).expect("a folder for the database");
         let clock = Arc::new(ManualClock::new(START_SECONDS));
-        let db = Database::open(directory.path(), options_on_disk(&clock))
-            .expect("a new database opens");
-        Engine { db, clock, now: START_SECONDS, directory: Some(directory) }
+        let given = Options { tmk: tmk.clone(), ..options_on_disk(&clock) };
+        let db = Database::open(directory.path(), given).expect("a new database opens");
+        assert_eq!(db.is_encrypted(), tmk.is_some());
+        Engine { db, clock, now: START_SECONDS, directory: Some(directory), tmk }
     }
 
     /// Does what a call says.
@@ -118,7 +121,8 @@ impl Engine {
             if without_checkpoints {
                 delete_checkpoints(directory.path());
             }
-            self.db = Database::open(directory.path(), options_on_disk(&self.clock))?;
+            let given = Options { tmk: self.tmk.clone(), ..options_on_disk(&self.clock) };
+            self.db = Database::open(directory.path(), given)?;
             let report = self.db.open_report();
             assert_eq!(report.cut_bytes, 0, "a clean stop leaves nothing to cut");
             assert_eq!(report.warnings, Vec::<String>::new());

@@ -4,7 +4,7 @@
 //! and what was taken is read back as it was taken.
 
 use nedb_core::{
-    Database, ErrorCode, IndexKind, Options, Params, ReadOptions, Value, WriteOptions,
+    Database, ErrorCode, IndexKind, Options, Params, ReadOptions, Tmk, Value, WriteOptions,
 };
 use std::path::Path;
 
@@ -31,6 +31,35 @@ pub fn open_log_bytes(folder: &Path, bytes: &[u8]) {
     db.close().expect("it can be closed");
     let db = opened(folder, Options::default()).expect("what opened once opens again");
     assert_eq!((db.head(), db.seq()), (head, seq));
+}
+
+/// Opens bytes as the key file and the log of an encrypted database; an empty key file stands for a real one.
+pub fn open_encrypted_bytes(folder: &Path, key_file: &[u8], log: &[u8]) {
+    let options = || Options {
+        tmk: Some(Tmk::new([7; 32])),
+        encrypt_existing: false,
+        cache_bytes: 0,
+        ..Options::default()
+    };
+    drop(Database::open(folder, options()).expect("a new database opens"));
+    if !key_file.is_empty() {
+        std::fs::write(folder.join("key.enc"), key_file).expect("the key file can be written");
+    }
+    std::fs::write(folder.join("log.aof"), log).expect("the log can be written");
+    std::fs::remove_file(folder.join("LOCK")).expect("it was there");
+    for read_only in [true, false] {
+        match Database::open(folder, Options { read_only, ..options() }) {
+            Ok(db) => {
+                read_everything(&db);
+                // Whoever has no key cannot make a line that is taken.
+                assert!(db.is_encrypted() && db.seq() == -1);
+            }
+            Err(error) => assert!(
+                [ErrorCode::WrongKey, ErrorCode::IntegrityError].contains(&error.code()),
+                "{error}"
+            ),
+        }
+    }
 }
 
 fn opened(folder: &Path, options: Options) -> Option<Database> {

@@ -1,6 +1,6 @@
 //! `expected.json` of a fixture: what a database that was written by a release holds.
 
-use nedb_core::Value;
+use nedb_core::{Tmk, Value};
 use std::fs;
 
 /// What a fixture is expected to hold; its members are told in `make_1_2_2.py`.
@@ -27,6 +27,12 @@ impl Expected {
     /// Returns the hash of its last line.
     pub fn head(&self) -> &str {
         self.0.get("head").unwrap().as_str().unwrap()
+    }
+
+    /// Returns the key that opens it, of an encrypted one.
+    pub fn tmk(&self) -> Option<Tmk> {
+        let hex = self.0.get("tmk_hex").and_then(Value::as_str);
+        hex.map(|hex| Tmk::from_hex(hex).unwrap())
     }
 
     /// Tells whether the check of log-format.md accepts it.

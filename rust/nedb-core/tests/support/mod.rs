@@ -64,12 +64,20 @@ pub fn code<T: std::fmt::Debug>(result: nedb_core::Result<T>) -> ErrorCode {
     result.map_err(|error: Error| error.code()).expect_err("it should have been refused")
 }
 
-/// Returns the files of a directory, without `LOCK`, which says when it was last written to.
+/// Returns the files of a directory, and of those in it, without `LOCK`, which says when it was last
+/// written to.
 pub fn files(directory: &Path) -> BTreeMap<String, Vec<u8>> {
-    let entries = fs::read_dir(directory).unwrap().map(Result::unwrap);
-    let named = entries
-        .map(|entry| (entry.file_name().into_string().unwrap(), fs::read(entry.path()).unwrap()));
-    named.filter(|(name, _)| name != "LOCK").collect()
+    let mut all = BTreeMap::new();
+    for entry in fs::read_dir(directory).unwrap().map(Result::unwrap) {
+        let name = entry.file_name().into_string().unwrap();
+        if entry.path().is_dir() {
+            let inner = files(&entry.path()).into_iter();
+            all.extend(inner.map(|(file, bytes)| (format!("{name}/{file}"), bytes)));
+        } else if name != "LOCK" {
+            all.insert(name, fs::read(entry.path()).unwrap());
+        }
+    }
+    all
 }
 
 /// Returns the bytes of the log.

@@ -12,8 +12,13 @@ pub const START: f64 = 1_800_000_000.25;
 
 /// Writes a database and returns when it was closed, in seconds since 1970.
 pub fn write(directory: &Path, fill: fn(&Writer)) -> f64 {
+    write_with(directory, Options::default(), fill)
+}
+
+/// Writes a database that is opened with such options, but for the clock.
+pub fn write_with(directory: &Path, options: Options, fill: fn(&Writer)) -> f64 {
     let clock = Arc::new(ManualClock::new(START));
-    let options = Options { clock: Arc::clone(&clock) as _, ..Options::default() };
+    let options = Options { clock: Arc::clone(&clock) as _, ..options };
     let writer = Writer { db: Database::open(directory, options).unwrap(), clock };
     fill(&writer);
     writer.db.close().unwrap();

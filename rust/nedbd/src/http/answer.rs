@@ -59,7 +59,10 @@ fn engine_status(code: ErrorCode) -> StatusCode {
         ErrorCode::PreconditionFailed => StatusCode::PRECONDITION_FAILED,
         ErrorCode::DatabaseLocked => StatusCode::LOCKED,
         ErrorCode::ReadOnly => StatusCode::FORBIDDEN,
-        ErrorCode::DatabaseClosed | ErrorCode::KeyRequired => StatusCode::SERVICE_UNAVAILABLE,
+        ErrorCode::DatabaseClosed
+        | ErrorCode::KeyRequired
+        | ErrorCode::WrongKey
+        | ErrorCode::PlainDatabase => StatusCode::SERVICE_UNAVAILABLE,
         // What is not known here yet is no fault of the client.
         _ => StatusCode::INTERNAL_SERVER_ERROR,
     }

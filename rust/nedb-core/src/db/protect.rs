@@ -1,0 +1,263 @@
+//! Which key opens a directory, and whether it is encrypted, will be, or must not be opened.
+//!
+//! In: a directory, the key and the wishes of the options. Out: its protection; or `KeyRequired`,
+//! `WrongKey`, `PlainDatabase`, `InvalidArgument`, before anything is written.
+//!
+//! Invariants:
+//! * A directory with a `key.enc` is encrypted, and one without is plain: nothing else decides.
+
+use super::Database;
+use super::encrypt::encrypt_in_place;
+use super::open::OpenReport;
+use super::options::Options;
+use crate::crypto::{
+    DataKey, Protection, Randomness, SystemRandomness, Tmk, is_envelope, is_legacy_envelope,
+    unwrap_key, wrap_key,
+};
+use crate::error::{Error, ErrorCode, Result};
+use crate::store::{Directory, Disk, FileSystem, process_id};
+use std::path::Path;
+use std::sync::Arc;
+
+/// What `meta.json` is sealed as.
+pub(super) const META_CONTEXT: &[u8] = b"meta.json";
+
+/// What a directory is to whoever opens it.
+enum Found {
+    Plain,
+    Encrypted(DataKey),
+    /// Nothing was ever written, and it is to be encrypted.
+    New,
+    /// Plain, and to be encrypted in place.
+    ToEncrypt,
+}
+
+/// Checks that a directory can be opened with a key or without one. Nothing is written.
+///
+/// Errors: `KeyRequired`, `WrongKey`, `PlainDatabase`; `InvalidArgument` for a key too short to encrypt
+/// something; `IntegrityError` when `key.enc` is damaged; `StorageError`.
+pub(super) fn check(files: &Arc<dyn FileSystem>, path: &Path, options: &Options) -> Result<()> {
+    if options.read_only && !files.is_directory(path) {
+        // Whoever opens it says so.
+        return Ok(());
+    }
+    look(&Directory::at(Arc::clone(files), path), options).map(|_| ())
+}
+
+fn look(directory: &Directory, options: &Options) -> Result<Found> {
+    let path = directory.path().display();
+    match (directory.read_key_file()?, &options.tmk) {
+        (Some(_), None) => Err(key_required(directory)),
+        (Some(text), Some(tmk)) => unwrap_key(&text, tmk).map(Found::Encrypted),
+        (None, None) => Ok(Found::Plain),
+        (None, Some(_)) if options.read_only => Err(Error::new(
+            ErrorCode::PlainDatabase,
+            format!(
+                "{path} is not encrypted, and read-only nothing is; open it for writing to encrypt it, \
+                 or without a key"
+            ),
+        )),
+        (None, Some(tmk)) => {
+            tmk.check_long_enough()?;
+            match directory.read_log_front()? {
+                None => Ok(Found::New),
+                // A new key.enc would be the end of it.
+                Some(front) if is_envelope(&front) => Err(Error::integrity(format!(
+                    "{path} is encrypted, and its key.enc is missing; without it nobody can read it"
+                ))),
+                Some(_) if options.encrypt_existing => Ok(Found::ToEncrypt),
+                Some(_) => Err(Error::new(
+                    ErrorCode::PlainDatabase,
+                    format!(
+                        "{path} is not encrypted; open it without a key, or let it be encrypted in place \
+                         (encrypt_existing)"
+                    ),
+                )),
+            }
+        }
+    }
+}
+
+/// Makes a directory what the options want it to be, and returns its protection; a writer holds its lock.
+///
+/// Errors: as `check`.
+pub(super) fn unlock(
+    directory: &Directory,
+    options: &Options,
+    report: &mut OpenReport,
+) -> Result<Protection> {
+    let sealed = |key| Protection::sealed(key, Arc::clone(&options.randomness), process_id);
+    match look(directory, options)? {
+        Found::Plain => {
+            if !options.read_only {
+                directory.roll_back_sealing()?;
+            }
+            Ok(Protection::Plain)
+        }
+        Found::Encrypted(key) => {
+            finish_interrupted(directory, options, report)?;
+            Ok(sealed(key))
+        }
+        Found::New => {
+            directory.roll_back_sealing()?;
+            let key = DataKey::draw(&*options.randomness)?;
+            directory.write_key_file(wrapped(&key, options)?.as_bytes())?;
+            Ok(sealed(key))
+        }
+        Found::ToEncrypt => {
+            directory.roll_back_sealing()?;
+            let key = DataKey::draw(&*options.randomness)?;
+            let protection = sealed(key.clone());
+            let key_file = wrapped(&key, options)?;
+            encrypt_in_place(directory, &protection, &key_file, options, report)?;
+            Ok(protection)
+        }
+    }
+}
+
+fn wrapped(key: &DataKey, options: &Options) -> Result<String> {
+    match &options.tmk {
+        Some(tmk) => wrap_key(key, tmk, &*options.randomness),
+        None => Err(Error::invalid("there is no key to encrypt with")),
+    }
+}
+
+/// Goes on with an encryption in place that was interrupted after it had been decided.
+fn finish_interrupted(
+    directory: &Directory,
+    options: &Options,
+    report: &mut OpenReport,
+) -> Result<()> {
+    if !directory.is_sealing_unfinished() {
+        return Ok(());
+    }
+    if options.read_only {
+        return Err(Error::new(
+            ErrorCode::PlainDatabase,
+            format!(
+                "{} is being encrypted, or that was interrupted; open it for writing to finish it",
+                directory.path().display()
+            ),
+        ));
+    }
+    report_encrypted(report, directory.finish_sealing()?);
+    Ok(())
+}
+
+/// Says in a report that a database was plain, and what of it is gone.
+pub(super) fn report_encrypted(report: &mut OpenReport, removed: Vec<String>) {
+    report.warnings.push(
+        "the database was plain and was encrypted in place; disks and backups may still hold the plain \
+         text"
+            .to_owned(),
+    );
+    if !removed.is_empty() {
+        let names = removed.join(", ");
+        report.warnings.push(format!("what was kept beside the plain log was removed: {names}"));
+    }
+}
+
+/// Reads the text of `meta.json`. NEDB 1.x left it plain in an encrypted database: it is taken as it is as
+/// long as the log begins with lines of 1.x.
+///
+/// Errors: `IntegrityError` when it is damaged, or plain where it must not be; `StorageError`.
+pub(super) fn read_meta(directory: &Directory, protection: &Protection) -> Result<Option<String>> {
+    let Some(bytes) = directory.read_meta()? else { return Ok(None) };
+    if let Some(text) = protection.open_text(META_CONTEXT, &bytes)? {
+        return Ok(Some(text));
+    }
+    if protection.as_sealed().is_some() {
+        let front = directory.read_log_front()?.unwrap_or_default();
+        if !front.is_empty() && !is_legacy_envelope(&front) {
+            return Err(Error::integrity("meta.json is not encrypted, and the database is"));
+        }
+    }
+    let damaged = |_| Error::integrity("meta.json is damaged: it is not UTF-8");
+    String::from_utf8(bytes).map(Some).map_err(damaged)
+}
+
+/// Seals a `meta.json` that NEDB 1.x left plain in an encrypted database.
+///
+/// Errors: as `read_meta`.
+pub(super) fn seal_plain_meta(
+    directory: &Directory,
+    protection: &Protection,
+    warnings: &mut Vec<String>,
+) -> Result<()> {
+    let is_sealed = directory.read_meta()?.is_none_or(|bytes| is_envelope(&bytes));
+    if is_sealed || protection.as_sealed().is_none() {
+        return Ok(());
+    }
+    if let Some(text) = read_meta(directory, protection)? {
+        directory.write_meta(protection.seal_text(META_CONTEXT, &text)?)?;
+        warnings.push("NEDB 1.x had left meta.json plain; it is encrypted now".to_owned());
+    }
+    Ok(())
+}
+
+/// Makes the refusal of an encrypted database without a key.
+pub(super) fn key_required(directory: &Directory) -> Error {
+    Error::new(
+        ErrorCode::KeyRequired,
+        format!("{} is encrypted; open it with its key (tmk)", directory.path().display()),
+    )
+}
+
+/// Wraps the data key of a database, which nobody has open for writing, with another key: from then on
+/// only the new one opens it. Nothing else changes, whatever its size.
+///
+/// Who kept an old `key.enc` and has its key can still read the database.
+///
+/// Errors: `WrongKey` when `old` does not open it, `InvalidArgument` when `new` is shorter than 16 bytes,
+/// `PlainDatabase` when it is not encrypted, `DatabaseLocked`, `StorageError`; it is as it was then.
+pub fn rewrap_key(path: impl AsRef<Path>, old: &Tmk, new: &Tmk) -> Result<()> {
+    let directory = Directory::open(Arc::new(Disk), path.as_ref(), false)?;
+    check_rewrap(&directory, old, new)?;
+    let _held = directory.lock()?;
+    rewrap(&directory, old, new, &SystemRandomness)
+}
+
+fn check_rewrap(directory: &Directory, old: &Tmk, new: &Tmk) -> Result<DataKey> {
+    new.check_long_enough()?;
+    let Some(text) = directory.read_key_file()? else {
+        return Err(Error::new(
+            ErrorCode::PlainDatabase,
+            format!("{} is not encrypted: it has no key to change", directory.path().display()),
+        ));
+    };
+    unwrap_key(&text, old)
+}
+
+fn rewrap(directory: &Directory, old: &Tmk, new: &Tmk, random: &dyn Randomness) -> Result<()> {
+    let key = check_rewrap(directory, old, new)?;
+    let text = wrap_key(&key, new, random)?;
+    // A key that nothing unwraps any more would be the end of the database.
+    unwrap_key(text.as_bytes(), new)?;
+    directory.write_key_file(text.as_bytes())
+}
+
+impl Database {
+    /// Wraps the data key with another key: from then on only the new one opens the database. Nothing else
+    /// changes, whatever its size, and this handle goes on.
+    ///
+    /// Errors: `WrongKey` when `old` does not open it, `InvalidArgument` when `new` is shorter than 16
+    /// bytes, `PlainDatabase` when it is not encrypted, `ReadOnly`, `DatabaseClosed`, `StorageError`; it
+    /// is as it was then.
+    pub fn rewrap_key(&self, old: &Tmk, new: &Tmk) -> Result<()> {
+        let writer = self.inner.lock_when_idle();
+        self.inner.check_open()?;
+        writer.check_takes_writes()?;
+        let Some(directory) = &self.inner.directory else {
+            return Err(Error::new(
+                ErrorCode::PlainDatabase,
+                "a database in memory is not encrypted",
+            ));
+        };
+        rewrap(directory, old, new, &*self.inner.options.randomness)
+    }
+
+    /// Tells whether what is on the disk is encrypted.
+    pub fn is_encrypted(&self) -> bool {
+        self.inner.protection.as_sealed().is_some()
+    }
+}
