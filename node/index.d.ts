@@ -455,7 +455,7 @@ export class NEDB {
  * Wraps the data key of the database in a directory, which nobody has open for writing, with another: from
  * then on only the new one opens it.
  */
-export function rewrapKey(path: string | URL, oldTmk: Uint8Array, newTmk: Uint8Array): Promise<void>;
+export function rewrapKey(path: string | { readonly href: string }, oldTmk: Uint8Array, newTmk: Uint8Array): Promise<void>;
 
 /** The engine as it is: JSON texts, answered at once, on the thread that calls. Options are JSON texts
  * too, with the names of the engine: `{"ttl_s": 60, "caused_by": [3]}`. */

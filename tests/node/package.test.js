@@ -12,7 +12,7 @@ const { directory } = require("./support.js");
 const ROOT = join(__dirname, "..", "..");
 
 test("the door opens for require and for import", async () => {
-  const names = ["NEDB", "NedbCore", "NedbError"];
+  const names = ["NEDB", "NedbCore", "NedbError", "rewrapKey"];
   assert.deepEqual(Object.keys(require("nedb-engine")).sort(), names);
   const imported = await import("nedb-engine");
   for (const name of names) assert.equal(imported[name], require("nedb-engine")[name]);
