@@ -32,6 +32,7 @@ endif
 PY := $(CURDIR)/.venv/$(VENV_BIN)/python$(EXE)
 PY_1X := $(CURDIR)/.venv-1x/$(VENV_BIN)/python$(EXE)
 STAMPS := build/stamps
+NEDBD := $(or $(CARGO_TARGET_DIR),$(CURDIR)/target)/debug/nedbd$(EXE)
 FILMS := examples/node_modules/vega-datasets/data/movies.json
 
 export PYO3_PYTHON := $(PY)
@@ -47,6 +48,7 @@ endif
 
 CORE_SOURCES := $(shell find rust/nedb-core/src -name '*.rs') Cargo.toml Cargo.lock rust/nedb-core/Cargo.toml
 WHEEL_SOURCES := $(CORE_SOURCES) pyproject.toml $(shell find rust/nedb-py -type f)
+NEDBD_SOURCES := $(CORE_SOURCES) $(shell find rust/nedbd -type f)
 ADDON_SOURCES := $(CORE_SOURCES) package.json $(shell find rust/nedb-node -type f)
 
 step = @printf '\n\033[1m== %s\033[0m\n' "$(1)"
@@ -91,8 +93,15 @@ $(STAMPS)/addon: $(ADDON_SOURCES) scripts/build_addon.mjs
 	$(NODE) scripts/build_addon.mjs --cargo $(CARGO)
 	@mkdir -p $(STAMPS) && touch $@
 
-.PHONY: build wheel addon
+$(STAMPS)/nedbd: $(NEDBD_SOURCES)
+	$(call step,Server)
+	$(CARGO) build --quiet --package nedbd
+	@mkdir -p $(STAMPS) && touch $@
+
+.PHONY: build wheel addon nedbd
 build: wheel addon ## Build the Python extension and the Node addon (release)
+nedbd: ## Build the server (release), as target/release/nedbd
+	$(CARGO) build --release --package nedbd
 wheel: $(STAMPS)/wheel
 addon: $(STAMPS)/addon
 
@@ -110,8 +119,8 @@ tour-rust: $(STAMPS)/films ## The same tour from Rust
 
 # ------------------------------------------------------------------------------------------ checking
 
-.PHONY: test check lint test-rust test-python test-node test-tours test-docs
-test: lint test-rust test-python test-node test-docs test-tours ## Run everything: lints, tests in three languages, tours
+.PHONY: test check lint test-rust test-python test-node test-server test-tours test-docs
+test: lint test-rust test-python test-node test-server test-docs test-tours ## Run everything: lints, tests in three languages and over HTTP, tours
 
 check: lint test-docs ## Run what takes seconds: formatting, lints, the core's unit tests, the documents
 	$(call step,Unit tests of the core)
@@ -123,7 +132,7 @@ lint: $(STAMPS)/venv
 	$(call step,cargo fmt --check)
 	$(CARGO) fmt --all --check
 	$(call step,cargo clippy)
-	$(CARGO) clippy --quiet --workspace --lib -- --deny warnings
+	$(CARGO) clippy --quiet --workspace --lib --bins -- --deny warnings
 	$(CARGO) clippy --quiet --workspace --examples --tests --benches -- --deny warnings $(LINTS_OFF_IN_TESTS)
 
 # nextest runs tests in parallel processes; where it is not installed cargo's own runner does.
@@ -148,6 +157,12 @@ test-node: $(STAMPS)/addon $(STAMPS)/npm ## Node: node --test, and the type decl
 	$(NPM) run --silent test:types
 	$(call step,Node tests)
 	$(NODE) --test --test-reporter=spec tests/node/*.test.js
+
+test-server: $(STAMPS)/venv $(STAMPS)/nedbd ## The server: unit tests, pytest against the binary, the conformance suite over HTTP
+	$(call step,Server unit tests)
+	$(CARGO) test --quiet --package nedbd
+	$(call step,Server tests)
+	NEDBD_BINARY=$(NEDBD) $(PY) -m pytest tests/server $(PYTEST_ARGS)
 
 test-docs: $(STAMPS)/venv ## The documents: generated pages are current, links lead somewhere
 	$(call step,Documents)

@@ -23,9 +23,9 @@ mod views;
 pub use clock::{Clock, ManualClock, SystemClock};
 pub use crypto::{Randomness, SystemRandomness, Tmk};
 pub use db::{
-    BackupReport, CompactReport, CompressionStats, Database, Durability, FileAt, FileInfo,
-    FileProof, FileReader, FileWriter, OpenReport, Options, Progress, ReadOptions, RepairReport,
-    Update, VerifyReport, WriteOptions, rewrap_key,
+    BackupReport, CommitCounts, CompactReport, CompressionStats, Database, Durability, FileAt,
+    FileInfo, FileProof, FileReader, FileWriter, OpenReport, Options, Progress, ReadOptions,
+    RepairReport, Subscription, Update, VerifyReport, WriteOptions, rewrap_key,
 };
 pub use error::{Error, ErrorCode, QueryPosition, Result};
 pub use hash::ZERO_HASH;

@@ -263,6 +263,7 @@ impl Writer {
 impl Inner {
     /// Folds ops of a log in memory at once.
     pub(super) fn publish(&self, staged: &mut [Staged<'_>], lines: &str) {
+        let op_count = staged.len();
         let mut state = self.state.write();
         for staged in staged {
             let line = lines.get(staged.line.clone()).unwrap_or_default();
@@ -275,6 +276,9 @@ impl Inner {
             fold(&mut state.views, &staged.op);
             state.head = std::mem::take(&mut staged.hash);
         }
+        let last_seq = state.views.seq;
+        drop(state);
+        self.watch.committed(last_seq, op_count, lines.len());
     }
 
     /// Waits until the batch that is being gathered is durable, and leads it if nobody does.

@@ -29,6 +29,7 @@
 //! | `checkpoint` | the views saved: when asked for, and when closing |
 //! | `keeper` | the thread that saves them every so many ops |
 //! | `maintain` | indexes, verification, sweeping, closing |
+//! | `watch` | what a host that serves others asks: listeners, position, counts |
 //! | `encrypt_crash` | tests that encrypt on a disk that stops |
 //! | `fault`, `file_fault` | tests with a disk that fails |
 //! | `saved_views` | tests of saved views against folded ones |
@@ -70,6 +71,7 @@ mod settings;
 #[cfg(test)]
 mod steps;
 mod transaction;
+mod watch;
 mod write;
 
 use crate::blob::{ChunkStore, LegacyFiles};
@@ -92,6 +94,7 @@ pub use open::OpenReport;
 pub use options::{Durability, Options, Progress, ReadOptions, WriteOptions};
 pub use protect::rewrap_key;
 pub use rescue::{BackupReport, RepairReport};
+pub use watch::{CommitCounts, Subscription};
 pub use write::Update;
 
 /// A database, open. Clones share it; every method may be called from any thread.
@@ -117,6 +120,7 @@ struct Inner {
     legacy: Mutex<Option<Arc<LegacyFiles>>>,
     is_closed: AtomicBool,
     report: Mutex<OpenReport>,
+    watch: watch::Watch,
     checkpoints: Arc<Keeper>,
 }
 

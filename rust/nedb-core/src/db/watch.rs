@@ -1,0 +1,256 @@
+//! What a host that serves others asks: where the log stands, what it holds, and when it moves.
+//!
+//! In: listeners. Out: a call to each of them after every commit; counts.
+//!
+//! Invariants:
+//! * A listener is told of a seq only when its op is visible, and after the locks that readers share are
+//!   let go of; seqs come in order, each commit's last one once.
+//! * A subscription that was dropped is told of nothing that is committed afterwards.
+
+use super::{Database, Inner};
+use crate::error::Result;
+use crate::op::Seq;
+use parking_lot::RwLock;
+use std::fmt;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Weak};
+
+type Listener = dyn Fn(Seq) + Send + Sync;
+
+/// Who listens, and what was committed since the database was opened.
+#[derive(Default)]
+pub(super) struct Watch {
+    listeners: RwLock<Vec<Arc<Listener>>>,
+    batch_count: AtomicU64,
+    op_count: AtomicU64,
+    written_bytes: AtomicU64,
+}
+
+impl Watch {
+    /// Counts a batch that is visible now, and tells everyone of its last op.
+    ///
+    /// Only whoever publishes calls this, one at a time, so that nothing is added twice or lost.
+    pub fn committed(&self, last_seq: Seq, op_count: usize, written_bytes: usize) {
+        let add = |total: &AtomicU64, more: usize| {
+            total.store(total.load(Ordering::Relaxed) + more as u64, Ordering::Relaxed);
+        };
+        add(&self.batch_count, 1);
+        add(&self.op_count, op_count);
+        add(&self.written_bytes, written_bytes);
+        for listener in self.listeners.read().iter() {
+            listener(last_seq);
+        }
+    }
+}
+
+/// What was committed through a handle and its clones since the database was opened.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct CommitCounts {
+    /// How many batches: on a disk, with `Durability::Always`, as many syncs.
+    pub batch_count: u64,
+    /// How many ops they held.
+    pub op_count: u64,
+    /// How long their lines were, in bytes.
+    pub written_bytes: u64,
+}
+
+/// A listener's place; it is told nothing more once this is dropped.
+#[must_use = "a subscription that is dropped ends"]
+pub struct Subscription {
+    listener: Arc<Listener>,
+    database: Weak<Inner>,
+}
+
+impl fmt::Debug for Subscription {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.debug_struct("Subscription").finish_non_exhaustive()
+    }
+}
+
+impl Drop for Subscription {
+    fn drop(&mut self) {
+        if let Some(inner) = self.database.upgrade() {
+            inner.watch.listeners.write().retain(|it| !Arc::ptr_eq(it, &self.listener));
+        }
+    }
+}
+
+impl Database {
+    /// Calls `listener` with the seq of the last op after every commit, until the subscription is dropped.
+    ///
+    /// One commit may be of several ops: whoever wants each reads `op` from the last one it has seen. The
+    /// listener runs in the thread that writes, so it must be quick, and it must not call the database,
+    /// nor end a subscription.
+    pub fn subscribe(&self, listener: impl Fn(Seq) + Send + Sync + 'static) -> Subscription {
+        let listener: Arc<Listener> = Arc::new(listener);
+        self.inner.watch.listeners.write().push(Arc::clone(&listener));
+        Subscription { listener, database: Arc::downgrade(&self.inner) }
+    }
+
+    /// Returns the seq and the hash of the last op, of one moment; -1 and 64 zeros before the first.
+    ///
+    /// Errors: `DatabaseClosed`.
+    pub fn position(&self) -> Result<(Seq, String)> {
+        let state = self.inner.read_state()?;
+        Ok((state.views.seq, state.head.clone()))
+    }
+
+    /// Returns what was committed since the database was opened.
+    pub fn commit_counts(&self) -> CommitCounts {
+        let watch = &self.inner.watch;
+        CommitCounts {
+            batch_count: watch.batch_count.load(Ordering::Relaxed),
+            op_count: watch.op_count.load(Ordering::Relaxed),
+            written_bytes: watch.written_bytes.load(Ordering::Relaxed),
+        }
+    }
+
+    /// Returns the collections that hold a document, each with how many, in order of creation.
+    ///
+    /// Cost: one step for each document that has expired and is not swept yet.
+    /// Errors: `DatabaseClosed`.
+    pub fn document_counts(&self) -> Result<Vec<(String, u64)>> {
+        let names = self.collections()?;
+        let now_seconds = self.inner.options.clock.now_seconds();
+        let state = self.inner.read_state()?;
+        let documents = &state.views.documents;
+        let mut expired_counts = vec![0_u64; documents.collection_count() as usize];
+        for (collection, _) in state.views.expiry.due(now_seconds) {
+            if let Some(count) = expired_counts.get_mut(collection as usize) {
+                *count += 1;
+            }
+        }
+        let counted = |name: String| {
+            let collection = documents.collection(&name)?;
+            let expired = expired_counts.get(collection as usize).copied().unwrap_or_default();
+            let count = (documents.live_count(collection) as u64).saturating_sub(expired);
+            (count > 0).then_some((name, count))
+        };
+        Ok(names.into_iter().filter_map(counted).collect())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::clock::ManualClock;
+    use crate::db::{Options, WriteOptions};
+    use parking_lot::Mutex;
+    use std::sync::Barrier;
+
+    fn put(database: &Database, id: &str) {
+        database.put("c", id, "{}", &WriteOptions::default()).unwrap();
+    }
+
+    fn collect(database: &Database) -> (Arc<Mutex<Vec<Seq>>>, Subscription) {
+        let seen = Arc::new(Mutex::new(Vec::new()));
+        let listener = Arc::clone(&seen);
+        let subscription = database.subscribe(move |seq| listener.lock().push(seq));
+        (seen, subscription)
+    }
+
+    #[test]
+    fn a_listener_is_told_of_every_commit_until_it_leaves() {
+        let database = Database::in_memory(Options::default()).unwrap();
+        put(&database, "before");
+        let (seen, subscription) = collect(&database);
+        let (others, _kept) = collect(&database);
+        put(&database, "a");
+        database
+            .put_many(
+                "c",
+                &[("b".into(), "{}".into()), ("c".into(), "{}".into())],
+                &WriteOptions::default(),
+            )
+            .unwrap();
+        assert_eq!(*seen.lock(), [1, 3]);
+        drop(subscription);
+        put(&database, "after");
+        assert_eq!(*seen.lock(), [1, 3]);
+        assert_eq!(*others.lock(), [1, 3, 4]);
+    }
+
+    #[test]
+    fn a_refused_write_tells_nobody() {
+        let database = Database::in_memory(Options::default()).unwrap();
+        let (seen, _kept) = collect(&database);
+        let if_absent = WriteOptions { if_seq: Some(5), ..WriteOptions::default() };
+        database.put("c", "a", "{}", &if_absent).unwrap_err();
+        assert!(seen.lock().is_empty());
+        assert_eq!(database.commit_counts(), CommitCounts::default());
+    }
+
+    #[test]
+    fn a_subscription_may_outlive_its_database() {
+        let database = Database::in_memory(Options::default()).unwrap();
+        let (seen, subscription) = collect(&database);
+        drop(database);
+        drop(subscription);
+        assert!(seen.lock().is_empty());
+    }
+
+    #[test]
+    fn on_a_disk_what_is_told_is_visible_and_in_order() {
+        let directory = tempfile::tempdir().unwrap();
+        let database = Database::open(directory.path(), Options::default()).unwrap();
+        let (seen, _kept) = collect(&database);
+        let (thread_count, put_count) = (4, 25);
+        let barrier = Barrier::new(thread_count);
+        std::thread::scope(|scope| {
+            for thread in 0..thread_count {
+                let (database, barrier, seen) = (&database, &barrier, &seen);
+                scope.spawn(move || {
+                    barrier.wait();
+                    for number in 0..put_count {
+                        put(database, &format!("{thread}-{number}"));
+                        let told = seen.lock().last().copied().unwrap_or(-1);
+                        assert!(database.op(told).unwrap().is_some() || told == -1);
+                    }
+                });
+            }
+        });
+        let seen = seen.lock();
+        let op_count = thread_count * put_count;
+        assert!(seen.is_sorted_by(|left, right| left < right), "{seen:?}");
+        assert_eq!(seen.last(), Some(&(op_count as Seq - 1)));
+        let counts = database.commit_counts();
+        assert_eq!((counts.op_count, counts.batch_count), (op_count as u64, seen.len() as u64));
+        let log_bytes = std::fs::metadata(directory.path().join("log.aof")).unwrap().len();
+        assert_eq!(counts.written_bytes, log_bytes);
+    }
+
+    #[test]
+    fn position_is_seq_and_head_of_one_moment() {
+        let database = Database::in_memory(Options::default()).unwrap();
+        assert_eq!(database.position().unwrap(), (-1, "0".repeat(64)));
+        put(&database, "a");
+        assert_eq!(database.position().unwrap(), (0, database.head()));
+        database.close().unwrap();
+        assert!(database.position().is_err());
+    }
+
+    #[test]
+    fn counts_leave_out_what_is_deleted_or_has_expired() {
+        let clock = Arc::new(ManualClock::new(1000.0));
+        let options = Options { clock: Arc::clone(&clock) as _, ..Options::default() };
+        let database = Database::in_memory(options).unwrap();
+        let plain = WriteOptions::default();
+        let short = WriteOptions { ttl_seconds: Some(5.0), ..WriteOptions::default() };
+        database.put("b", "1", "{}", &plain).unwrap();
+        database.put("a", "1", "{}", &plain).unwrap();
+        database.put("a", "2", "{}", &short).unwrap();
+        database.put("short", "1", "{}", &short).unwrap();
+        database.put("gone", "1", "{}", &plain).unwrap();
+        database.delete("gone", "1", &plain).unwrap();
+        let counts = |expected: &[(&str, u64)]| {
+            let expected: Vec<_> =
+                expected.iter().map(|(name, n)| ((*name).to_owned(), *n)).collect();
+            assert_eq!(database.document_counts().unwrap(), expected);
+        };
+        counts(&[("b", 1), ("a", 2), ("short", 1)]);
+        clock.set(1005.0);
+        counts(&[("b", 1), ("a", 1)]);
+        database.sweep().unwrap();
+        counts(&[("b", 1), ("a", 1)]);
+    }
+}

@@ -1,0 +1,176 @@
+//! Who may ask: the token, and where a request may come from.
+//!
+//! In: headers. Out: yes or no.
+//!
+//! Invariants:
+//! * The comparison of a token takes the same time wherever it differs.
+//! * A token is never part of a message, a log line or `Debug`.
+
+use axum::http::HeaderMap;
+use axum::http::header::{AUTHORIZATION, HOST, ORIGIN};
+use std::net::{IpAddr, SocketAddr};
+use subtle::ConstantTimeEq;
+
+/// Longest token, in bytes: it must fit in a header beside the others.
+const TOKEN_BYTES_MAX: usize = 4_096;
+
+/// What a client must know.
+#[derive(Clone)]
+pub struct Token {
+    text: String,
+}
+
+impl std::fmt::Debug for Token {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        formatter.write_str("Token")
+    }
+}
+
+impl Token {
+    /// Makes a token of what a header can carry: visible ASCII without blanks.
+    pub fn new(text: &str) -> Result<Token, String> {
+        let is_sendable = text.bytes().all(|byte| byte.is_ascii_graphic());
+        if text.is_empty() || text.len() > TOKEN_BYTES_MAX || !is_sendable {
+            return Err(format!(
+                "a token is 1 to {TOKEN_BYTES_MAX} visible ASCII characters without blanks"
+            ));
+        }
+        Ok(Token { text: text.to_owned() })
+    }
+
+    /// Tells whether a request carries the token.
+    pub fn is_in(&self, headers: &HeaderMap) -> bool {
+        let mut given = headers.get_all(AUTHORIZATION).iter();
+        // Two headers might be read differently by something in between.
+        let (Some(value), None) = (given.next(), given.next()) else { return false };
+        let Some((scheme, token)) = value.to_str().ok().and_then(|text| text.split_once(' '))
+        else {
+            return false;
+        };
+        scheme.eq_ignore_ascii_case("bearer")
+            && bool::from(token.trim_start().as_bytes().ct_eq(self.text.as_bytes()))
+    }
+}
+
+/// Tells whether an address is reached from this machine alone.
+pub fn is_loopback(address: &SocketAddr) -> bool {
+    address.ip().to_canonical().is_loopback()
+}
+
+/// Which requests a browser may have been talked into: a page of any site can send some kinds of requests
+/// to a server on the same machine, and one without a token has nothing else to tell them by.
+#[derive(Clone, Debug)]
+pub struct OriginGuard {
+    origins: Vec<String>,
+    /// Whether the name that the client calls must be one of this machine itself.
+    checks_host: bool,
+}
+
+impl OriginGuard {
+    /// Makes the guard of a server; one with a token, or one that others may reach, takes any name.
+    pub fn new(origins: Vec<String>, has_token: bool, address: &SocketAddr) -> OriginGuard {
+        OriginGuard { origins, checks_host: !has_token && is_loopback(address) }
+    }
+
+    /// Tells why a request is refused, if it is.
+    pub fn objection(&self, headers: &HeaderMap) -> Option<&'static str> {
+        let host = headers.get(HOST).and_then(|value| value.to_str().ok());
+        if self.checks_host && !host.is_none_or(names_this_machine) {
+            return Some(
+                "without a token a server on this machine answers to localhost, 127.0.0.1 and [::1] \
+                 alone: a page may have had its own name resolved to it",
+            );
+        }
+        let origin = headers.get(ORIGIN)?.to_str().unwrap_or_default();
+        let is_own = origin
+            .split_once("://")
+            .is_some_and(|(_, name)| host.is_some_and(|host| host.eq_ignore_ascii_case(name)));
+        let is_allowed = self.origins.iter().any(|it| it == origin || it == "*");
+        (!is_own && !is_allowed).then_some(
+            "a page of another origin may not call this server; name the origin in cors_origins to \
+             let it",
+        )
+    }
+}
+
+/// Tells whether a `Host` is this machine by its own name or address, with or without a port.
+fn names_this_machine(host: &str) -> bool {
+    let name = match host.strip_prefix('[') {
+        Some(rest) => rest.split(']').next().unwrap_or_default(),
+        None => host.rsplit_once(':').map_or(host, |(name, _)| name),
+    };
+    name.eq_ignore_ascii_case("localhost")
+        || name.parse::<IpAddr>().is_ok_and(|address| address.is_loopback())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use axum::http::{HeaderName, HeaderValue};
+
+    fn headers(pairs: &[(HeaderName, &str)]) -> HeaderMap {
+        let mut headers = HeaderMap::new();
+        for (name, value) in pairs {
+            headers.append(name, HeaderValue::from_str(value).unwrap());
+        }
+        headers
+    }
+
+    #[test]
+    fn only_the_whole_token_once_is_the_token() {
+        let token = Token::new("s3cret").unwrap();
+        for (given, expected) in [
+            (vec!["Bearer s3cret"], true),
+            (vec!["bearer s3cret"], true),
+            (vec!["Bearer s3cre"], false),
+            (vec!["Bearer s3crets"], false),
+            (vec!["Bearer S3CRET"], false),
+            (vec!["Bearer"], false),
+            (vec!["Basic s3cret"], false),
+            (vec!["s3cret"], false),
+            (vec![], false),
+            (vec!["Bearer s3cret", "Bearer s3cret"], false),
+        ] {
+            let pairs: Vec<_> = given.iter().map(|it| (AUTHORIZATION, *it)).collect();
+            assert_eq!(token.is_in(&headers(&pairs)), expected, "{given:?}");
+        }
+    }
+
+    #[test]
+    fn a_token_that_no_header_carries_is_refused() {
+        for text in ["", "two words", "é", "line\n", &"x".repeat(TOKEN_BYTES_MAX + 1)] {
+            assert!(Token::new(text).is_err(), "{text:?}");
+        }
+    }
+
+    #[test]
+    fn pages_of_other_origins_are_refused_unless_named() {
+        let local = "127.0.0.1:7070".parse().unwrap();
+        let guard = OriginGuard::new(vec!["https://app.example".into()], false, &local);
+        for (host, origin, allowed) in [
+            ("localhost:7070", None, true),
+            ("127.0.0.1:7070", None, true),
+            ("[::1]:7070", None, true),
+            ("localhost", Some("http://localhost"), true),
+            ("localhost:7070", Some("https://app.example"), true),
+            ("localhost:7070", Some("https://evil.example"), false),
+            ("localhost:7070", Some("null"), false),
+            ("evil.example:7070", None, false),
+            ("evil.example:7070", Some("http://evil.example:7070"), false),
+            ("127.0.0.1.evil.example", None, false),
+        ] {
+            let mut pairs = vec![(HOST, host)];
+            pairs.extend(origin.map(|origin| (ORIGIN, origin)));
+            let objection = guard.objection(&headers(&pairs));
+            assert_eq!(objection.is_none(), allowed, "{host} {origin:?}");
+        }
+    }
+
+    #[test]
+    fn with_a_token_any_name_is_answered_to() {
+        let guard = OriginGuard::new(vec![], true, &"127.0.0.1:7070".parse().unwrap());
+        assert!(guard.objection(&headers(&[(HOST, "db.example")])).is_none());
+        let open = OriginGuard::new(vec![], false, &"0.0.0.0:7070".parse().unwrap());
+        assert!(open.objection(&headers(&[(HOST, "db.example")])).is_none());
+    }
+}

@@ -1,0 +1,64 @@
+//! What the server does by itself, on a timer: deletes what has expired, reads on beside a writer.
+
+use crate::logs::DATABASE;
+use crate::server::Shared;
+use std::time::Duration;
+use tokio::time::{MissedTickBehavior, interval};
+
+/// Begins the chores; they end with the server.
+pub fn begin(server: &Shared) {
+    let config = &server.config;
+    if config.read_only {
+        tokio::spawn(repeat(server.clone(), config.refresh_interval, refresh));
+    } else if let Some(every) = config.sweep_interval {
+        tokio::spawn(repeat(server.clone(), every, sweep));
+    }
+}
+
+async fn repeat(server: Shared, every: Duration, chore: fn(&Shared)) {
+    let mut stop = server.stop.subscribe();
+    let mut ticks = interval(every);
+    ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    // The first tick is at once, and there is nothing to do yet.
+    ticks.tick().await;
+    loop {
+        tokio::select! {
+            _ = ticks.tick() => {}
+            _ = stop.wait_for(|stops| *stops) => return,
+        }
+        let shared = server.clone();
+        let done = server.run(move || {
+            chore(&shared);
+            Ok(())
+        });
+        // When all places are taken it is done the next time.
+        let _done_or_not = done.await;
+    }
+}
+
+fn sweep(server: &Shared) {
+    for served in server.databases.open() {
+        let database = &served.name;
+        match served.database.sweep() {
+            Ok(0) => {}
+            Ok(deleted) => tracing::info!(target: DATABASE, database, deleted, "swept"),
+            Err(_) if served.database.is_read_only() || served.database.is_closed() => {}
+            Err(error) => tracing::error!(database, %error, "not swept"),
+        }
+    }
+}
+
+fn refresh(server: &Shared) {
+    for served in server.databases.open() {
+        match served.database.refresh() {
+            Ok(seq) => {
+                let is_new = |known: &mut i64| seq > std::mem::replace(known, seq);
+                served.commits.send_if_modified(is_new);
+            }
+            Err(_) if served.database.is_closed() => {}
+            Err(error) => {
+                tracing::error!(database = served.name, %error, "not refreshed");
+            }
+        }
+    }
+}

@@ -1,0 +1,227 @@
+//! Connections: accepted up to a number, each with its bounds of size and time.
+//!
+//! In: a listener. Out: requests to the service, answers to clients.
+//!
+//! Invariants:
+//! * A client that sends nothing, or takes nothing, costs a connection and no thread, and not for ever.
+//! * What of a body was not read is never taken for a request: the connection ends instead.
+//! * After a stop no connection is accepted, and those that are idle end at once.
+
+use crate::server::Shared;
+use axum::Router;
+use hyper::server::conn::http1;
+use hyper_util::rt::{TokioIo, TokioTimer};
+use hyper_util::server::graceful::GracefulShutdown;
+use hyper_util::service::TowerToHyperService;
+use std::io;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll, ready};
+use std::time::Duration;
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, ReadBuf};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::Semaphore;
+use tokio::time::{Instant, Sleep};
+
+/// What a client gets for whom there is no place.
+const NO_PLACE: &[u8] = b"HTTP/1.1 429 Too Many Requests\r\ncontent-type: application/json\r\n\
+    connection: close\r\nretry-after: 1\r\ncontent-length: 96\r\n\r\n\
+    {\"error\":{\"code\":\"TOO_MANY_REQUESTS\",\"message\":\"as many connections are open as \
+    there may be\"}}\n";
+/// How many clients without a place are told so at a time; the others are not answered.
+const TOLD_COUNT_MAX: usize = 32;
+/// How long one of them has to read it.
+const TOLD_TIMEOUT: Duration = Duration::from_secs(1);
+
+/// Serves a listener until the server is to stop, then waits for what is in flight.
+pub async fn serve(listener: TcpListener, router: Router, server: &Shared) {
+    let graceful = GracefulShutdown::new();
+    let places = Arc::new(Semaphore::new(server.config.limits.connections_count_max));
+    let told = Arc::new(Semaphore::new(TOLD_COUNT_MAX));
+    let mut stop = server.stop.subscribe();
+    loop {
+        let accepted = tokio::select! {
+            accepted = listener.accept() => accepted,
+            _ = stop.wait_for(|stops| *stops) => break,
+        };
+        let stream = match accepted {
+            Ok((stream, _)) => stream,
+            Err(error) => {
+                tracing::error!(target: crate::logs::OPERATION, %error, "no connection accepted");
+                // Out of file descriptors: some come back when others end.
+                tokio::time::sleep(Duration::from_millis(50)).await;
+                continue;
+            }
+        };
+        match Arc::clone(&places).try_acquire_owned() {
+            Ok(place) => {
+                let connection = graceful.watch(connect(stream, &router, server));
+                let server = Arc::clone(server);
+                tokio::spawn(async move {
+                    server.metrics.connected();
+                    // Whatever ended it, there is nobody left to tell.
+                    let _ended = connection.await;
+                    server.metrics.disconnected();
+                    drop(place);
+                });
+            }
+            Err(_) => {
+                server.metrics.refused();
+                if let Ok(place) = Arc::clone(&told).try_acquire_owned() {
+                    tokio::spawn(async move {
+                        let _told_or_not = tokio::time::timeout(TOLD_TIMEOUT, refuse(stream)).await;
+                        drop(place);
+                    });
+                }
+            }
+        }
+    }
+    drop(listener);
+    let timeout = server.config.stop_timeout;
+    if tokio::time::timeout(timeout, graceful.shutdown()).await.is_err() {
+        tracing::error!(target: crate::logs::OPERATION, "some requests did not end in time");
+    }
+}
+
+type Connection = http1::Connection<TokioIo<Paced<TcpStream>>, TowerToHyperService<Router>>;
+
+fn connect(stream: TcpStream, router: &Router, server: &Shared) -> Connection {
+    let limits = &server.config.limits;
+    // An answer is one piece, so there is nothing to wait for.
+    let _slower_without = stream.set_nodelay(true);
+    http1::Builder::new()
+        .timer(TokioTimer::new())
+        .header_read_timeout(limits.idle_timeout)
+        .max_buf_size(limits.header_bytes_max)
+        .serve_connection(
+            TokioIo::new(Paced::new(stream, limits.idle_timeout)),
+            TowerToHyperService::new(router.clone()),
+        )
+}
+
+/// Tells a client that there is no place for it.
+async fn refuse(mut stream: TcpStream) -> io::Result<()> {
+    stream.write_all(NO_PLACE).await?;
+    stream.shutdown().await?;
+    // To close while the client still sends would take back what was just said.
+    let mut ignored = [0; 1024];
+    while stream.read(&mut ignored).await? > 0 {}
+    Ok(())
+}
+
+/// A stream whose writes must get on: a client that takes nothing for some time is let go.
+struct Paced<S> {
+    stream: S,
+    timeout: Duration,
+    /// Runs while a write waits.
+    deadline: Pin<Box<Sleep>>,
+    is_waiting: bool,
+}
+
+impl<S> Paced<S> {
+    fn new(stream: S, timeout: Duration) -> Self {
+        let deadline = Box::pin(tokio::time::sleep(timeout));
+        Paced { stream, timeout, deadline, is_waiting: false }
+    }
+
+    /// Notes how a write went; an error once it has waited too long.
+    fn note<T>(
+        &mut self,
+        context: &mut Context<'_>,
+        written: Poll<io::Result<T>>,
+    ) -> Poll<io::Result<T>> {
+        if written.is_ready() {
+            self.is_waiting = false;
+            return written;
+        }
+        if !self.is_waiting {
+            self.is_waiting = true;
+            self.deadline.as_mut().reset(Instant::now() + self.timeout);
+        }
+        ready!(self.deadline.as_mut().poll(context));
+        Poll::Ready(Err(io::ErrorKind::TimedOut.into()))
+    }
+}
+
+impl<S: AsyncRead + Unpin> AsyncRead for Paced<S> {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        buffer: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.stream).poll_read(context, buffer)
+    }
+}
+
+impl<S: AsyncWrite + Unpin> AsyncWrite for Paced<S> {
+    fn poll_write(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        bytes: &[u8],
+    ) -> Poll<io::Result<usize>> {
+        let written = Pin::new(&mut self.stream).poll_write(context, bytes);
+        self.note(context, written)
+    }
+
+    fn poll_write_vectored(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        pieces: &[io::IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        let written = Pin::new(&mut self.stream).poll_write_vectored(context, pieces);
+        self.note(context, written)
+    }
+
+    fn is_write_vectored(&self) -> bool {
+        self.stream.is_write_vectored()
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        let flushed = Pin::new(&mut self.stream).poll_flush(context);
+        self.note(context, flushed)
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.stream).poll_shutdown(context)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_a_client_without_a_place_gets_is_whole() {
+        let text = std::str::from_utf8(NO_PLACE).unwrap();
+        let (head, body) = text.split_once("\r\n\r\n").unwrap();
+        assert!(head.contains(&format!("content-length: {}", body.len())), "{}", body.len());
+        let value: serde_json::Value = serde_json::from_str(body).unwrap();
+        assert_eq!(value["error"]["code"], "TOO_MANY_REQUESTS");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_client_that_takes_nothing_is_let_go() {
+        let (ours, _theirs) = tokio::io::duplex(16);
+        let mut paced = Paced::new(ours, Duration::from_secs(5));
+        paced.write_all(&[0; 16]).await.unwrap();
+        let begun = Instant::now();
+        let error = paced.write_all(&[0; 16]).await.unwrap_err();
+        assert_eq!(error.kind(), io::ErrorKind::TimedOut);
+        assert_eq!(begun.elapsed().as_secs(), 5);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_slow_client_that_gets_on_is_waited_for() {
+        let (ours, mut theirs) = tokio::io::duplex(16);
+        let mut paced = Paced::new(ours, Duration::from_secs(5));
+        let reading = tokio::spawn(async move {
+            let mut read = [0; 16];
+            for _ in 0..8 {
+                tokio::time::sleep(Duration::from_secs(4)).await;
+                theirs.read_exact(&mut read).await.unwrap();
+            }
+        });
+        paced.write_all(&[0; 128]).await.unwrap();
+        reading.await.unwrap();
+    }
+}

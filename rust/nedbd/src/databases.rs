@@ -1,0 +1,423 @@
+//! The databases of one data directory, by name.
+//!
+//! In: names. Out: open databases, or why there is none.
+//!
+//! Invariants:
+//! * A name is a directory's name and nothing else: no separator, no dot, so no path leaves the data
+//!   directory.
+//! * A database is made aside and moved into place, and moved aside before it is removed: after a crash it
+//!   is there whole or not at all.
+//! * While one is opened, made or dropped, the documents of the others are read and written; only who makes
+//!   or drops another one waits.
+
+use crate::init::Init;
+use crate::logs::{DATABASE, OPERATION};
+use crate::refusal::{Code, Refusal, Result};
+use nedb_core::{Database, Durability, ErrorCode, Options, Seq, Subscription};
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
+use std::time::Instant;
+use tokio::sync::watch;
+
+/// Longest name, in bytes.
+const NAME_BYTES_MAX: usize = 64;
+/// What begins the name of a directory that is being made or removed.
+const ASIDE: &str = ".aside-";
+
+/// All databases of a data directory.
+pub struct Databases {
+    root: PathBuf,
+    options: Options,
+    slots: RwLock<BTreeMap<String, Slot>>,
+    /// Held by whoever makes or drops a database.
+    changing: Mutex<()>,
+    is_ready: AtomicBool,
+    next_aside: AtomicU64,
+}
+
+/// What is known of one name.
+enum Slot {
+    /// It waits to be opened.
+    Opening,
+    Open(Arc<Served>),
+    /// It could not be opened, and why.
+    Failed(ErrorCode, String),
+}
+
+/// A database that is served.
+pub struct Served {
+    pub name: String,
+    pub database: Database,
+    /// The seq of the last op, for those who wait for the next; closed when the database is.
+    pub commits: watch::Sender<Seq>,
+    /// What the last verification found.
+    pub verified: Mutex<Option<Verified>>,
+    _subscription: Subscription,
+}
+
+/// What a verification found.
+#[derive(Clone, Copy, Debug)]
+pub struct Verified {
+    pub ok: bool,
+    pub seq: Seq,
+}
+
+impl Served {
+    fn new(name: &str, database: Database) -> Arc<Served> {
+        let commits = watch::Sender::new(database.seq());
+        let told = commits.clone();
+        let subscription = database.subscribe(move |seq| {
+            told.send_replace(seq);
+        });
+        Arc::new(Served {
+            name: name.to_owned(),
+            database,
+            commits,
+            verified: Mutex::new(None),
+            _subscription: subscription,
+        })
+    }
+
+    /// Remembers what a verification found.
+    pub fn note_verified(&self, verified: Verified) {
+        *self.verified.lock().unwrap_or_else(PoisonError::into_inner) = Some(verified);
+    }
+
+    /// Returns what the last verification found.
+    pub fn last_verified(&self) -> Option<Verified> {
+        *self.verified.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Databases {
+    /// Looks for databases in a directory, which is made if need be; none is opened yet.
+    pub fn find(root: &Path, options: Options) -> std::io::Result<Databases> {
+        if !options.read_only {
+            std::fs::create_dir_all(root)?;
+            remove_leftovers(root)?;
+        }
+        let mut slots = BTreeMap::new();
+        for entry in std::fs::read_dir(root)? {
+            let entry = entry?;
+            let Ok(name) = entry.file_name().into_string() else { continue };
+            // Whatever else is in the directory is not ours to open.
+            if check_name(&name).is_ok() && entry.path().join("log.aof").is_file() {
+                slots.insert(name, Slot::Opening);
+            }
+        }
+        Ok(Databases {
+            root: root.to_owned(),
+            options,
+            slots: RwLock::new(slots),
+            changing: Mutex::new(()),
+            is_ready: AtomicBool::new(false),
+            next_aside: AtomicU64::new(0),
+        })
+    }
+
+    /// Opens everything that was found, one after another, and says so in the log.
+    pub fn open_all(&self) {
+        let names: Vec<String> = self.read_slots().keys().cloned().collect();
+        let count = names.len();
+        for (place, name) in names.into_iter().enumerate() {
+            let _changing = self.hold_changes();
+            // It may have been dropped meanwhile.
+            if !matches!(self.read_slots().get(&name), Some(Slot::Opening)) {
+                continue;
+            }
+            let begun = Instant::now();
+            let slot = self.open_slot(&name);
+            self.write_slots().insert(name.clone(), slot);
+            let (number, opened_ms) = (place + 1, begun.elapsed().as_millis() as u64);
+            tracing::info!(target: OPERATION, database = name, number, count, opened_ms, "opened");
+        }
+        self.is_ready.store(true, Ordering::Release);
+        tracing::info!(target: OPERATION, count, "ready");
+    }
+
+    /// Tells whether everything that was found has been opened, or has failed to.
+    pub fn is_ready(&self) -> bool {
+        self.is_ready.load(Ordering::Acquire)
+    }
+
+    /// Returns every name, sorted.
+    pub fn names(&self) -> Vec<String> {
+        self.read_slots().keys().cloned().collect()
+    }
+
+    /// Returns every database that is open.
+    pub fn open(&self) -> Vec<Arc<Served>> {
+        let open = |slot: &Slot| match slot {
+            Slot::Open(served) => Some(Arc::clone(served)),
+            _ => None,
+        };
+        self.read_slots().values().filter_map(open).collect()
+    }
+
+    /// Returns a database by name.
+    ///
+    /// Errors: `DATABASE_NOT_FOUND`; `NOT_READY` while it is being opened; whatever opening it said.
+    pub fn get(&self, name: &str) -> Result<Arc<Served>> {
+        match self.read_slots().get(name) {
+            None => Err(not_found(name)),
+            Some(Slot::Open(served)) => Ok(Arc::clone(served)),
+            Some(Slot::Opening) => Err(Refusal::new(
+                Code::NotReady,
+                format!("the database {name:?} is being opened; ask again in a moment"),
+            )),
+            Some(Slot::Failed(code, why)) => Err(Refusal::new(Code::Engine(*code), why.clone())),
+        }
+    }
+
+    /// Makes a database with what `init` says is in it.
+    ///
+    /// Errors: `INVALID_ARGUMENT` for the name; `DATABASE_EXISTS`; `READ_ONLY`; those of the engine for
+    /// what is in `init`, and no database is there then.
+    pub fn create(&self, name: &str, init: &Init<'_>) -> Result<Arc<Served>> {
+        check_name(name)?;
+        self.check_writes()?;
+        let _changing = self.hold_changes();
+        if self.read_slots().contains_key(name) || self.root.join(name).exists() {
+            let message = format!("there is a database {name:?} already");
+            return Err(Refusal::new(Code::DatabaseExists, message));
+        }
+        let aside = self.aside();
+        if let Err(refusal) = self.fill(&aside, init) {
+            let _left_for_the_next_start = std::fs::remove_dir_all(&aside);
+            return Err(refusal);
+        }
+        std::fs::rename(&aside, self.root.join(name))
+            .and_then(|()| sync_directory(&self.root))
+            .map_err(|error| Refusal::storage("move the new database into place", &error))?;
+        let served = Served::new(name, self.open_engine(name)?);
+        self.write_slots().insert(name.to_owned(), Slot::Open(Arc::clone(&served)));
+        tracing::info!(target: DATABASE, database = name, "created");
+        Ok(served)
+    }
+
+    /// Closes a database and removes its files.
+    ///
+    /// Errors: `DATABASE_NOT_FOUND`, `NOT_READY`, `READ_ONLY`, `STORAGE_ERROR`.
+    pub fn remove(&self, name: &str) -> Result<()> {
+        self.check_writes()?;
+        let _changing = self.hold_changes();
+        match self.get(name) {
+            // Whatever else stands in the way of opening it does not stand in the way of dropping it, but
+            // another process that writes to it does.
+            Err(Refusal { code: Code::Engine(code), .. }) if code != ErrorCode::DatabaseLocked => {}
+            other => {
+                // Its writes are answered; nobody will read what the last sync says.
+                let _nobody_reads_it_again = other?.database.close();
+            }
+        }
+        let aside = self.aside();
+        std::fs::rename(self.root.join(name), &aside)
+            .and_then(|()| sync_directory(&self.root))
+            .map_err(|error| Refusal::storage("move the database away", &error))?;
+        self.write_slots().remove(name);
+        tracing::info!(target: DATABASE, database = name, "dropped");
+        std::fs::remove_dir_all(&aside)
+            .map_err(|error| Refusal::storage("remove the database's files", &error))
+    }
+
+    /// Closes all databases, each with what closing it says.
+    pub fn close(&self) -> Vec<(String, nedb_core::Result<()>)> {
+        let _changing = self.hold_changes();
+        let open = self.open();
+        self.write_slots().clear();
+        open.into_iter().map(|it| (it.name.clone(), it.database.close())).collect()
+    }
+
+    fn open_slot(&self, name: &str) -> Slot {
+        match self.open_engine(name) {
+            Ok(database) => Slot::Open(Served::new(name, database)),
+            Err(error) => {
+                let code = error.code().as_str();
+                tracing::error!(target: OPERATION, database = name, code, %error, "not opened");
+                Slot::Failed(error.code(), error.to_string())
+            }
+        }
+    }
+
+    fn open_engine(&self, name: &str) -> nedb_core::Result<Database> {
+        let database = Database::open(self.root.join(name), self.options.clone())?;
+        let report = database.open_report();
+        if report.damage.is_some() || report.cut_bytes > 0 {
+            let report = report.to_json();
+            tracing::error!(target: OPERATION, database = name, report, "needs a look");
+        }
+        Ok(database)
+    }
+
+    fn fill(&self, aside: &Path, init: &Init<'_>) -> Result<()> {
+        // One sync at the end is enough for what is moved into place after it.
+        let options = Options { durability: Durability::Never, ..self.options.clone() };
+        let database = Database::open(aside, options)?;
+        let filled = init.apply(&database);
+        let closed = database.close();
+        filled?;
+        Ok(closed?)
+    }
+
+    fn aside(&self) -> PathBuf {
+        let number = self.next_aside.fetch_add(1, Ordering::Relaxed);
+        self.root.join(format!("{ASIDE}{number}"))
+    }
+
+    fn check_writes(&self) -> Result<()> {
+        if self.options.read_only {
+            let message = "the server was started to read only";
+            return Err(Refusal::new(Code::Engine(ErrorCode::ReadOnly), message));
+        }
+        Ok(())
+    }
+
+    fn hold_changes(&self) -> MutexGuard<'_, ()> {
+        self.changing.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn read_slots(&self) -> RwLockReadGuard<'_, BTreeMap<String, Slot>> {
+        self.slots.read().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn write_slots(&self) -> RwLockWriteGuard<'_, BTreeMap<String, Slot>> {
+        self.slots.write().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Checks a name: 1 to 64 letters, digits, `-` and `_` of ASCII, not beginning with `-`.
+pub fn check_name(name: &str) -> Result<()> {
+    let is_plain = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'_' || byte == b'-';
+    let is_named = !name.is_empty() && name.len() <= NAME_BYTES_MAX && !name.starts_with('-');
+    if is_named && name.bytes().all(is_plain) {
+        return Ok(());
+    }
+    Err(Refusal::invalid(format!(
+        "a name is 1 to {NAME_BYTES_MAX} letters, digits, - and _, and does not begin with -"
+    )))
+}
+
+fn not_found(name: &str) -> Refusal {
+    Refusal::new(Code::DatabaseNotFound, format!("there is no database {name:?}"))
+}
+
+/// Removes what a crash left of databases that were being made or dropped.
+fn remove_leftovers(root: &Path) -> std::io::Result<()> {
+    for entry in std::fs::read_dir(root)? {
+        let entry = entry?;
+        if entry.file_name().to_string_lossy().starts_with(ASIDE) {
+            std::fs::remove_dir_all(entry.path())?;
+        }
+    }
+    Ok(())
+}
+
+/// Makes a rename in a directory outlive a crash of the machine.
+fn sync_directory(path: &Path) -> std::io::Result<()> {
+    // Elsewhere a directory cannot be opened, and the file system orders renames itself.
+    if cfg!(unix) { std::fs::File::open(path)?.sync_all() } else { Ok(()) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn databases(root: &Path) -> Databases {
+        Databases::find(root, Options::default()).unwrap()
+    }
+
+    #[test]
+    fn only_plain_names_are_names() {
+        for name in ["shop", "a", "_x", "Shop-2_b", &"x".repeat(64)] {
+            assert!(check_name(name).is_ok(), "{name}");
+        }
+        for name in [
+            "",
+            ".",
+            "..",
+            ".x",
+            "-x",
+            "a/b",
+            "a\\b",
+            "a.b",
+            "é",
+            "a b",
+            "a\0",
+            "../x",
+            &"x".repeat(65),
+        ] {
+            assert!(check_name(name).is_err(), "{name}");
+        }
+    }
+
+    #[test]
+    fn what_a_crash_left_aside_is_removed_and_what_is_foreign_is_kept() {
+        let root = tempfile::tempdir().unwrap();
+        for name in [".aside-0", "notes", "shop"] {
+            std::fs::create_dir(root.path().join(name)).unwrap();
+        }
+        std::fs::write(root.path().join("shop/log.aof"), "").unwrap();
+        std::fs::write(root.path().join(".aside-0/log.aof"), "").unwrap();
+        let databases = databases(root.path());
+        assert_eq!(databases.names(), ["shop"]);
+        assert!(!root.path().join(".aside-0").exists());
+        assert!(root.path().join("notes").exists());
+    }
+
+    #[test]
+    fn a_database_is_not_ready_until_it_is_opened() {
+        let root = tempfile::tempdir().unwrap();
+        databases(root.path()).create("shop", &Init::default()).unwrap();
+        let databases = databases(root.path());
+        assert!(!databases.is_ready());
+        assert_eq!(databases.get("shop").err().unwrap().code, Code::NotReady);
+        assert_eq!(databases.get("nope").err().unwrap().code, Code::DatabaseNotFound);
+        databases.open_all();
+        assert!(databases.is_ready());
+        assert_eq!(databases.get("shop").unwrap().database.seq(), -1);
+    }
+
+    #[test]
+    fn one_that_cannot_be_opened_says_why_and_the_rest_is_served() {
+        let root = tempfile::tempdir().unwrap();
+        let first = databases(root.path());
+        first.create("good", &Init::default()).unwrap();
+        first.create("bad", &Init::default()).unwrap();
+        first.close();
+        std::fs::write(root.path().join("bad/meta.json"), "{").unwrap();
+        let databases = databases(root.path());
+        databases.open_all();
+        let refusal = databases.get("bad").err().unwrap();
+        assert_eq!(refusal.code, Code::Engine(ErrorCode::IntegrityError));
+        assert!(databases.get("good").is_ok());
+        databases.remove("bad").unwrap();
+        assert_eq!(databases.names(), ["good"]);
+    }
+
+    #[test]
+    fn what_another_process_writes_to_is_not_dropped() {
+        let root = tempfile::tempdir().unwrap();
+        let first = databases(root.path());
+        first.create("shop", &Init::default()).unwrap();
+        let second = databases(root.path());
+        second.open_all();
+        let locked = Code::Engine(ErrorCode::DatabaseLocked);
+        assert_eq!(second.remove("shop").unwrap_err().code, locked);
+        assert!(root.path().join("shop/log.aof").exists());
+    }
+
+    #[test]
+    fn a_name_is_taken_once_and_free_after_a_drop() {
+        let root = tempfile::tempdir().unwrap();
+        let databases = databases(root.path());
+        databases.create("shop", &Init::default()).unwrap();
+        let taken = databases.create("shop", &Init::default()).err().unwrap();
+        assert_eq!(taken.code, Code::DatabaseExists);
+        databases.remove("shop").unwrap();
+        assert_eq!(databases.remove("shop").unwrap_err().code, Code::DatabaseNotFound);
+        assert_eq!(std::fs::read_dir(root.path()).unwrap().count(), 0);
+        databases.create("shop", &Init::default()).unwrap();
+    }
+}

@@ -1,0 +1,141 @@
+//! Texts as bodies, refusals as statuses.
+//!
+//! Invariants:
+//! * Every refusal is `{"error": {"code", "message"}}`, with `position` for a query.
+//! * The status of a code of the engine is the one that `tests/conformance/errors.toml` gives.
+
+use crate::init::quoted;
+use crate::refusal::{Code, Refusal};
+use axum::body::Body;
+use axum::http::header::{CACHE_CONTROL, CONTENT_TYPE, RETRY_AFTER, WWW_AUTHENTICATE};
+use axum::http::{HeaderValue, StatusCode};
+use axum::response::{IntoResponse, Response};
+use nedb_core::ErrorCode;
+
+/// What a handler returns.
+pub type Answer = crate::refusal::Result<Response>;
+
+/// Makes an answer of a JSON text.
+pub fn json(text: String) -> Response {
+    let mut response = Response::new(Body::from(text));
+    let headers = response.headers_mut();
+    headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
+    // Whoever stands in between must not answer with what the database held before.
+    headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    response
+}
+
+/// Makes the answer of something that was made.
+pub fn created(text: String) -> Response {
+    let mut response = json(text);
+    *response.status_mut() = StatusCode::CREATED;
+    response
+}
+
+/// Returns the status of a code.
+pub fn status(code: Code) -> StatusCode {
+    match code {
+        Code::Engine(code) => engine_status(code),
+        Code::Unauthorized => StatusCode::UNAUTHORIZED,
+        Code::OriginRefused => StatusCode::FORBIDDEN,
+        Code::RouteNotFound | Code::DatabaseNotFound | Code::DocumentNotFound => {
+            StatusCode::NOT_FOUND
+        }
+        Code::MethodNotAllowed => StatusCode::METHOD_NOT_ALLOWED,
+        Code::DatabaseExists => StatusCode::CONFLICT,
+        Code::NotReady => StatusCode::SERVICE_UNAVAILABLE,
+        Code::RequestTimeout => StatusCode::REQUEST_TIMEOUT,
+        Code::TooManyRequests => StatusCode::TOO_MANY_REQUESTS,
+        Code::Internal => StatusCode::INTERNAL_SERVER_ERROR,
+    }
+}
+
+fn engine_status(code: ErrorCode) -> StatusCode {
+    match code {
+        ErrorCode::InvalidArgument | ErrorCode::NqlError => StatusCode::BAD_REQUEST,
+        ErrorCode::LimitExceeded => StatusCode::PAYLOAD_TOO_LARGE,
+        ErrorCode::NotFound => StatusCode::NOT_FOUND,
+        ErrorCode::ReplayError | ErrorCode::IdempotencyConflict => StatusCode::CONFLICT,
+        ErrorCode::PreconditionFailed => StatusCode::PRECONDITION_FAILED,
+        ErrorCode::DatabaseLocked => StatusCode::LOCKED,
+        ErrorCode::ReadOnly => StatusCode::FORBIDDEN,
+        ErrorCode::DatabaseClosed
+        | ErrorCode::KeyRequired
+        | ErrorCode::WrongKey
+        | ErrorCode::PlainDatabase => StatusCode::SERVICE_UNAVAILABLE,
+        // What is not known here yet is no fault of the client.
+        _ => StatusCode::INTERNAL_SERVER_ERROR,
+    }
+}
+
+/// Returns a refusal as JSON text.
+pub fn error_text(refusal: &Refusal) -> String {
+    let (code, message) = (refusal.code.as_str(), quoted(&refusal.message));
+    let position = refusal.position.map_or(String::new(), |at| {
+        format!(
+            r#","position":{{"column":{},"line":{},"offset":{}}}"#,
+            at.column, at.line, at.offset_bytes
+        )
+    });
+    format!(r#"{{"error":{{"code":"{code}","message":{message}{position}}}}}"#)
+}
+
+impl IntoResponse for Refusal {
+    fn into_response(self) -> Response {
+        let mut response = json(error_text(&self));
+        let status = status(self.code);
+        *response.status_mut() = status;
+        let headers = response.headers_mut();
+        if status == StatusCode::UNAUTHORIZED {
+            headers.insert(WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
+        }
+        if matches!(self.code, Code::NotReady | Code::TooManyRequests) {
+            headers.insert(RETRY_AFTER, HeaderValue::from_static("1"));
+        }
+        if status.is_server_error() && self.code != Code::NotReady {
+            let (code, message) = (self.code.as_str(), &self.message);
+            tracing::error!(target: crate::logs::OPERATION, code, message, "a request failed");
+        }
+        response
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use nedb_core::QueryPosition;
+
+    #[test]
+    fn statuses_are_those_of_the_table_of_errors() {
+        let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../../tests/conformance/errors.toml");
+        let table: toml::Table = std::fs::read_to_string(path).unwrap().parse().unwrap();
+        let errors = table["error"].as_array().unwrap();
+        assert_eq!(errors.len(), ErrorCode::ALL.len());
+        for (error, code) in errors.iter().zip(ErrorCode::ALL) {
+            assert_eq!(error["code"].as_str(), Some(code.as_str()));
+            let expected = error["http"].as_integer().unwrap();
+            assert_eq!(i64::from(status(Code::Engine(code)).as_u16()), expected, "{code}");
+        }
+    }
+
+    #[test]
+    fn a_code_of_the_server_is_none_of_the_engine() {
+        for own in Code::OWN {
+            assert!(ErrorCode::ALL.iter().all(|code| code.as_str() != own.as_str()), "{own:?}");
+            assert!(status(own).as_u16() >= 400);
+        }
+    }
+
+    #[test]
+    fn an_error_is_json_whatever_it_says() {
+        let position = QueryPosition { offset_bytes: 4, line: 1, column: 5 };
+        let refusal = Refusal {
+            position: Some(position),
+            ..Refusal::new(Code::Engine(ErrorCode::NqlError), "found \"\n\"")
+        };
+        let value: serde_json::Value = serde_json::from_str(&error_text(&refusal)).unwrap();
+        assert_eq!(value["error"]["message"], "found \"\n\"");
+        assert_eq!(value["error"]["position"]["column"], 5);
+        assert_eq!(value["error"]["code"], "NQL_ERROR");
+    }
+}

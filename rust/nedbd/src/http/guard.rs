@@ -1,0 +1,93 @@
+//! What every request passes: tokens, origins, counts.
+
+use crate::logs::REQUEST;
+use crate::metrics::Answered;
+use crate::refusal::{Code, Refusal};
+use crate::server::Shared;
+use axum::body::HttpBody;
+use axum::extract::{MatchedPath, Request, State};
+use axum::http::header::HeaderName;
+use axum::http::{HeaderValue, Method, header};
+use axum::middleware::Next;
+use axum::response::{IntoResponse, Response};
+use std::time::{Duration, Instant};
+use tower_http::cors::{AllowOrigin, CorsLayer};
+
+/// The one path that is answered without a token.
+pub const HEALTH: &str = "/health";
+
+/// Counts a request and says in the log what became of it.
+pub async fn observe(State(server): State<Shared>, request: Request, next: Next) -> Response {
+    let begun = Instant::now();
+    let method = known_method(request.method());
+    // The path as it was asked for may hold ids; the route holds none.
+    let matched = request.extensions().get::<MatchedPath>().cloned();
+    let received_bytes = request.body().size_hint().exact().unwrap_or_default();
+    let response = next.run(request).await;
+    let answered = Answered {
+        method,
+        route: matched.as_ref().map_or("unknown", MatchedPath::as_str),
+        status: response.status().as_u16(),
+        elapsed: begun.elapsed(),
+        received_bytes,
+        sent_bytes: response.body().size_hint().exact().unwrap_or_default(),
+    };
+    server.metrics.answered(&answered);
+    let Answered { route, status, sent_bytes, .. } = answered;
+    let elapsed_us = answered.elapsed.as_micros() as u64;
+    tracing::info!(target: REQUEST, method, route, status, elapsed_us, received_bytes, sent_bytes);
+    response
+}
+
+/// Returns the name of a method; what a client made up is one name.
+fn known_method(method: &Method) -> &'static str {
+    match method.as_str() {
+        "GET" => "GET",
+        "POST" => "POST",
+        "DELETE" => "DELETE",
+        "HEAD" => "HEAD",
+        "OPTIONS" => "OPTIONS",
+        "PUT" => "PUT",
+        _ => "OTHER",
+    }
+}
+
+/// Refuses what a page of another origin sends.
+pub async fn check_origin(State(server): State<Shared>, request: Request, next: Next) -> Response {
+    match server.origins.objection(request.headers()) {
+        Some(why) => Refusal::new(Code::OriginRefused, why).into_response(),
+        None => next.run(request).await,
+    }
+}
+
+/// Refuses what comes without the token, where there is one.
+pub async fn check_token(State(server): State<Shared>, request: Request, next: Next) -> Response {
+    let is_let_in = match &server.config.token {
+        Some(token) => request.uri().path() == HEALTH || token.is_in(request.headers()),
+        None => true,
+    };
+    if is_let_in {
+        return next.run(request).await;
+    }
+    let message = "this server asks for a token: Authorization: Bearer <token>";
+    Refusal::new(Code::Unauthorized, message).into_response()
+}
+
+/// Makes what answers the questions of browsers, for the origins that are named.
+pub fn cors(origins: &[String]) -> CorsLayer {
+    let named: Vec<HeaderValue> =
+        origins.iter().filter_map(|origin| HeaderValue::from_str(origin).ok()).collect();
+    let allowed = match origins.iter().any(|origin| origin == "*") {
+        true => AllowOrigin::any(),
+        false => AllowOrigin::list(named),
+    };
+    CorsLayer::new()
+        .allow_origin(allowed)
+        .allow_methods([Method::GET, Method::POST, Method::DELETE])
+        .allow_headers([
+            header::AUTHORIZATION,
+            header::CONTENT_TYPE,
+            HeaderName::from_static("last-event-id"),
+        ])
+        .max_age(Duration::from_secs(3600))
+}

@@ -1,0 +1,23 @@
+//! HTTP: bytes to requests, requests to calls of the databases, answers to bytes.
+//!
+//! | file | what it owns |
+//! |---|---|
+//! | `router` | which path is which handler, and what stands before all of them |
+//! | `guard` | tokens, origins, counts: what every request passes |
+//! | `leftover` | what of a body nobody has read |
+//! | `request` | bodies, query strings and path segments as values |
+//! | `answer` | texts as bodies, refusals as statuses |
+//! | `routes` | one file for each group of paths |
+//! | `changes` | the feed of committed ops, in pages and as server-sent events |
+//! | `openapi` | the document that describes the paths |
+
+mod answer;
+mod changes;
+mod guard;
+mod leftover;
+mod openapi;
+mod request;
+mod router;
+mod routes;
+
+pub use router::router;

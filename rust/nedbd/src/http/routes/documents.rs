@@ -1,0 +1,312 @@
+//! Put, get, delete and their kin.
+
+use super::fields::{ok, position, position_members, position_of, seq_of, write_body};
+use crate::http::answer::{Answer, json};
+use crate::http::request::{At, JsonBody, Row, Url};
+use crate::refusal::{Code, Refusal, Result};
+use crate::server::Shared;
+use axum::extract::State;
+use nedb_core::{Database, ReadOptions, WriteOptions};
+use serde::Deserialize;
+use serde::de::{self, MapAccess, SeqAccess, Visitor};
+use serde_json::value::RawValue;
+use std::fmt;
+use utoipa::IntoParams;
+
+write_body! {
+    /// A document to write, in place of the one that is there.
+    PutBody {
+        coll: String,
+        id: String,
+        #[schema(value_type = Object)]
+        doc: Box<RawValue>,
+    }
+}
+write_body! {
+    /// Documents to write, one op each, with one sync.
+    PutManyBody {
+        coll: String,
+        /// An object id → document, or an array of documents that carry `_id`.
+        #[schema(value_type = Object)]
+        docs: Documents,
+    }
+}
+write_body! {
+    /// A document to delete.
+    DeleteBody { coll: String, id: String, }
+}
+write_body! {
+    /// A document that is to expire.
+    ExpireBody { coll: String, id: String, }
+}
+write_body! {
+    /// Items that are written as one op: all of them or none.
+    BatchBody {
+        /// `{"op":"put","coll","id","doc"}`, `{"op":"delete","coll","id"}` or
+        /// `{"op":"link"|"unlink","frm","rel","to"}`, each with its `if_seq` and provenance.
+        #[schema(value_type = Vec<Object>)]
+        items: Box<RawValue>,
+    }
+}
+
+/// Where in time a read looks.
+#[derive(Debug, Default, Deserialize, IntoParams)]
+#[serde(default, deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
+pub struct ReadAt {
+    /// The last seq that counts; the head when left out.
+    as_of: Option<i64>,
+    /// The valid time: an ISO 8601 date or instant.
+    valid_as_of: Option<String>,
+}
+
+/// Which document a read is about, and where in time it looks.
+#[derive(Debug, Deserialize, IntoParams)]
+#[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
+pub struct GetQuery {
+    coll: String,
+    id: String,
+    /// The last seq that counts; the head when left out.
+    as_of: Option<i64>,
+    /// The valid time: an ISO 8601 date or instant.
+    valid_as_of: Option<String>,
+}
+
+/// What a deletion by path may say.
+#[derive(Debug, Default, Deserialize, IntoParams)]
+#[serde(default, deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
+pub struct DeleteQuery {
+    client: Option<String>,
+    nonce: Option<i64>,
+    idem: Option<String>,
+    /// The seq of the version that is deleted; -1: there must be none.
+    if_seq: Option<i64>,
+}
+
+/// Inserts or replaces a document.
+#[utoipa::path(post, path = "/v1/databases/{name}/put", tag = "documents",
+    params(("name" = String, Path)), request_body = PutBody,
+    responses((status = 200, description = "{ok, doc, seq, head}: the document as stored, and where the log stood after it", body = Object)))]
+pub async fn put(State(server): State<Shared>, At(served): At, body: JsonBody) -> Answer {
+    let call = move || {
+        let mut put: PutBody = body.read()?;
+        let options = put.options();
+        let stored = served.database.put(&put.coll, &put.id, put.doc.get(), &options)?;
+        let position = position_of(&served.database, seq_of(&stored)?)?;
+        Ok(format!(r#"{{"ok":true,"doc":{stored},{}}}"#, position_members(&position)))
+    };
+    server.run(call).await.map(json)
+}
+
+/// Writes many documents of one collection with one sync.
+#[utoipa::path(post, path = "/v1/databases/{name}/put_many", tag = "documents",
+    params(("name" = String, Path)), request_body = PutManyBody,
+    responses((status = 200, description = "{ok, docs, seq, head}", body = Object)))]
+pub async fn put_many(State(server): State<Shared>, At(served): At, body: JsonBody) -> Answer {
+    let call = move || {
+        let mut put: PutManyBody = body.read()?;
+        let options = put.options();
+        let stored = served.database.put_many(&put.coll, &put.docs.0, &options)?;
+        let position = match stored.last() {
+            Some(last) => position_of(&served.database, seq_of(last)?)?,
+            None => position(&served.database)?,
+        };
+        let (docs, position) = (stored.join(","), position_members(&position));
+        Ok(format!(r#"{{"ok":true,"docs":[{docs}],{position}}}"#))
+    };
+    server.run(call).await.map(json)
+}
+
+/// Writes items as one op, all or nothing.
+#[utoipa::path(post, path = "/v1/databases/{name}/batch", tag = "documents",
+    params(("name" = String, Path)), request_body = BatchBody,
+    responses((status = 200, description = "{ok, results, seq, head}: for each item the document as stored, or null", body = Object),
+        (status = 412, description = "an if_seq does not hold", body = Object)))]
+pub async fn batch(State(server): State<Shared>, At(served): At, body: JsonBody) -> Answer {
+    let call = move || {
+        let mut batch: BatchBody = body.read()?;
+        let options = batch.options();
+        let results = served.database.batch(batch.items.get(), &options)?;
+        // All documents of a transaction share its seq; one without documents says where the log is.
+        let position = match results.iter().find(|text| text.starts_with('{')) {
+            Some(document) => position_of(&served.database, seq_of(document)?)?,
+            None => position(&served.database)?,
+        };
+        let (results, position) = (results.join(","), position_members(&position));
+        Ok(format!(r#"{{"ok":true,"results":[{results}],{position}}}"#))
+    };
+    server.run(call).await.map(json)
+}
+
+/// Reads a document, or null.
+#[utoipa::path(get, path = "/v1/databases/{name}/get", tag = "documents",
+    params(("name" = String, Path), GetQuery),
+    responses((status = 200, description = "{doc, seq, head}: the document or null; the log as it stood before the read", body = Object)))]
+pub async fn get(
+    State(server): State<Shared>,
+    At(served): At,
+    Url(query): Url<GetQuery>,
+) -> Answer {
+    let GetQuery { coll, id, as_of, valid_as_of } = query;
+    let options = ReadOptions { as_of, valid_as_of };
+    let read = move |database: &Database| {
+        let position = position_members(&position(database)?);
+        let mut text = String::from(r#"{"doc":"#);
+        if !database.get_into(&coll, &id, &options, &mut text)? {
+            text.push_str("null");
+        }
+        Ok(format!("{text},{position}}}"))
+    };
+    read_document(&server, &served.database, read).await.map(json)
+}
+
+/// Reads a document by its path.
+#[utoipa::path(get, path = "/v1/databases/{name}/rows/{coll}/{id}", tag = "documents",
+    params(("name" = String, Path), ("coll" = String, Path), ("id" = String, Path), ReadAt),
+    responses((status = 200, description = "the document", body = Object),
+        (status = 404, description = "there is none", body = Object)))]
+pub async fn get_row(State(server): State<Shared>, row: Row, Url(at): Url<ReadAt>) -> Answer {
+    let options = ReadOptions { as_of: at.as_of, valid_as_of: at.valid_as_of };
+    let read = move |database: &Database| {
+        database.get(&row.coll, &row.id, &options)?.ok_or_else(|| {
+            Refusal::new(Code::DocumentNotFound, "there is no such document, then and there")
+        })
+    };
+    read_document(&server, &row.served.database, read).await.map(json)
+}
+
+/// Deletes a document by its path.
+#[utoipa::path(delete, path = "/v1/databases/{name}/rows/{coll}/{id}", tag = "documents",
+    params(("name" = String, Path), ("coll" = String, Path), ("id" = String, Path), DeleteQuery),
+    responses((status = 200, description = "{ok, seq, head}", body = Object)))]
+pub async fn delete_row(
+    State(server): State<Shared>,
+    row: Row,
+    Url(query): Url<DeleteQuery>,
+) -> Answer {
+    let DeleteQuery { client, nonce, idem, if_seq } = query;
+    let options = WriteOptions { client, nonce, idem, if_seq, ..WriteOptions::default() };
+    let call = move || delete_document(&row.served.database, &row.coll, &row.id, &options);
+    server.run(call).await.map(json)
+}
+
+/// Deletes a document, with everything that a write may say.
+#[utoipa::path(post, path = "/v1/databases/{name}/delete", tag = "documents",
+    params(("name" = String, Path)), request_body = DeleteBody,
+    responses((status = 200, description = "{ok, seq, head}", body = Object)))]
+pub async fn delete(State(server): State<Shared>, At(served): At, body: JsonBody) -> Answer {
+    let call = move || {
+        let mut delete: DeleteBody = body.read()?;
+        let options = delete.options();
+        delete_document(&served.database, &delete.coll, &delete.id, &options)
+    };
+    server.run(call).await.map(json)
+}
+
+/// Lets a document expire in `ttl_s` seconds.
+#[utoipa::path(post, path = "/v1/databases/{name}/expire", tag = "documents",
+    params(("name" = String, Path)), request_body = ExpireBody,
+    responses((status = 200, description = "{ok, found, seq, head}: whether there is such a document", body = Object)))]
+pub async fn expire(State(server): State<Shared>, At(served): At, body: JsonBody) -> Answer {
+    let call = move || {
+        let mut expire: ExpireBody = body.read()?;
+        let ttl_s = expire.ttl_s.take().ok_or_else(|| Refusal::invalid("ttl_s is missing"))?;
+        let options = expire.options();
+        let found = served.database.expire(&expire.coll, &expire.id, ttl_s, &options)?;
+        let position = position_members(&position(&served.database)?);
+        Ok(format!(r#"{{"ok":true,"found":{found},{position}}}"#))
+    };
+    server.run(call).await.map(json)
+}
+
+/// Reads one document: at once where nothing is in the way, since handing a call to another thread costs
+/// more than the call.
+async fn read_document(
+    server: &Shared,
+    database: &Database,
+    read: impl FnOnce(&Database) -> Result<String> + Send + 'static,
+) -> Result<String> {
+    if !database.would_wait(false) {
+        return read(database);
+    }
+    let database = database.clone();
+    server.read(move || read(&database)).await
+}
+
+fn delete_document(
+    database: &Database,
+    coll: &str,
+    id: &str,
+    options: &WriteOptions,
+) -> Result<String> {
+    let seq = database.delete(coll, id, options)?;
+    Ok(ok(&position_of(database, seq)?))
+}
+
+/// Documents with their ids, in order, as the texts that came.
+#[derive(Debug)]
+pub struct Documents(Vec<(String, String)>);
+
+impl<'de> Deserialize<'de> for Documents {
+    fn deserialize<D: de::Deserializer<'de>>(
+        deserializer: D,
+    ) -> std::result::Result<Self, D::Error> {
+        deserializer.deserialize_any(DocumentsVisitor)
+    }
+}
+
+struct DocumentsVisitor;
+
+impl<'de> Visitor<'de> for DocumentsVisitor {
+    type Value = Documents;
+
+    fn expecting(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str("an object of documents or an array of documents with _id")
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> std::result::Result<Documents, A::Error> {
+        let mut found = Vec::new();
+        while let Some((id, document)) = map.next_entry::<String, &RawValue>()? {
+            found.push((id, document.get().to_owned()));
+        }
+        Ok(Documents(found))
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(
+        self,
+        mut items: A,
+    ) -> std::result::Result<Documents, A::Error> {
+        #[derive(Deserialize)]
+        struct Identified {
+            _id: String,
+        }
+        let mut found = Vec::new();
+        while let Some(document) = items.next_element::<&RawValue>()? {
+            let identified: Identified =
+                serde_json::from_str(document.get()).map_err(de::Error::custom)?;
+            found.push((identified._id, document.get().to_owned()));
+        }
+        Ok(Documents(found))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn documents_keep_their_order_and_their_text() {
+        let read = |text: &str| serde_json::from_str::<Documents>(text).map(|it| it.0);
+        assert_eq!(
+            read(r#"{"b": {"n": 1.50},"a": [ ]}"#).unwrap(),
+            [("b".into(), r#"{"n": 1.50}"#.into()), ("a".into(), "[ ]".into())]
+        );
+        let one = [("x".into(), r#"{"_id":"x","big":123456789012345678901}"#.into())];
+        assert_eq!(read(r#"[{"_id":"x","big":123456789012345678901}]"#).unwrap(), one);
+        for text in ["5", "[1]", "[{}]", r#"[{"_id":1}]"#] {
+            assert!(read(text).is_err(), "{text}");
+        }
+    }
+}

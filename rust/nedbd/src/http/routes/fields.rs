@@ -1,0 +1,135 @@
+//! Members that several bodies have, and the members that say where the log stands.
+
+use crate::init::quoted;
+use crate::refusal::{Refusal, Result};
+use nedb_core::{Database, Seq};
+use serde::Deserialize;
+
+/// Declares the body of a write: its own members and those that every write may have.
+macro_rules! write_body {
+    ($(#[$doc:meta])* $name:ident { $($(#[$member_doc:meta])* $member:ident: $kind:ty,)* }) => {
+        $(#[$doc])*
+        #[derive(Debug, serde::Deserialize, utoipa::ToSchema)]
+        #[serde(deny_unknown_fields)]
+        pub struct $name {
+            $($(#[$member_doc])* pub $member: $kind,)*
+            /// Who writes; `local` when left out.
+            pub client: Option<String>,
+            /// A number above the client's last; the next when left out.
+            #[schema(minimum = 1)]
+            pub nonce: Option<i64>,
+            /// A key that makes a retry return the result of the first call.
+            pub idem: Option<String>,
+            /// Seconds from now after which the document is no longer there.
+            pub ttl_s: Option<f64>,
+            /// Seqs of the ops that caused this one.
+            pub caused_by: Option<Vec<i64>>,
+            /// What the write rests on.
+            pub evidence: Option<String>,
+            /// How sure the writer is.
+            #[schema(minimum = 0, maximum = 1)]
+            pub confidence: Option<f64>,
+            /// From when on it is true: an ISO 8601 date or instant.
+            pub valid_from: Option<String>,
+            /// Until when it is true.
+            pub valid_to: Option<String>,
+            /// The seq of the version that this write replaces; -1: there must be none.
+            #[schema(minimum = -1)]
+            pub if_seq: Option<i64>,
+        }
+
+        impl $name {
+            /// Takes the members that every write may have.
+            fn options(&mut self) -> nedb_core::WriteOptions {
+                nedb_core::WriteOptions {
+                    client: self.client.take(),
+                    nonce: self.nonce,
+                    idem: self.idem.take(),
+                    ttl_seconds: self.ttl_s,
+                    caused_by: self.caused_by.take().unwrap_or_default(),
+                    evidence: self.evidence.take(),
+                    confidence: self.confidence,
+                    valid_from: self.valid_from.take(),
+                    valid_to: self.valid_to.take(),
+                    if_seq: self.if_seq,
+                }
+            }
+        }
+    };
+}
+pub(super) use write_body;
+
+/// Where the log stands: a seq and the hash after that op.
+pub type Position = (Seq, String);
+
+/// Returns where the log stands.
+pub fn position(database: &Database) -> Result<Position> {
+    Ok(database.position()?)
+}
+
+/// Returns where the log stood after an op.
+pub fn position_of(database: &Database, seq: Seq) -> Result<Position> {
+    #[derive(Deserialize)]
+    struct Op<'a> {
+        hash: &'a str,
+    }
+    let now = database.position()?;
+    // Nobody wrote in between, or nobody but this op was waited for.
+    if now.0 == seq {
+        return Ok(now);
+    }
+    if seq < 0 {
+        return Ok((-1, nedb_core::ZERO_HASH.to_owned()));
+    }
+    let text = database.op(seq)?.unwrap_or_default();
+    let op: Op<'_> = serde_json::from_str(&text)
+        .map_err(|_| nedb_core::Error::integrity(format!("op {seq} has no hash")))?;
+    Ok((seq, op.hash.to_owned()))
+}
+
+/// Returns the seq in a document as the engine hands it out.
+pub fn seq_of(document: &str) -> Result<Seq> {
+    #[derive(Deserialize)]
+    struct Stamped {
+        _seq: Seq,
+    }
+    serde_json::from_str::<Stamped>(document)
+        .map(|stamped| stamped._seq)
+        .map_err(|_| Refusal::from(nedb_core::Error::integrity("a document has no _seq")))
+}
+
+/// Spells a position as the last members of an object.
+pub fn position_members((seq, head): &Position) -> String {
+    format!(r#""seq":{seq},"head":"{head}""#)
+}
+
+/// Returns the answer of a write that gives nothing back but its place.
+pub fn ok(position: &Position) -> String {
+    format!(r#"{{"ok":true,{}}}"#, position_members(position))
+}
+
+/// Spells texts as a JSON array of strings.
+pub fn strings(texts: &[String]) -> String {
+    let quoted: Vec<String> = texts.iter().map(|text| quoted(text)).collect();
+    format!("[{}]", quoted.join(","))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use nedb_core::{Options, WriteOptions};
+
+    #[test]
+    fn the_position_of_an_op_is_its_own_also_when_others_came_after() {
+        let database = Database::in_memory(Options::default()).unwrap();
+        let mut positions = Vec::new();
+        for id in ["a", "b", "c"] {
+            let stored = database.put("c", id, "{}", &WriteOptions::default()).unwrap();
+            positions.push(position_of(&database, seq_of(&stored).unwrap()).unwrap());
+        }
+        for position in positions {
+            assert_eq!(position_of(&database, position.0).unwrap(), position);
+        }
+        assert_eq!(position_of(&database, 2).unwrap(), (2, database.head()));
+    }
+}

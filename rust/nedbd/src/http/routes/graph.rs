@@ -1,0 +1,84 @@
+//! Links and neighbours.
+
+use super::fields::{ok, position, position_members, position_of, strings, write_body};
+use crate::http::answer::{Answer, json};
+use crate::http::request::{At, JsonBody, Url};
+use crate::refusal::Result;
+use crate::server::Shared;
+use axum::extract::State;
+use nedb_core::{Database, Seq, WriteOptions};
+use serde::Deserialize;
+use utoipa::IntoParams;
+
+write_body! {
+    /// An edge; nodes are `collection:id`.
+    LinkBody { frm: String, rel: String, to: String, }
+}
+
+/// Which edges a read follows.
+#[derive(Debug, Deserialize, IntoParams)]
+#[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
+pub struct NodeQuery {
+    /// `collection:id`.
+    node: String,
+    rel: String,
+    /// The last seq that counts; the head when left out.
+    as_of: Option<i64>,
+}
+
+type WriteEdge = fn(&Database, &str, &str, &str, &WriteOptions) -> nedb_core::Result<Seq>;
+type ReadNodes = fn(&Database, &str, &str, Option<Seq>) -> nedb_core::Result<Vec<String>>;
+
+/// Adds an edge.
+#[utoipa::path(post, path = "/v1/databases/{name}/link", tag = "graph",
+    params(("name" = String, Path)), request_body = LinkBody,
+    responses((status = 200, description = "{ok, seq, head}", body = Object)))]
+pub async fn link(State(server): State<Shared>, At(served): At, body: JsonBody) -> Answer {
+    server.run(move || edge(&served.database, &body, Database::link)).await.map(json)
+}
+
+/// Ends an edge.
+#[utoipa::path(post, path = "/v1/databases/{name}/unlink", tag = "graph",
+    params(("name" = String, Path)), request_body = LinkBody,
+    responses((status = 200, description = "{ok, seq, head}", body = Object)))]
+pub async fn unlink(State(server): State<Shared>, At(served): At, body: JsonBody) -> Answer {
+    server.run(move || edge(&served.database, &body, Database::unlink)).await.map(json)
+}
+
+/// Lists the nodes that a node links to, in the order linked.
+#[utoipa::path(get, path = "/v1/databases/{name}/neighbors", tag = "graph",
+    params(("name" = String, Path), NodeQuery),
+    responses((status = 200, description = "{nodes, count, seq, head}", body = Object)))]
+pub async fn neighbors(
+    State(server): State<Shared>,
+    At(served): At,
+    Url(query): Url<NodeQuery>,
+) -> Answer {
+    server.read(move || nodes(&served.database, &query, Database::neighbors)).await.map(json)
+}
+
+/// Lists the nodes that link to a node, in the order linked.
+#[utoipa::path(get, path = "/v1/databases/{name}/inbound", tag = "graph",
+    params(("name" = String, Path), NodeQuery),
+    responses((status = 200, description = "{nodes, count, seq, head}", body = Object)))]
+pub async fn inbound(
+    State(server): State<Shared>,
+    At(served): At,
+    Url(query): Url<NodeQuery>,
+) -> Answer {
+    server.read(move || nodes(&served.database, &query, Database::inbound)).await.map(json)
+}
+
+fn edge(database: &Database, body: &JsonBody, write: WriteEdge) -> Result<String> {
+    let mut link: LinkBody = body.read()?;
+    let options = link.options();
+    let seq = write(database, &link.frm, &link.rel, &link.to, &options)?;
+    Ok(ok(&position_of(database, seq)?))
+}
+
+fn nodes(database: &Database, query: &NodeQuery, read: ReadNodes) -> Result<String> {
+    let position = position_members(&position(database)?);
+    let nodes = read(database, &query.node, &query.rel, query.as_of)?;
+    Ok(format!(r#"{{"nodes":{},"count":{},{position}}}"#, strings(&nodes), nodes.len()))
+}

@@ -1,0 +1,89 @@
+//! NQL and indexes.
+
+use super::fields::{position, position_members};
+use crate::http::answer::{Answer, json};
+use crate::http::request::{At, JsonBody};
+use crate::refusal::{Refusal, Result};
+use crate::server::Shared;
+use axum::extract::State;
+use nedb_core::{Database, IndexKind, Params, Rows};
+use serde::Deserialize;
+use serde_json::value::RawValue;
+use utoipa::ToSchema;
+
+/// A query with the values of its parameters.
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct QueryBody {
+    nql: String,
+    /// An array for `$1`, `$2`, …, or an object for `$name`.
+    #[schema(value_type = Option<Object>)]
+    params: Option<Box<RawValue>>,
+}
+
+/// An index to make.
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct IndexBody {
+    coll: String,
+    /// A name or a dotted path.
+    field: String,
+    /// `eq`, `ordered` or `search`.
+    kind: String,
+}
+
+/// Runs an NQL query.
+#[utoipa::path(post, path = "/v1/databases/{name}/query", tag = "queries",
+    params(("name" = String, Path)), request_body = QueryBody,
+    responses((status = 200, description = "{rows, count, seq, head}; everything up to seq is in the rows", body = Object),
+        (status = 400, description = "the query does not parse; the error has a position", body = Object)))]
+pub async fn query(State(server): State<Shared>, At(served): At, body: JsonBody) -> Answer {
+    let rows_count_max = server.config.limits.rows_count_max;
+    server.read(move || run(&served.database, &body, rows_count_max)).await.map(json)
+}
+
+/// Makes an index.
+#[utoipa::path(post, path = "/v1/databases/{name}/index", tag = "queries",
+    params(("name" = String, Path)), request_body = IndexBody,
+    responses((status = 200, description = "{ok}", body = Object)))]
+pub async fn index(State(server): State<Shared>, At(served): At, body: JsonBody) -> Answer {
+    let call = move || {
+        let index: IndexBody = body.read()?;
+        let kind = IndexKind::parse(&index.kind)?;
+        served.database.create_index(&index.coll, &index.field, kind)?;
+        Ok(r#"{"ok":true}"#.to_owned())
+    };
+    server.run(call).await.map(json)
+}
+
+fn run(database: &Database, body: &JsonBody, rows_count_max: usize) -> Result<String> {
+    let query: QueryBody = body.read()?;
+    let params = match &query.params {
+        Some(text) => Params::from_json(text.get())?,
+        None => Params::none(),
+    };
+    // Before the rows: what stands after them may not be in them.
+    let position = position_members(&position(database)?);
+    let rows = database.query(&query.nql, &params)?;
+    if rows.len() > rows_count_max {
+        return Err(Refusal::limit(format!(
+            "the query has {} rows and an answer at most {rows_count_max}; use LIMIT and OFFSET",
+            rows.len()
+        )));
+    }
+    Ok(rows_text(&rows, &position))
+}
+
+fn rows_text(rows: &Rows, position: &str) -> String {
+    let bytes: usize = rows.iter().map(|row| row.len() + 1).sum();
+    let mut text = String::with_capacity(bytes + 128);
+    text.push_str(r#"{"rows":["#);
+    for (place, row) in rows.iter().enumerate() {
+        if place > 0 {
+            text.push(',');
+        }
+        text.push_str(row);
+    }
+    text.push_str(&format!(r#"],"count":{},{position}}}"#, rows.len()));
+    text
+}

@@ -1,0 +1,182 @@
+//! Verify, log, checkpoint, sweep, flush, backup.
+
+use super::fields::{ok, position, position_members, position_of};
+use crate::databases::{Served, Verified, check_name};
+use crate::http::answer::{Answer, json};
+use crate::http::request::{At, JsonBody, Url};
+use crate::init::quoted;
+use crate::refusal::Result;
+use crate::server::Shared;
+use axum::extract::State;
+use nedb_core::{Database, Seq};
+use serde::Deserialize;
+use std::path::Path;
+use std::time::{SystemTime, UNIX_EPOCH};
+use utoipa::{IntoParams, ToSchema};
+
+/// Ops in an answer of the log when none are asked for.
+const LOG_COUNT: usize = 50;
+/// Most ops in one answer of the log.
+const LOG_COUNT_MAX: usize = 10_000;
+
+/// How much of the log is wanted.
+#[derive(Debug, Default, Deserialize, IntoParams)]
+#[serde(default, deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
+pub struct LogQuery {
+    /// 50 when left out, at most 10,000.
+    limit: Option<usize>,
+    /// Only ops before this one.
+    before_seq: Option<i64>,
+}
+
+/// How much is verified.
+#[derive(Debug, Default, Deserialize, IntoParams)]
+#[serde(default, deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
+pub struct VerifyQuery {
+    /// Also replay the log and compare the result with what queries are answered from.
+    determinism: bool,
+}
+
+/// What a checkpoint says.
+#[derive(Debug, Default, Deserialize, ToSchema)]
+#[serde(default, deny_unknown_fields)]
+pub struct CheckpointBody {
+    note: Option<String>,
+}
+
+/// Which backup is made.
+#[derive(Debug, Default, Deserialize, ToSchema)]
+#[serde(default, deny_unknown_fields)]
+pub struct BackupBody {
+    /// The name of its directory: letters, digits, `-` and `_`; the time when left out.
+    to: Option<String>,
+}
+
+/// Reads the log again and checks every hash and link.
+#[utoipa::path(get, path = "/v1/databases/{name}/verify", tag = "upkeep",
+    params(("name" = String, Path), VerifyQuery),
+    responses((status = 200, description = "{ok, seq, head, report}; with determinism, {deterministic} too", body = Object)))]
+pub async fn verify(
+    State(server): State<Shared>,
+    At(served): At,
+    Url(query): Url<VerifyQuery>,
+) -> Answer {
+    server.run(move || verified(&served, query.determinism)).await.map(json)
+}
+
+/// Lists ops, newest first.
+#[utoipa::path(get, path = "/v1/databases/{name}/log", tag = "upkeep",
+    params(("name" = String, Path), LogQuery),
+    responses((status = 200, description = "{log, seq, head}", body = Object)))]
+pub async fn log(
+    State(server): State<Shared>,
+    At(served): At,
+    Url(query): Url<LogQuery>,
+) -> Answer {
+    let limit = query.limit.unwrap_or(LOG_COUNT).min(LOG_COUNT_MAX);
+    let call = move || {
+        let position = position(&served.database)?;
+        let last = query.before_seq.map_or(position.0, |before| before.saturating_sub(1));
+        let ops = newest(&served.database, last.min(position.0), limit)?;
+        Ok(format!(r#"{{"log":{ops},{}}}"#, position_members(&position)))
+    };
+    server.read(call).await.map(json)
+}
+
+/// Appends a checkpoint op.
+#[utoipa::path(post, path = "/v1/databases/{name}/checkpoint", tag = "upkeep",
+    params(("name" = String, Path)), request_body = Option<CheckpointBody>,
+    responses((status = 200, description = "{ok, seq, head}", body = Object)))]
+pub async fn checkpoint(State(server): State<Shared>, At(served): At, body: JsonBody) -> Answer {
+    let call = move || {
+        let body: CheckpointBody = body.read_if_any()?;
+        let seq = served.database.checkpoint(body.note.as_deref())?;
+        Ok(ok(&position_of(&served.database, seq)?))
+    };
+    server.run(call).await.map(json)
+}
+
+/// Deletes what has expired.
+#[utoipa::path(post, path = "/v1/databases/{name}/sweep", tag = "upkeep",
+    params(("name" = String, Path)),
+    responses((status = 200, description = "{ok, deleted, seq, head}", body = Object)))]
+pub async fn sweep(State(server): State<Shared>, At(served): At) -> Answer {
+    let call = move || {
+        let deleted = served.database.sweep()?;
+        let position = position_members(&position(&served.database)?);
+        Ok(format!(r#"{{"ok":true,"deleted":{deleted},{position}}}"#))
+    };
+    server.run(call).await.map(json)
+}
+
+/// Waits until everything acknowledged is on the disk.
+#[utoipa::path(post, path = "/v1/databases/{name}/flush", tag = "upkeep",
+    params(("name" = String, Path)),
+    responses((status = 200, description = "{ok, durable_seq, seq, head}", body = Object)))]
+pub async fn flush(State(server): State<Shared>, At(served): At) -> Answer {
+    let call = move || {
+        served.database.flush()?;
+        let durable_seq = served.database.durable_seq();
+        let position = position_members(&position(&served.database)?);
+        Ok(format!(r#"{{"ok":true,"durable_seq":{durable_seq},{position}}}"#))
+    };
+    server.run(call).await.map(json)
+}
+
+/// Copies the database as it is now, on the server, while writes go on.
+#[utoipa::path(post, path = "/v1/databases/{name}/backup", tag = "upkeep",
+    params(("name" = String, Path)), request_body = Option<BackupBody>,
+    responses((status = 200, description = "{ok, path, seq, head, log_bytes}: path is relative to the directory of backups", body = Object)))]
+pub async fn backup(State(server): State<Shared>, At(served): At, body: JsonBody) -> Answer {
+    let root = server.backups();
+    let call = move || {
+        let body: BackupBody = body.read_if_any()?;
+        let to = body.to.unwrap_or_else(|| format!("at-{}", now_ms()));
+        back_up(&served, &root, &to)
+    };
+    server.run(call).await.map(json)
+}
+
+fn verified(served: &Served, with_determinism: bool) -> Result<String> {
+    let report = served.database.verify_report()?;
+    let deterministic = match with_determinism {
+        true => Some(served.database.verify_determinism()?),
+        false => None,
+    };
+    // The report is about the log as it stood when it began.
+    let seq = report.op_count as Seq - 1;
+    served.note_verified(Verified { ok: report.ok, seq });
+    let position = position_members(&(seq, report.head.clone()));
+    let deterministic =
+        deterministic.map_or(String::new(), |it| format!(r#","deterministic":{it}"#));
+    let (ok, report) = (report.ok, report.to_json());
+    Ok(format!(r#"{{"ok":{ok},{position},"report":{report}{deterministic}}}"#))
+}
+
+/// Returns ops as a JSON array, from `last` downwards.
+pub fn newest(database: &Database, last: Seq, limit: usize) -> Result<String> {
+    let mut ops = Vec::new();
+    let mut seq = last;
+    while ops.len() < limit
+        && let Some(op) = database.op(seq)?
+    {
+        ops.push(op);
+        seq -= 1;
+    }
+    Ok(format!("[{}]", ops.join(",")))
+}
+
+fn back_up(served: &Served, root: &Path, to: &str) -> Result<String> {
+    check_name(to)?;
+    let path = Path::new(&served.name).join(to);
+    let report = served.database.backup(root.join(&path))?;
+    let shown = quoted(&path.to_string_lossy());
+    let position = position_members(&(report.seq, report.head));
+    Ok(format!(r#"{{"ok":true,"path":{shown},"log_bytes":{},{position}}}"#, report.log_bytes))
+}
+
+fn now_ms() -> u128 {
+    SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |elapsed| elapsed.as_millis())
+}

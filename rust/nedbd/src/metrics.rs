@@ -1,0 +1,233 @@
+//! What the server counts, and how Prometheus reads it.
+//!
+//! In: requests and connections as they come and go. Out: the text of `/metrics`.
+//!
+//! Invariants:
+//! * A label is a route, a method, a status or a database: never what a client made up, so the number of
+//!   series is bounded.
+
+use std::collections::BTreeMap;
+use std::fmt::Write;
+use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
+use std::sync::{Mutex, PoisonError};
+use std::time::Duration;
+
+/// Upper bounds of the latency buckets, in seconds.
+const BUCKETS: [f64; 13] =
+    [0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.5, 1.0, 10.0];
+
+/// Everything that is counted.
+#[derive(Default)]
+pub struct Metrics {
+    requests: Mutex<BTreeMap<RequestKey, u64>>,
+    latencies: Mutex<BTreeMap<String, Latency>>,
+    received_bytes: AtomicU64,
+    sent_bytes: AtomicU64,
+    open_connections: AtomicI64,
+    accepted_connections: AtomicU64,
+    refused_connections: AtomicU64,
+}
+
+/// A method, a route and a status.
+type RequestKey = (String, String, u16);
+
+#[derive(Default)]
+struct Latency {
+    counts: [u64; BUCKETS.len()],
+    count: u64,
+    seconds: f64,
+}
+
+/// One request that was answered.
+pub struct Answered<'a> {
+    pub method: &'a str,
+    pub route: &'a str,
+    pub status: u16,
+    pub elapsed: Duration,
+    pub received_bytes: u64,
+    pub sent_bytes: u64,
+}
+
+/// What is known of a database.
+pub struct DatabaseGauge {
+    pub name: String,
+    pub seq: i64,
+    pub batch_count: u64,
+    pub op_count: u64,
+    pub written_bytes: u64,
+}
+
+impl Metrics {
+    /// Counts a request.
+    pub fn answered(&self, answered: &Answered<'_>) {
+        let seconds = answered.elapsed.as_secs_f64();
+        self.received_bytes.fetch_add(answered.received_bytes, Ordering::Relaxed);
+        self.sent_bytes.fetch_add(answered.sent_bytes, Ordering::Relaxed);
+        let key = (answered.method.to_owned(), answered.route.to_owned(), answered.status);
+        *lock(&self.requests).entry(key).or_default() += 1;
+        let mut latencies = lock(&self.latencies);
+        let latency = latencies.entry(answered.route.to_owned()).or_default();
+        latency.count += 1;
+        latency.seconds += seconds;
+        for (count, bound) in latency.counts.iter_mut().zip(BUCKETS) {
+            *count += u64::from(seconds <= bound);
+        }
+    }
+
+    /// Counts a connection that is open now.
+    pub fn connected(&self) {
+        self.accepted_connections.fetch_add(1, Ordering::Relaxed);
+        self.open_connections.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// Counts the end of a connection.
+    pub fn disconnected(&self) {
+        self.open_connections.fetch_sub(1, Ordering::Relaxed);
+    }
+
+    /// Counts a connection for which there was no place.
+    pub fn refused(&self) {
+        self.refused_connections.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// Writes everything in the text format of Prometheus.
+    pub fn write(&self, databases: &[DatabaseGauge]) -> String {
+        let mut out = String::new();
+        self.write_requests(&mut out);
+        self.write_latencies(&mut out);
+        for (name, kind, help, value) in [
+            ("received_bytes_total", "counter", "Bytes of bodies received.", &self.received_bytes),
+            ("sent_bytes_total", "counter", "Bytes of bodies sent.", &self.sent_bytes),
+            ("connections_total", "counter", "Connections accepted.", &self.accepted_connections),
+            (
+                "connections_refused_total",
+                "counter",
+                "Connections for which there was no place.",
+                &self.refused_connections,
+            ),
+        ] {
+            head(&mut out, name, kind, help);
+            push(&mut out, format_args!("nedbd_{name} {}", value.load(Ordering::Relaxed)));
+        }
+        head(&mut out, "connections", "gauge", "Connections open now.");
+        let open = self.open_connections.load(Ordering::Relaxed);
+        push(&mut out, format_args!("nedbd_connections {open}"));
+        write_databases(databases, &mut out);
+        out
+    }
+
+    fn write_requests(&self, out: &mut String) {
+        head(out, "requests_total", "counter", "Requests answered.");
+        for ((method, route, status), count) in lock(&self.requests).iter() {
+            let labels = format_args!("method=\"{method}\",route=\"{route}\",status=\"{status}\"");
+            push(out, format_args!("nedbd_requests_total{{{labels}}} {count}"));
+        }
+    }
+
+    fn write_latencies(&self, out: &mut String) {
+        let name = "request_seconds";
+        head(out, name, "histogram", "Time from a request's head to its answer's.");
+        for (route, latency) in lock(&self.latencies).iter() {
+            let at = format_args!("nedbd_{name}_bucket{{route=\"{route}\",le=").to_string();
+            for (count, bound) in latency.counts.iter().zip(BUCKETS) {
+                push(out, format_args!("{at}\"{bound}\"}} {count}"));
+            }
+            push(out, format_args!("{at}\"+Inf\"}} {}", latency.count));
+            push(out, format_args!("nedbd_{name}_sum{{route=\"{route}\"}} {}", latency.seconds));
+            push(out, format_args!("nedbd_{name}_count{{route=\"{route}\"}} {}", latency.count));
+        }
+    }
+}
+
+fn write_databases(databases: &[DatabaseGauge], out: &mut String) {
+    type Value = fn(&DatabaseGauge) -> i64;
+    let columns: [(&str, &str, &str, Value); 4] = [
+        ("database_seq", "gauge", "Seq of the last op.", |it| it.seq),
+        (
+            "commit_batches_total",
+            "counter",
+            "Batches committed since the start; with durability always, syncs.",
+            |it| clamp(it.batch_count),
+        ),
+        ("commit_ops_total", "counter", "Ops committed since the start.", |it| clamp(it.op_count)),
+        ("commit_bytes_total", "counter", "Bytes of log written since the start.", |it| {
+            clamp(it.written_bytes)
+        }),
+    ];
+    for (name, kind, help, value) in columns {
+        head(out, name, kind, help);
+        for database in databases {
+            let (label, value) = (&database.name, value(database));
+            push(out, format_args!("nedbd_{name}{{database=\"{label}\"}} {value}"));
+        }
+    }
+}
+
+fn clamp(count: u64) -> i64 {
+    i64::try_from(count).unwrap_or(i64::MAX)
+}
+
+fn head(out: &mut String, name: &str, kind: &str, help: &str) {
+    push(out, format_args!("# HELP nedbd_{name} {help}\n# TYPE nedbd_{name} {kind}"));
+}
+
+fn push(out: &mut String, line: std::fmt::Arguments<'_>) {
+    // Writing to a string cannot fail.
+    let _always_written = writeln!(out, "{line}");
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn buckets_are_cumulative_and_end_with_all() {
+        let metrics = Metrics::default();
+        for milliseconds in [1, 20, 60_000] {
+            metrics.answered(&Answered {
+                method: "GET",
+                route: "/health",
+                status: 200,
+                elapsed: Duration::from_millis(milliseconds),
+                received_bytes: 0,
+                sent_bytes: 10,
+            });
+        }
+        let text = metrics.write(&[]);
+        for line in [
+            "nedbd_requests_total{method=\"GET\",route=\"/health\",status=\"200\"} 3",
+            "nedbd_request_seconds_bucket{route=\"/health\",le=\"0.0005\"} 0",
+            "nedbd_request_seconds_bucket{route=\"/health\",le=\"0.001\"} 1",
+            "nedbd_request_seconds_bucket{route=\"/health\",le=\"0.025\"} 2",
+            "nedbd_request_seconds_bucket{route=\"/health\",le=\"10\"} 2",
+            "nedbd_request_seconds_bucket{route=\"/health\",le=\"+Inf\"} 3",
+            "nedbd_request_seconds_count{route=\"/health\"} 3",
+            "nedbd_sent_bytes_total 30",
+        ] {
+            assert!(text.lines().any(|it| it == line), "{line} is not in\n{text}");
+        }
+    }
+
+    #[test]
+    fn databases_have_a_series_each() {
+        let gauge = |name: &str, seq| DatabaseGauge {
+            name: name.to_owned(),
+            seq,
+            batch_count: 1,
+            op_count: 2,
+            written_bytes: 300,
+        };
+        let text = Metrics::default().write(&[gauge("a", -1), gauge("b", 5)]);
+        for line in [
+            "nedbd_database_seq{database=\"a\"} -1",
+            "nedbd_database_seq{database=\"b\"} 5",
+            "nedbd_commit_bytes_total{database=\"b\"} 300",
+        ] {
+            assert!(text.lines().any(|it| it == line), "{line} is not in\n{text}");
+        }
+    }
+}

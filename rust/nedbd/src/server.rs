@@ -1,0 +1,155 @@
+//! What every request shares: the databases, the limits, the counts, and how the engine is called.
+//!
+//! In: closures that call the engine. Out: their answers.
+//!
+//! Invariants:
+//! * The engine blocks; it is never called on a thread that serves connections, but for reads that are
+//!   sure not to wait. A call runs on a thread of the blocking pool, of which there are as many as
+//!   connections: so that writers who wait for one sync all wait at once and share it.
+//! * A write that has begun is waited for, however long it takes: an answer that it may not have happened
+//!   would be wrong. A read that takes too long is given up; it keeps its place among the calls until it
+//!   ends, so that what was given up cannot pile up.
+
+use crate::auth::OriginGuard;
+use crate::config::Config;
+use crate::databases::Databases;
+use crate::metrics::Metrics;
+use crate::refusal::{Code, Refusal, Result};
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::sync::{Semaphore, watch};
+use tokio::task::JoinHandle;
+
+/// What every request shares.
+pub struct Server {
+    pub config: Config,
+    pub databases: Databases,
+    pub metrics: Metrics,
+    pub origins: OriginGuard,
+    /// True once the server is to stop.
+    pub stop: watch::Sender<bool>,
+    /// The places of calls to the engine.
+    calls: Arc<Semaphore>,
+}
+
+/// The server as handlers have it.
+pub type Shared = Arc<Server>;
+
+impl Server {
+    pub fn new(config: Config, databases: Databases, origins: OriginGuard) -> Server {
+        let calls = Arc::new(Semaphore::new(config.limits.connections_count_max));
+        let (metrics, stop) = (Metrics::default(), watch::Sender::new(false));
+        Server { config, databases, metrics, origins, stop, calls }
+    }
+
+    /// Runs a call that reads, for as long as a request may take.
+    ///
+    /// Errors: `REQUEST_TIMEOUT`, `TOO_MANY_REQUESTS`, and what the call says.
+    pub async fn read<T: Send + 'static>(
+        &self,
+        work: impl FnOnce() -> Result<T> + Send + 'static,
+    ) -> Result<T> {
+        let timeout = self.config.limits.request_timeout;
+        match tokio::time::timeout(timeout, self.begin(work)?).await {
+            Ok(joined) => joined.map_err(defect)?,
+            Err(_) => Err(timed_out("the read took", timeout)),
+        }
+    }
+
+    /// Runs a call that writes, or that may take long by its nature, to its end.
+    ///
+    /// Errors: `TOO_MANY_REQUESTS`, and what the call says.
+    pub async fn run<T: Send + 'static>(
+        &self,
+        work: impl FnOnce() -> Result<T> + Send + 'static,
+    ) -> Result<T> {
+        self.begin(work)?.await.map_err(defect)?
+    }
+
+    /// Waits until no call is running, for some time at most; tells whether it came to that.
+    pub async fn wait_for_calls(&self, timeout: Duration) -> bool {
+        let count = u32::try_from(self.config.limits.connections_count_max).unwrap_or(u32::MAX);
+        tokio::time::timeout(timeout, self.calls.acquire_many(count)).await.is_ok()
+    }
+
+    /// Returns where backups go.
+    pub fn backups(&self) -> PathBuf {
+        self.config.backups.clone().unwrap_or_else(|| self.config.data.join(".backups"))
+    }
+
+    fn begin<T: Send + 'static>(
+        &self,
+        work: impl FnOnce() -> Result<T> + Send + 'static,
+    ) -> Result<JoinHandle<Result<T>>> {
+        let Ok(place) = Arc::clone(&self.calls).try_acquire_owned() else {
+            let message = "as many calls are running as there may be; ask again in a moment";
+            return Err(Refusal::new(Code::TooManyRequests, message));
+        };
+        Ok(tokio::task::spawn_blocking(move || {
+            let _held_until_the_end = place;
+            work()
+        }))
+    }
+}
+
+/// Makes the refusal of what took longer than it may.
+pub fn timed_out(what: &str, timeout: Duration) -> Refusal {
+    let message = format!("{what} longer than {} ms", timeout.as_millis());
+    Refusal::new(Code::RequestTimeout, message)
+}
+
+fn defect(_panic: tokio::task::JoinError) -> Refusal {
+    // What a panic says is for whoever reads the log.
+    Refusal::new(Code::Internal, "a defect of NEDB; the server's log says more")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::Limits;
+    use nedb_core::Options;
+
+    fn server(root: &std::path::Path) -> Server {
+        let limits = Limits {
+            connections_count_max: 2,
+            request_timeout: Duration::from_millis(50),
+            ..Limits::default()
+        };
+        let config = Config { data: root.to_owned(), limits, ..Config::default() };
+        let databases = Databases::find(root, Options::default()).unwrap();
+        let address = "127.0.0.1:0".parse().unwrap();
+        Server::new(config, databases, OriginGuard::new(vec![], false, &address))
+    }
+
+    #[tokio::test]
+    async fn a_slow_read_is_given_up_and_keeps_its_place_until_it_ends() {
+        let root = tempfile::tempdir().unwrap();
+        let server = server(root.path());
+        let (end, ended) = std::sync::mpsc::channel::<()>();
+        let (other_end, other_ended) = std::sync::mpsc::channel::<()>();
+        for ended in [ended, other_ended] {
+            let slow = server.read(move || Ok(ended.recv().is_ok())).await;
+            assert_eq!(slow.unwrap_err().code, Code::RequestTimeout);
+        }
+        assert_eq!(server.read(|| Ok(1)).await.unwrap_err().code, Code::TooManyRequests);
+        assert!(!server.wait_for_calls(Duration::from_millis(10)).await);
+        drop((end, other_end));
+        assert!(server.wait_for_calls(Duration::from_secs(10)).await);
+        assert_eq!(server.read(|| Ok(1)).await.unwrap(), 1);
+    }
+
+    #[tokio::test]
+    async fn a_write_is_waited_for_and_a_panic_is_an_answer() {
+        let root = tempfile::tempdir().unwrap();
+        let server = server(root.path());
+        let slow = server.run(|| {
+            std::thread::sleep(Duration::from_millis(120));
+            Ok("written")
+        });
+        assert_eq!(slow.await.unwrap(), "written");
+        let broken = server.run::<()>(|| panic!("on purpose")).await;
+        assert_eq!(broken.unwrap_err().code, Code::Internal);
+        assert!(server.wait_for_calls(Duration::from_secs(10)).await);
+    }
+}

@@ -1,0 +1,252 @@
+"""Starting, stopping, crashing, reading beside a writer."""
+
+from __future__ import annotations
+
+import json
+import signal
+import threading
+import time
+from http.client import HTTPException
+from typing import Callable
+
+from nedbd import Events, Nedbd, eventually
+
+Start = Callable[..., Nedbd]
+
+
+def put(server: Nedbd, db: str, id: str, **options: object) -> dict:
+    return server.ok("POST", f"{db}/put", {"coll": "c", "id": id, "doc": {}, **options})
+
+
+def test_what_was_written_is_there_after_a_stop(start: Start) -> None:
+    for number in (signal.SIGTERM, signal.SIGINT):
+        server = start()
+        server.wait_until_ready()
+        db = f"/v1/databases/db{int(number)}"
+        server.create(f"db{int(number)}")
+        head = put(server, db, "a")["head"]
+        assert server.stop(number) == 0
+        again = start()
+        again.wait_until_ready()
+        assert again.ok("GET", db)["head"] == head
+        assert again.stop() == 0
+
+
+def test_a_checkpoint_is_saved_beside_the_writes_and_used_at_the_next_start(start: Start) -> None:
+    server = start("--checkpoint-every-ops", "10")
+    db = server.create()
+    docs = {str(n): {"n": n} for n in range(25)}
+    for _ in range(4):
+        head = server.ok("POST", f"{db}/put_many", {"coll": "c", "docs": docs})["head"]
+    saved = server.data / "db"
+    eventually(lambda: list(saved.glob("checkpoint.*")))
+    server.kill()
+    again = start("--log-level", "2")
+    again.wait_until_ready()
+    assert again.ok("GET", db)["head"] == head
+    assert again.ok("GET", f"{db}/verify?determinism=true")["deterministic"] is True
+
+
+def test_with_a_key_what_is_on_the_disk_is_encrypted(start: Start) -> None:
+    key = "000102030405060708090a0b0c0d0e0f" * 2
+    server = start(NEDB_TMK=key)
+    db = server.create("secret", seed={"c": [{"id": "a", "t": "nobody reads this"}]})
+    head = server.ok("GET", db)["head"]
+    assert server.stop() == 0
+    stored = [path.read_bytes() for path in server.data.rglob("*") if path.is_file()]
+    assert stored and not any(b"nobody reads" in it for it in stored)
+    again = start(NEDB_TMK=key)
+    again.wait_until_ready()
+    assert again.ok("GET", db)["head"] == head and again.ok("GET", f"{db}/rows/c/a")["t"] == "nobody reads this"
+    assert again.stop() == 0
+    without = start()
+    without.wait_until_ready()
+    refused = without.get(db)
+    assert (refused.status, refused.code) == (503, "KEY_REQUIRED") and without.get("/health").status == 200
+    assert key not in server.log.read_text()
+
+
+def test_a_stop_finishes_what_is_in_flight(start: Start) -> None:
+    server = start()
+    db = server.create()
+    body = json.dumps({"coll": "c", "id": "slow", "doc": {}}).encode()
+    with server.socket() as client:
+        head = f"POST {db}/put HTTP/1.1\r\nHost: localhost\r\nContent-Length: {len(body)}\r\n\r\n"
+        client.sendall(head.encode() + body[:5])
+        eventually(lambda: b"nedbd_connections 2" in server.get("/metrics").body)
+        server.process.send_signal(signal.SIGTERM)
+        eventually(lambda: "stopping" in server.log.read_text())
+        client.sendall(body[5:])
+        answer = client.recv(65536)
+    assert answer.startswith(b"HTTP/1.1 200 ") and b'"seq":0' in answer
+    assert server.process.wait(30) == 0
+    again = start()
+    again.wait_until_ready()
+    assert again.ok("GET", db)["rows"] == 1
+
+
+def test_a_second_signal_ends_at_once(start: Start) -> None:
+    server = start()
+    with server.socket() as client:
+        client.sendall(b"POST /v1/databases HTTP/1.1\r\nHost: localhost\r\nContent-Length: 100\r\n\r\n")
+        eventually(lambda: b"nedbd_connections 2" in server.get("/metrics").body)
+        server.process.send_signal(signal.SIGTERM)
+        eventually(lambda: "stopping" in server.log.read_text())
+        begun = time.monotonic()
+        assert server.stop(signal.SIGTERM) == 130
+        assert time.monotonic() - begun < 5
+
+
+def test_a_stop_does_not_wait_for_ever(start: Start) -> None:
+    server = start("--stop-timeout-ms", "200")
+    with server.socket() as client:
+        client.sendall(b"POST /v1/databases HTTP/1.1\r\nHost: localhost\r\nContent-Length: 100\r\n\r\n")
+        eventually(lambda: b"nedbd_connections 2" in server.get("/metrics").body)
+        assert server.stop() == 0
+
+
+def test_nothing_acknowledged_is_lost_in_a_crash(start: Start) -> None:
+    heads = {}
+    for round_number in range(3):
+        server = start()
+        server.wait_until_ready()
+        if round_number == 0:
+            server.create()
+        acknowledged: list[str] = []
+
+        def write(writer: int) -> None:
+            connection = server.connect()
+            try:
+                for n in range(10_000):
+                    id = f"{round_number}-{writer}-{n}"
+                    body = {"coll": "c", "id": id, "doc": {"n": n}}
+                    if server.post("/v1/databases/db/put", body, connection=connection).status == 200:
+                        acknowledged.append(id)
+            except (OSError, HTTPException):
+                pass
+
+        writers = [threading.Thread(target=write, args=(writer,)) for writer in range(8)]
+        for writer in writers:
+            writer.start()
+        eventually(lambda: len(acknowledged) > 50)
+        server.kill()
+        for writer in writers:
+            writer.join()
+        heads[round_number] = set(acknowledged)
+    server = start()
+    server.wait_until_ready()
+    rows = server.ok("POST", "/v1/databases/db/query", {"nql": "FROM c"})["rows"]
+    found = {row["_id"] for row in rows}
+    for acknowledged_ids in heads.values():
+        assert acknowledged_ids <= found
+    assert server.ok("GET", "/v1/databases/db/verify?determinism=true")["ok"] is True
+
+
+def test_what_is_half_made_or_half_dropped_is_gone_after_a_crash(start: Start) -> None:
+    server = start()
+    server.create("shop")
+    server.kill()
+    aside = server.data / ".aside-7"
+    (server.data / "shop").rename(aside)
+    again = start()
+    assert again.ok("GET", "/v1/databases")["databases"] == [] and not aside.exists()
+
+
+def test_damage_behind_a_checkpoint_is_found_by_a_read_or_a_verification(start: Start) -> None:
+    server = start()
+    db = server.create(seed={"c": [{"id": "a", "n": 1}, {"id": "b"}]})
+    assert server.stop() == 0
+    log = server.data / "db" / "log.aof"
+    assert list(log.parent.glob("checkpoint.*"))
+    log.write_bytes(log.read_bytes().replace(b'"n":1', b'"n":2'))
+    again = start()
+    again.wait_until_ready()
+    detail = again.ok("GET", db)
+    assert (detail["integrity"], detail["log"]) == ({"ok": False, "verified_seq": None}, None)
+    assert (again.get(f"{db}/rows/c/a").status, again.get(f"{db}/changes").code) == (500, "INTEGRITY_ERROR")
+    verified = again.ok("GET", f"{db}/verify")
+    assert (verified["ok"], verified["seq"], verified["report"]["damage"]["seq"]) == (False, -1, 0)
+    assert again.ok("GET", db)["integrity"] == {"ok": False, "verified_seq": -1}
+
+
+def test_a_damaged_database_is_read_and_the_others_are_served(start: Start) -> None:
+    server = start("--checkpoint-every-ops", "0")
+    for name in ("good", "bad", "broken"):
+        server.create(name, seed={"c": [{"id": "a", "n": 1}]})
+        server.ok("POST", f"/v1/databases/{name}/put", {"coll": "c", "id": "b", "doc": {}})
+    assert server.stop() == 0
+    log = server.data / "bad" / "log.aof"
+    log.write_bytes(log.read_bytes().replace(b'"n":1', b'"n":2'))
+    (server.data / "broken" / "meta.json").write_text("{")
+    again = start()
+    again.wait_until_ready()
+    states = {line["name"]: line for line in again.ok("GET", "/v1/databases")["databases"]}
+    assert states["broken"]["state"] == "failed" and states["broken"]["error"]["code"] == "INTEGRITY_ERROR"
+    assert states["good"]["rows"] == 2
+    detail = again.ok("GET", "/v1/databases/bad")
+    assert detail["read_only"] is True and detail["integrity"]["ok"] is False
+    refused = again.post("/v1/databases/bad/put", {"coll": "c", "id": "c", "doc": {}})
+    assert (refused.status, refused.code) == (403, "READ_ONLY")
+    verified = again.ok("GET", "/v1/databases/bad/verify")
+    assert verified["ok"] is False and verified["report"]["damage"]["seq"] == 0
+    assert again.get("/v1/databases/broken").status == 500
+
+
+def test_a_reader_beside_a_writer_sees_what_is_written_and_writes_nothing(start: Start) -> None:
+    writer = start()
+    db = writer.create()
+    put(writer, db, "a")
+    reader = start("--read-only", "--refresh-interval-ms", "20")
+    reader.wait_until_ready()
+    assert reader.ok("GET", db)["rows"] == 1
+    events = Events(reader, f"{db}/changes?after_seq=0")
+    put(writer, db, "b")
+    assert [seq for seq, _ in events.take(1)] == [1]
+    events.close()
+    for method, path, body in [("POST", f"{db}/put", {"coll": "c", "id": "x", "doc": {}}), ("DELETE", db, None),
+                               ("POST", "/v1/databases", {"name": "other"})]:
+        assert reader.request(method, path, body).code == "READ_ONLY"
+    second = start()
+    second.wait_until_ready()
+    assert second.get(db).code == "DATABASE_LOCKED" and second.request("DELETE", db).code == "DATABASE_LOCKED"
+    assert writer.ok("GET", db)["seq"] == 1
+
+
+def test_expired_documents_are_swept_on_a_timer(start: Start) -> None:
+    server = start("--sweep-interval-ms", "30")
+    db = server.create()
+    put(server, db, "a", ttl_s=0.01)
+    eventually(lambda: server.ok("GET", db)["seq"] == 1)
+    assert server.ok("GET", db)["log"][0]["op"] == "delete"
+
+
+def test_logs_are_json_on_request_and_hold_no_document(start: Start) -> None:
+    server = start("--log-format", "json", "--log-level", "1")
+    db = server.create()
+    server.ok("POST", f"{db}/put", {"coll": "c", "id": "the-id", "doc": {"name": "the-name"}})
+    server.ok("GET", f"{db}/rows/c/the-id")
+    server.ok("POST", f"{db}/query", {"nql": 'FROM c WHERE name = "the-name"'})
+    assert server.stop() == 0
+    lines = [json.loads(line) for line in server.log.read_text().splitlines()]
+    requests = [line for line in lines if line["target"] == "nedbd::request"]
+    assert [line["route"].rsplit("/", 1)[-1] for line in requests] == ["databases", "put", "{id}", "query"]
+    assert {line["status"] for line in requests} == {200, 201}
+    assert "the-" not in server.log.read_text()
+
+
+def test_at_level_0_requests_are_not_logged(start: Start) -> None:
+    server = start()
+    server.create()
+    assert server.stop() == 0
+    log = server.log.read_text()
+    assert "started" in log and "stopped" in log and "/v1/" not in log
+
+
+def test_the_configuration_is_read_from_a_file(start: Start, tmp_path) -> None:
+    path = tmp_path / "nedbd.toml"
+    path.write_text('rows_count_max = 1\ntoken = "from-file"\n')
+    server = start("--config", str(path))
+    server.token = "from-file"
+    db = server.create(seed={"c": [{"id": "a"}, {"id": "b"}]})
+    assert server.post(f"{db}/query", {"nql": "FROM c"}).status == 413
+    assert server.get(db, headers={"Authorization": ""}).status == 401

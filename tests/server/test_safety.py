@@ -1,0 +1,238 @@
+"""Tokens, origins, bounds, and clients that are slow, silent or hostile."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import time
+from concurrent.futures import ThreadPoolExecutor
+from typing import Callable
+
+import pytest
+from nedbd import BINARY, PATIENCE_S, Nedbd, eventually, read_all
+
+Start = Callable[..., Nedbd]
+BROWSER = {"Origin": "https://app.example"}
+
+
+def test_every_path_but_health_asks_for_the_token(start: Start) -> None:
+    server = start(token="s3cret-token")
+    server.create("shop")
+    paths = list(server.ok("GET", "/openapi.json")["paths"])
+    assert len(paths) > 20
+    for headers in [{"Authorization": ""}, {"Authorization": "Bearer wrong"}, {"Authorization": "Basic s3cret-token"},
+                    {"Authorization": "Bearer s3cret-toke"}]:
+        for path in [*paths, "/openapi.json", "/nowhere", "/v1/databases/nope", "//health", "/health/"]:
+            answer = server.get(path.replace("{name}", "shop"), headers=headers)
+            if path != "/health":
+                assert (answer.status, answer.code) == (401, "UNAUTHORIZED"), path
+                assert answer.headers["www-authenticate"] == "Bearer"
+    assert server.request("DELETE", "/v1/databases/shop", headers={"Authorization": ""}).status == 401
+    health = server.get("/health", headers={"Authorization": ""})
+    assert health.status == 200 and "databases" not in health.json and b"shop" not in health.body
+    assert server.ok("GET", "/v1/databases")["databases"][0]["name"] == "shop"
+    assert server.stop() == 0
+    assert "s3cret" not in server.log.read_text() + server.line
+
+
+def test_others_are_not_let_in_without_a_token(start: Start, tmp_path) -> None:
+    run = subprocess.run([BINARY, "--host", "0.0.0.0", "--port", "0", "--data", str(tmp_path / "x")],
+                         capture_output=True, text=True, timeout=PATIENCE_S)
+    assert run.returncode == 1 and "NEDBD_TOKEN" in run.stderr and not (tmp_path / "x").exists()
+    assert start("--host", "0.0.0.0", token="t").ok("GET", "/v1/databases")
+    assert start("--host", "0.0.0.0", "--insecure", NEDBD_DATA=str(tmp_path / "y")).ok("GET", "/v1/databases")
+
+
+def test_wrong_usage_is_said_in_one_line(tmp_path) -> None:
+    for flags in [["--prot", "1"], ["--port", "x"], ["--config", str(tmp_path / "none.toml")]]:
+        run = subprocess.run([BINARY, *flags], capture_output=True, text=True, timeout=PATIENCE_S)
+        assert run.returncode == 2 and run.stderr.startswith("nedbd: ") and run.stderr.count("\n") == 1
+    assert "--read-only" in subprocess.run([BINARY, "--help"], capture_output=True, text=True).stdout
+    assert subprocess.run([BINARY, "--version"], capture_output=True, text=True).stdout.startswith("nedbd 2.")
+
+
+def test_a_page_of_another_origin_may_do_nothing(server: Nedbd, db: str) -> None:
+    for headers in [BROWSER, {"Origin": "null"}, {"Host": "evil.example"}]:
+        answer = server.post("/v1/databases", {"name": "x"}, headers=headers)
+        assert (answer.status, answer.code) == (403, "ORIGIN_REFUSED")
+    preflight = server.request("OPTIONS", f"{db}/put", headers={**BROWSER, "Access-Control-Request-Method": "POST"})
+    assert preflight.status == 403 and "access-control-allow-origin" not in preflight.headers
+    assert server.ok("GET", "/v1/databases")["databases"][0]["name"] == "db"
+    own = {"Origin": f"http://{server.host}:{server.port}"}
+    assert server.get(db, headers=own).status == 200
+
+
+def test_a_page_of_a_named_origin_may(start: Start) -> None:
+    server = start("--cors-origins", "https://app.example,https://b.example", token="t")
+    db = server.create()
+    preflight = server.request("OPTIONS", f"{db}/put", headers={
+        **BROWSER, "Access-Control-Request-Method": "POST", "Authorization": "",
+        "Access-Control-Request-Headers": "authorization,content-type"})
+    assert preflight.status == 200 and preflight.headers["access-control-allow-origin"] == "https://app.example"
+    assert "authorization" in preflight.headers["access-control-allow-headers"]
+    assert server.get(db, headers=BROWSER).headers["access-control-allow-origin"] == "https://app.example"
+    assert server.get(db, headers={**BROWSER, "Authorization": ""}).status == 401
+    assert server.get(db, headers={"Origin": "https://c.example"}).status == 403
+
+
+def test_a_body_that_is_too_long_is_a_413(start: Start) -> None:
+    server = start("--body-bytes-max", "1000", "--request-timeout-ms", "1000")
+    db = server.create()
+    fits = json.dumps({"coll": "c", "id": "a", "doc": {"t": ""}})
+    fits = fits.replace('""', '"' + "x" * (1000 - len(fits)) + '"')
+    assert len(fits) == 1000 and server.post(f"{db}/put", fits).status == 200
+    # It is thrown away, so that the answer arrives and the connection can be used again.
+    connection = server.connect()
+    for length in (1, 900):
+        answer = server.post(f"{db}/put", fits + " " * length, connection=connection)
+        assert (answer.status, answer.code) == (413, "LIMIT_EXCEEDED") and "connection" not in answer.headers
+    assert server.get("/health", connection=connection).status == 200
+    # Not without end, and not where the client asks first.
+    for extra, headers in [(b" " * 3000, b""), (b"", b"Expect: 100-continue\r\n")]:
+        with server.socket() as client:
+            head = f"POST {db}/put HTTP/1.1\r\nHost: localhost\r\nContent-Length: 1000000\r\n".encode()
+            client.sendall(head + headers + b"\r\n" + extra)
+            answered = read_all(client)
+            assert answered.startswith(b"HTTP/1.1 413 ") and b"connection: close" in answered
+    # One that does not say how long it is is counted as it comes.
+    with server.socket() as client:
+        client.sendall(f"POST {db}/put HTTP/1.1\r\nHost: localhost\r\nTransfer-Encoding: chunked\r\n\r\n".encode())
+        client.sendall(b"258\r\n" + b" " * 600 + b"\r\n")
+        client.sendall(b"258\r\n" + b" " * 600 + b"\r\n")
+        assert read_all(client).startswith(b"HTTP/1.1 413 ")
+    assert server.ok("GET", db)["seq"] == 0
+
+
+def test_a_head_that_is_too_long_is_refused(start: Start) -> None:
+    server = start("--header-bytes-max", "8192")
+    assert server.get("/health", headers={"X": "y" * 4000}).status == 200
+    assert server.get("/health", headers={"X": "y" * 9000}).status == 431
+    assert server.get("/health", headers={f"X{n}": "y" for n in range(200)}).status == 431
+
+
+def test_an_answer_has_a_bound_of_rows(start: Start) -> None:
+    server = start("--rows-count-max", "3")
+    db = server.create(seed={"c": [{"id": str(n)} for n in range(4)]})
+    answer = server.post(f"{db}/query", {"nql": "FROM c"})
+    assert (answer.status, answer.code) == (413, "LIMIT_EXCEEDED") and "LIMIT" in answer.json["error"]["message"]
+    assert server.ok("POST", f"{db}/query", {"nql": "FROM c LIMIT 3"})["count"] == 3
+
+
+def test_a_body_that_does_not_come_is_a_408(start: Start) -> None:
+    server = start("--request-timeout-ms", "200")
+    db = server.create()
+    with server.socket() as client:
+        client.sendall(f"POST {db}/put HTTP/1.1\r\nHost: localhost\r\nContent-Length: 100\r\n\r\n{{".encode())
+        answer = read_all(client)
+    assert answer.startswith(b"HTTP/1.1 408 ") and b"REQUEST_TIMEOUT" in answer
+    assert server.ok("GET", db)["seq"] == -1
+
+
+def test_silent_clients_are_let_go_and_cost_no_thread(start: Start) -> None:
+    server = start("--idle-timeout-ms", "400", "--connections-count-max", "100")
+    threads = lambda: len(list((server_proc / "task").iterdir()))  # noqa: E731
+    from pathlib import Path
+    server_proc = Path(f"/proc/{server.process.pid}")
+    before = threads() if server_proc.exists() else 0
+    silent = [server.socket() for _ in range(40)]
+    half = [server.socket() for _ in range(40)]
+    for client in half:
+        client.sendall(b"GET /health HTTP/1.1\r\nHost: ")
+    assert server.get("/health").status == 200
+    if server_proc.exists():
+        assert threads() <= before + 2
+    for client in silent + half:
+        read_all(client)
+        client.close()
+    # An idle connection that was used is let go, too.
+    with server.socket() as client:
+        client.sendall(b"GET /health HTTP/1.1\r\nHost: localhost\r\n\r\n")
+        assert read_all(client).count(b"HTTP/1.1 200") == 1
+
+
+def test_a_client_that_takes_nothing_is_let_go(start: Start) -> None:
+    server = start("--idle-timeout-ms", "400")
+    db = server.create(seed={"c": [{"id": str(n), "t": "x" * 100_000} for n in range(200)]})
+    with server.socket() as client:
+        body = b'{"nql":"FROM c"}'
+        head = f"POST {db}/query HTTP/1.1\r\nHost: localhost\r\nContent-Length: {len(body)}\r\n\r\n"
+        client.sendall(head.encode() + body)
+        eventually(lambda: b"nedbd_connections 1" in server.get("/metrics").body)
+
+
+def test_there_are_as_many_connections_as_there_may_be(start: Start) -> None:
+    server = start("--connections-count-max", "4")
+    held = [server.connect() for _ in range(4)]
+    for connection in held:
+        assert server.get("/health", connection=connection).status == 200
+    answer = server.get("/health")
+    assert (answer.status, answer.code) == (429, "TOO_MANY_REQUESTS") and answer.headers["retry-after"] == "1"
+    assert server.get("/health", connection=held[0]).status == 200
+    held.pop().close()
+    eventually(lambda: server.get("/health").status == 200)
+
+
+def test_a_body_that_nobody_asked_for_does_not_end_the_connection(start: Start) -> None:
+    server = start(token="t")
+    db = server.create()
+    connection = server.connect()
+    for method, path, token, status in [("POST", f"{db}/sweep", "t", 200), ("GET", "/health", "", 200),
+                                        ("POST", f"{db}/put", "wrong", 401), ("POST", "/nowhere", "t", 404),
+                                        ("DELETE", f"{db}/rows/c/a", "t", 200), ("POST", f"{db}/flush", "t", 200)] * 5:
+        answer = server.request(method, path, {"n": "x" * 10_000}, {"Authorization": f"Bearer {token}"}, connection)
+        assert answer.status == status and "connection" not in answer.headers
+    assert b"nedbd_connections_total 2" in server.get("/metrics", connection=connection).body
+
+
+@pytest.mark.parametrize("path", ["/nowhere", "/health", "/v1/databases/none/put"])
+def test_an_unread_body_is_never_the_next_request(start: Start, path: str) -> None:
+    server = start(token="t")
+    smuggled = b"DELETE /v1/databases/db HTTP/1.1\r\nHost: localhost\r\nAuthorization: Bearer t\r\n\r\n"
+    server.create()
+    for token in ["", "Authorization: Bearer t\r\n"]:
+        with server.socket() as client:
+            head = f"POST {path} HTTP/1.1\r\nHost: localhost\r\n{token}Content-Length: {len(smuggled)}\r\n\r\n"
+            client.sendall(head.encode())
+            time.sleep(0.05)
+            try:
+                client.sendall(smuggled)
+                client.shutdown(1)
+            except OSError:
+                pass
+            assert read_all(client).count(b"HTTP/1.1 ") <= 1
+    assert server.ok("GET", "/v1/databases")["databases"][0]["name"] == "db"
+
+
+@pytest.mark.parametrize("head", [
+    b"GET /health HTTP/1.1\r\nHost: localhost\r\nContent-Length: 5\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n",
+    b"GET /health HTTP/1.1\r\nHost: localhost\r\nContent-Length: 5\r\nContent-Length: 6\r\n\r\nhello",
+    b"GET /health HTTP/1.1\r\nHost: localhost\r\nContent-Length: -1\r\n\r\n",
+    b"GET /health HTTP/9.9\r\n\r\n", b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03", b"\x00" * 100,
+    b"GET  /health HTTP/1.1\r\n\r\n", b"POST / HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\n",
+])
+def test_what_is_no_http_harms_nobody(server: Nedbd, head: bytes) -> None:
+    with server.socket() as client:
+        client.sendall(head)
+        client.shutdown(1)
+        assert read_all(client).count(b"HTTP/1.1 200") <= 1
+    assert server.get("/health").status == 200
+
+
+def test_writers_share_syncs(start: Start) -> None:
+    server = start()
+    db = server.create()
+    writer_count, put_count = 32, 10
+
+    def write(writer: int) -> None:
+        connection = server.connect()
+        for n in range(put_count):
+            body = {"coll": "c", "id": f"{writer}-{n}", "doc": {}}
+            assert server.post(f"{db}/put", body, connection=connection).status == 200
+        connection.close()
+
+    with ThreadPoolExecutor(writer_count) as pool:
+        list(pool.map(write, range(writer_count)))
+    lines = dict(line.rsplit(" ", 1) for line in server.get("/metrics").body.decode().splitlines())
+    assert int(lines['nedbd_commit_ops_total{database="db"}']) == writer_count * put_count
+    assert int(lines['nedbd_commit_batches_total{database="db"}']) < writer_count * put_count
+    assert server.ok("GET", f"{db}/verify?determinism=true")["deterministic"] is True
