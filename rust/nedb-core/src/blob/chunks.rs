@@ -109,6 +109,10 @@ impl ChunkStore {
         if shelf.is_none() {
             let mut listed = Shelf::default();
             self.list_packs(&mut listed)?;
+            if self.is_writer && !listed.packs.is_empty() {
+                // The process that created the last one may have come no further.
+                self.directory.sync(BLOBS_NAME)?;
+            }
             listed.current = listed
                 .packs
                 .last_key_value()
@@ -133,7 +137,32 @@ impl ChunkStore {
                 },
             };
             pack.list(&mut |offset, head| shelf.add_frame(number, offset, &head, false))?;
+            pack.found_bytes = pack.end_bytes;
             shelf.add_pack(number, pack);
+        }
+        self.settle_copies(shelf)
+    }
+
+    /// Chooses among copies of a chunk one that is right: a crash may have torn any but the last that was
+    /// acknowledged.
+    ///
+    /// Cost: nothing without copies, which only what was interrupted leaves; else a read and a hash for each.
+    fn settle_copies(&self, shelf: &mut Shelf) -> Result<()> {
+        let copies = shelf.take_copies();
+        if copies.is_empty() {
+            return Ok(());
+        }
+        let mut cache = FrameCache::new()?;
+        for (address, place) in copies {
+            let Some((frame, file)) = shelf.frame(place.frame) else { continue };
+            let raw = cache.frame(self, place.frame, frame, &*file);
+            let is_right = raw.is_ok_and(|raw| {
+                let chunk = chunk_of(raw, place);
+                chunk.is_some_and(|chunk| self.address(&leaf_hash(chunk)) == address)
+            });
+            if is_right {
+                shelf.prefer(address, place);
+            }
         }
         Ok(())
     }
@@ -250,7 +279,8 @@ impl Put {
             }
             Err(error) => {
                 // A later sync that succeeds proves nothing: nobody relies on this pack any more.
-                pack.is_doubtful = true;
+                let end_bytes = pack.cut_doubtful();
+                shelf.forget_from(number, end_bytes);
                 shelf.failed_sync_count += 1;
                 Err(Error::storage("sync a pack", error))
             }

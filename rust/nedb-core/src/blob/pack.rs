@@ -4,7 +4,7 @@
 //!
 //! Invariants:
 //! * A pack only grows. What a crash tore at its end is never cut and never appended to: the next frame
-//!   goes into a new pack.
+//!   goes into a new pack. What a failed sync leaves in doubt, and no op refers to, is cut.
 //! * A number is never used again while a pack with a higher one is there.
 
 use super::frame::{Found, Head};
@@ -24,6 +24,8 @@ pub(super) struct Pack {
     pub end_bytes: u64,
     /// How much of it this handle has synced.
     pub synced_bytes: u64,
+    /// How much of it was there when this handle first looked.
+    pub found_bytes: u64,
     /// Whether it ends with its last frame: only then may it be appended to.
     pub is_whole: bool,
     /// Whether a sync has failed: what the disk holds of it is unknown then, whatever a read says.
@@ -36,7 +38,14 @@ impl Pack {
     /// Errors: `StorageError`.
     pub fn open(directory: &Directory, number: u32, how: OpenHow) -> Result<Pack> {
         let file = directory.open_file(&name_of(number), how)?;
-        Ok(Pack { file, end_bytes: 0, synced_bytes: 0, is_whole: true, is_doubtful: false })
+        Ok(Pack {
+            file,
+            end_bytes: 0,
+            synced_bytes: 0,
+            found_bytes: 0,
+            is_whole: true,
+            is_doubtful: false,
+        })
     }
 
     /// Creates a pack, on the disk for good.
@@ -92,6 +101,18 @@ impl Pack {
         }
         self.end_bytes += record.len() as u64;
         Ok(offset)
+    }
+
+    /// Cuts off what a sync that failed has left in doubt, which no op refers to, and returns where.
+    ///
+    /// The system may call it clean: a process after this one would find it, and a sync of its own would
+    /// prove nothing.
+    pub fn cut_doubtful(&mut self) -> u64 {
+        self.is_doubtful = true;
+        self.end_bytes = self.synced_bytes.max(self.found_bytes);
+        // On a disk that fails this may fail too; this process relies on nothing of it either way.
+        let _cut_or_not = self.file.cut(self.end_bytes);
+        self.end_bytes
     }
 
     /// Tells whether a further record goes into it.

@@ -3,7 +3,8 @@
 //! In: the heads of frames. Out: places. It touches no file.
 //!
 //! Invariants:
-//! * Of two copies of a chunk the index knows one.
+//! * Of two copies of a chunk the index knows one; those that were found besides are kept until somebody
+//!   has looked which is right.
 //! * A chunk that somebody who is writing a file relies on is pinned until that file's op stands or has
 //!   failed: a compaction keeps it.
 
@@ -45,6 +46,8 @@ pub(super) struct Shelf {
     pub chunks: HashMap<Hash, ChunkPlace>,
     /// The pack that frames are appended to.
     pub current: Option<u32>,
+    /// Copies that were found besides those that the index knows.
+    copies: Vec<(Hash, ChunkPlace)>,
     /// What each put that is under way relies on.
     pins: HashMap<u64, Vec<Hash>>,
     next_put: u64,
@@ -72,8 +75,8 @@ impl Shelf {
             start += bytes;
             if replaces {
                 self.chunks.insert(entry.address, place);
-            } else {
-                self.chunks.entry(entry.address).or_insert(place);
+            } else if *self.chunks.entry(entry.address).or_insert(place) != place {
+                self.copies.push((entry.address, place));
             }
         }
     }
@@ -84,6 +87,28 @@ impl Shelf {
         let frame = *self.frames.get(place.frame as usize)?;
         let pack = self.packs.get(&frame.pack)?;
         Some((place, frame, Arc::clone(&pack.file)))
+    }
+
+    /// Takes out every chunk of which several copies were found, with all of them, in the order in which they
+    /// stand.
+    pub fn take_copies(&mut self) -> Vec<(Hash, ChunkPlace)> {
+        let mut all = std::mem::take(&mut self.copies);
+        let known: HashSet<Hash> = all.iter().map(|(address, _)| *address).collect();
+        let first = |address: Hash| Some((address, *self.chunks.get(&address)?));
+        all.extend(known.into_iter().filter_map(first));
+        all.sort_unstable_by_key(|(_, place)| (place.frame, place.start));
+        all
+    }
+
+    /// Lets the index know a copy whose content is right.
+    pub fn prefer(&mut self, address: Hash, place: ChunkPlace) {
+        self.chunks.insert(address, ChunkPlace { is_checked: true, ..place });
+    }
+
+    /// Returns a frame, and the file to read it from.
+    pub fn frame(&self, number: u32) -> Option<(FramePlace, Arc<dyn StoredFile>)> {
+        let frame = *self.frames.get(number as usize)?;
+        Some((frame, Arc::clone(&self.packs.get(&frame.pack)?.file)))
     }
 
     /// Notes that a chunk's content is right, where it stands as it stood.
@@ -147,6 +172,16 @@ impl Shelf {
             self.packs.remove(pack);
         }
         (before - self.chunks.len()) as u64
+    }
+
+    /// Forgets the frames of a pack from an offset on, and the chunks that stand in them.
+    pub fn forget_from(&mut self, pack: u32, offset: u64) {
+        let is_gone = |frame: &FramePlace| frame.pack == pack && frame.offset >= offset;
+        let frames = &self.frames;
+        self.chunks.retain(|_, place| !frames.get(place.frame as usize).is_some_and(is_gone));
+        for frame in self.frames.iter_mut().filter(|frame| is_gone(frame)) {
+            frame.record_bytes = 0;
+        }
     }
 
     /// Takes in a pack.

@@ -21,5 +21,7 @@ mod session;
 pub(crate) use envelope::{EnvelopeFault, LineOpener, is_envelope, is_legacy_envelope};
 pub use keys::Tmk;
 pub(crate) use keys::{DataKey, unwrap_key, wrap_key};
+#[cfg(test)]
+pub(crate) use random::replayed::ReplayedRandomness;
 pub use random::{Randomness, SystemRandomness};
 pub(crate) use seal::{Protection, Sealed};

@@ -115,6 +115,11 @@ impl StoredFile for StoppingFile {
         self.file.append(bytes)
     }
 
+    fn overwrite(&self, offset_bytes: u64, bytes: &[u8]) -> io::Result<()> {
+        self.disk.call()?;
+        self.file.overwrite(offset_bytes, bytes)
+    }
+
     fn cut(&self, len_bytes: u64) -> io::Result<()> {
         self.disk.call()?;
         self.file.cut(len_bytes)

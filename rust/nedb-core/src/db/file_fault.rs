@@ -102,6 +102,10 @@ impl StoredFile for FailingPack {
         self.file.append(bytes)
     }
 
+    fn overwrite(&self, offset_bytes: u64, bytes: &[u8]) -> io::Result<()> {
+        self.file.overwrite(offset_bytes, bytes)
+    }
+
     fn cut(&self, len_bytes: u64) -> io::Result<()> {
         self.file.cut(len_bytes)
     }

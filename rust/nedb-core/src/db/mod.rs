@@ -30,8 +30,9 @@
 //! | `keeper` | the thread that saves them every so many ops |
 //! | `maintain` | indexes, verification, sweeping, closing |
 //! | `watch` | what a host that serves others asks: listeners, position, counts |
+//! | `crash` | tests with a disk that fails and crashes |
 //! | `encrypt_crash` | tests that encrypt on a disk that stops |
-//! | `fault`, `file_fault` | tests with a disk that fails |
+//! | `file_fault` | tests of files with a disk that fails |
 //! | `saved_views` | tests of saved views against folded ones |
 //! | `gate` | what tests hold a batch at, between its append and its sync |
 //! | `steps` | tests of commit, one step after the other |
@@ -41,11 +42,11 @@ mod admit;
 mod check;
 mod checkpoint;
 mod commit;
+#[cfg(test)]
+mod crash;
 mod encrypt;
 #[cfg(test)]
 mod encrypt_crash;
-#[cfg(test)]
-mod fault;
 mod file;
 #[cfg(test)]
 mod file_fault;

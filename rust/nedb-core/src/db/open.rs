@@ -176,7 +176,7 @@ impl Database {
             return Err(key_required(&directory));
         }
         let mut opening = Opening { directory, file, report, durable_bytes, len_bytes };
-        opening.settle_tail(&end, &state, for_writing)?;
+        opening.settle(&end, &state, for_writing)?;
         let Opening { directory, file, mut report, .. } = opening;
         report.op_count = state.log.op_count() as u64;
         let writer = match (lock, &report.damage) {
@@ -283,6 +283,15 @@ pub(super) struct Opening {
 }
 
 impl Opening {
+    /// Settles the tail, and makes sure for a writer that what is left is on the disk.
+    fn settle(&mut self, end: &ReplayEnd, state: &State, for_writing: bool) -> Result<()> {
+        self.settle_tail(end, state, for_writing)?;
+        match for_writing && self.report.damage.is_none() {
+            true => self.rewrite_unsure(state.log.len_bytes()),
+            false => Ok(()),
+        }
+    }
+
     /// Decides what the end of the replay was: the end of the log, a crash tail, or damage.
     pub fn settle_tail(&mut self, end: &ReplayEnd, state: &State, for_writing: bool) -> Result<()> {
         if let Some((seq, key)) = &state.uncovered {
@@ -327,6 +336,13 @@ impl Opening {
             (self.report.cut_bytes, self.report.cut_file) = (bytes, Some(path));
         }
         Ok(())
+    }
+
+    /// Writes what nobody has seen synced once more: a sync may have failed in a process before.
+    fn rewrite_unsure(&self, end_bytes: u64) -> Result<()> {
+        // Without a `LOCK` only the last line may have been given its newline.
+        let sure_bytes = self.durable_bytes.unwrap_or(end_bytes.saturating_sub(1));
+        if sure_bytes < end_bytes { self.directory.rewrite_log(sure_bytes) } else { Ok(()) }
     }
 
     /// A crash leaves lines that are not well-formed, and only where nothing was acknowledged.

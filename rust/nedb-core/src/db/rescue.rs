@@ -141,6 +141,8 @@ impl Database {
             warnings: vec![format!("op {} was damaged and the log was repaired", damage.seq)],
         };
         self.append_repair(&damage, cut_bytes, &damaged_file)?;
+        // Whatever the durability: until then the log is shorter than what `LOCK` says was synced.
+        self.inner.sync_now()?;
         Ok(RepairReport { damage: Some(damage), cut_bytes, damaged_file: Some(damaged_file) })
     }
 
@@ -231,11 +233,15 @@ impl Database {
         let lock = directory.lock()?;
         let log = directory.open_log(true)?;
         let (damaged_file, len_bytes) = directory.keep_damaged_log(damage.seq)?;
-        log.cut(damage.offset_bytes)
-            .and_then(|()| log.sync())
-            .map_err(|error| Error::storage("cut the damaged log", error))?;
-        let mut store = LogFile::new(log, lock, damage.offset_bytes);
-        store.sync().map_err(|error| Error::storage("sync the log", error))?;
+        // What is missing may begin with the last line's newline.
+        let lacks_newline = damage.offset_bytes > len_bytes;
+        let ended = if lacks_newline { log.append(b"\n") } else { log.cut(damage.offset_bytes) };
+        ended.map_err(|error| Error::storage("cut the damaged log", error))?;
+        // Nothing tells how much of a damaged log is on the disk, after a repair that failed least of all.
+        directory.rewrite_log(0)?;
+        // `LOCK` says what it said until the op that says what was done is on the disk: a crash before that
+        // leaves a log that is shorter than what was synced, and so still damaged.
+        let store = LogFile::new(log, lock, damage.offset_bytes);
         // What they were saved with is no longer in the log.
         remove_saved_from(directory, damage.seq);
         self.inner.checkpoints.set_covered_seq(-1);

@@ -109,17 +109,44 @@ impl Directory {
         lock::is_held(&*self.files, &self.path)
     }
 
-    /// Opens the log; for a writer a missing one is created and its directory synced.
+    /// Opens the log; for a writer a missing one is created, and the directory synced.
+    ///
+    /// A log that is there may have been created by a process that came no further, so its name is
+    /// synced too before anything in it is acknowledged.
     ///
     /// Errors: `StorageError`.
     pub fn open_log(&self, for_writing: bool) -> Result<Arc<dyn StoredFile>> {
-        let is_new = !self.exists(LOG_FILE_NAME);
         let how = if for_writing { OpenHow::Append } else { OpenHow::Read };
         let file = self.open_file(LOG_FILE_NAME, how)?;
-        if is_new {
+        if for_writing {
             self.sync("")?;
         }
         Ok(file)
+    }
+
+    /// Writes the log from an offset to its end over itself, synced.
+    ///
+    /// Where a sync failed before, the system may call bytes clean that are not on the disk, and a sync
+    /// that succeeds later proves nothing of them. Written once more, they are dirty again.
+    ///
+    /// Cost: the bytes, read and written. Errors: `StorageError`.
+    pub fn rewrite_log(&self, from_bytes: u64) -> Result<()> {
+        let rewrite = |file: &dyn StoredFile| {
+            let len_bytes = file.len_bytes()?.saturating_sub(from_bytes);
+            let mut buffer =
+                vec![0; COPY_BYTES.min(usize::try_from(len_bytes).unwrap_or(COPY_BYTES))];
+            let mut offset_bytes = from_bytes;
+            loop {
+                let count = file.read_at(offset_bytes, &mut buffer)?;
+                if count == 0 {
+                    return file.sync();
+                }
+                file.overwrite(offset_bytes, buffer.get(..count).unwrap_or_default())?;
+                offset_bytes += count as u64;
+            }
+        };
+        let file = self.open_file(LOG_FILE_NAME, OpenHow::Overwrite)?;
+        rewrite(&*file).map_err(self.failed("write", LOG_FILE_NAME))
     }
 
     /// Copies the log from an offset on into `log.aof.cut-<seq>`, then cuts it there.
@@ -165,7 +192,7 @@ impl Directory {
             let _gone_or_not = self.files.remove_file(&subdirectory.join(name));
         }
         let _gone_or_not = self.files.remove_directory(&subdirectory);
-        for name in [LOG_FILE_NAME, META_FILE_NAME, KEY_FILE_NAME, LEGACY_STATE_FILE_NAME] {
+        for name in self.list("").unwrap_or_default() {
             let _gone_or_not = self.files.remove_file(&self.path.join(name));
         }
         let _gone_or_not = self.files.remove_directory(&self.path);
@@ -257,10 +284,11 @@ impl Directory {
     /// Errors: `StorageError`.
     pub fn create_subdirectory(&self, name: &str) -> Result<()> {
         match self.files.create_directory(&self.path.join(name)) {
-            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Ok(()),
-            created => created
-                .map_err(self.failed("create", name))
-                .and_then(|()| self.sync(parent_of(name))),
+            Err(error) if error.kind() != io::ErrorKind::AlreadyExists => {
+                Err(self.failed("create", name)(error))
+            }
+            // One that is there may be there since an attempt whose sync failed.
+            _ => self.sync(parent_of(name)),
         }
     }
 
@@ -345,31 +373,38 @@ fn copy(
 }
 
 /// Creates a directory and its parents, and syncs each into the one that it stands in: an op that is
-/// acknowledged must not be lost with the directory of its log.
+/// acknowledged must not be lost with the directory of its log. The last one that is there may have been
+/// created by a process that came no further, so it is synced too.
 fn create_synced(files: &dyn FileSystem, path: &Path) -> io::Result<()> {
-    let mut missing = Vec::new();
+    let mut unsynced = Vec::new();
     for ancestor in path.ancestors().filter(|ancestor| !ancestor.as_os_str().is_empty()) {
+        unsynced.push(ancestor);
         if files.exists(ancestor) {
             break;
         }
-        missing.push(ancestor);
     }
-    if missing.is_empty() && !files.is_directory(path) {
-        return Err(io::Error::new(io::ErrorKind::NotADirectory, "it is a file"));
-    }
-    for created in missing.into_iter().rev() {
-        match files.create_directory(created) {
-            Err(error) if error.kind() != io::ErrorKind::AlreadyExists => return Err(error),
-            _ => {}
+    for directory in unsynced.into_iter().rev() {
+        if !files.exists(directory) {
+            match files.create_directory(directory) {
+                Err(error) if error.kind() != io::ErrorKind::AlreadyExists => return Err(error),
+                _ => {}
+            }
+        } else if !files.is_directory(directory) {
+            return Err(io::Error::new(io::ErrorKind::NotADirectory, "it is a file"));
         }
-        let parent = created.parent().filter(|parent| !parent.as_os_str().is_empty());
-        match files.sync_directory(parent.unwrap_or(Path::new("."))) {
-            // A directory may be one that we may write to and not read.
-            Err(error) if error.kind() != io::ErrorKind::PermissionDenied => return Err(error),
-            _ => {}
-        }
+        sync_parent(files, directory)?;
     }
     Ok(())
+}
+
+fn sync_parent(files: &dyn FileSystem, path: &Path) -> io::Result<()> {
+    let Some(parent) = path.parent() else { return Ok(()) };
+    let parent = if parent.as_os_str().is_empty() { Path::new(".") } else { parent };
+    match files.sync_directory(parent) {
+        // A directory may be one that we may write to and not read.
+        Err(error) if error.kind() != io::ErrorKind::PermissionDenied => Err(error),
+        _ => Ok(()),
+    }
 }
 
 /// The log of a copy, which nobody reads while it is written.

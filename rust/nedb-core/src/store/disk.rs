@@ -17,11 +17,12 @@ impl FileSystem for Disk {
     fn open(&self, path: &Path, how: OpenHow) -> io::Result<Arc<dyn StoredFile>> {
         let mut options = OpenOptions::new();
         options.read(true);
-        // Append mode: no write can land anywhere but at the end.
+        // Append mode: no write can land anywhere but at the end, unless that is what is asked for.
         match how {
             OpenHow::Read => {}
             OpenHow::Append => drop(options.append(true).create(true)),
             OpenHow::CreateNew => drop(options.append(true).create_new(true)),
+            OpenHow::Overwrite => drop(options.write(true)),
         }
         Ok(Arc::new(DiskFile { file: options.open(path)? }))
     }
@@ -88,6 +89,11 @@ impl StoredFile for DiskFile {
         (&self.file).write_all(bytes)
     }
 
+    fn overwrite(&self, offset_bytes: u64, bytes: &[u8]) -> io::Result<()> {
+        (&self.file).seek(SeekFrom::Start(offset_bytes))?;
+        (&self.file).write_all(bytes)
+    }
+
     fn cut(&self, len_bytes: u64) -> io::Result<()> {
         self.file.set_len(len_bytes)
     }
@@ -144,6 +150,10 @@ impl LockFile for DiskLock {
     fn overwrite(&self, bytes: &[u8]) -> io::Result<()> {
         (&self.file).seek(SeekFrom::Start(0))?;
         (&self.file).write_all(bytes)
+    }
+
+    fn sync(&self) -> io::Result<()> {
+        self.file.sync_data()
     }
 }
 

@@ -22,12 +22,16 @@ pub(crate) enum OpenHow {
     Append,
     /// To append and read a file that must not be there yet.
     CreateNew,
+    /// To write over bytes that are there.
+    Overwrite,
 }
 
 /// An open file.
 pub(crate) trait StoredFile: LogBytes + Debug {
     /// Appends bytes at the end. On an error it is unknown how many of them are there.
     fn append(&self, bytes: &[u8]) -> io::Result<()>;
+    /// Writes bytes over some that are there; the file was opened for that.
+    fn overwrite(&self, offset_bytes: u64, bytes: &[u8]) -> io::Result<()>;
     /// Cuts the file to a length.
     fn cut(&self, len_bytes: u64) -> io::Result<()>;
     /// Returns once the file's bytes and its length are on the disk.
@@ -42,6 +46,8 @@ pub(crate) trait LockFile: Debug + Send {
     fn try_lock_shared(&self) -> io::Result<bool>;
     /// Writes bytes over the first ones of the file. They are not synced.
     fn overwrite(&self, bytes: &[u8]) -> io::Result<()>;
+    /// Returns once the file's bytes are on the disk.
+    fn sync(&self) -> io::Result<()>;
 }
 
 /// Files and directories by path.

@@ -1,8 +1,10 @@
 //! `LOCK`: held exclusively by the one process that writes.
 //!
 //! Its text is `{"durable_bytes":N,"pid":P}`, padded to one length, so that one write replaces it
-//! whole. It is overwritten after each sync and not synced itself: after a crash it may be older than
-//! the log, never newer. `durable_bytes` is left out by a holder that found none and has not synced yet.
+//! whole, and stands there twice: where a crash tore that write, the two differ, and the smaller number is
+//! one that was true. It is overwritten after each sync and not synced itself, but for the first time:
+//! after a crash it may be older than the log, never newer. `durable_bytes` is left out by a holder that
+//! found none and has not synced yet.
 
 use super::filesystem::{FileSystem, LockFile, OpenHow};
 use std::io;
@@ -10,8 +12,10 @@ use std::path::Path;
 use std::time::Duration;
 
 const FILE_NAME: &str = "LOCK";
-/// The length of the text; more of the file is never read.
+/// The length of the text.
 const TEXT_BYTES: usize = 64;
+/// The length of the file: within a sector, which disks write whole; more is never read.
+const FILE_BYTES: usize = 2 * TEXT_BYTES;
 /// How often, and after how long a pause, a lock is tried again before it counts as held.
 const TRY_COUNT: u32 = 10;
 const TRY_INTERVAL: Duration = Duration::from_millis(2);
@@ -31,8 +35,8 @@ impl DirectoryLock {
     ) -> io::Result<Result<DirectoryLock, Option<u32>>> {
         let file = files.open_lock(&directory.join(FILE_NAME), true)?;
         if !patiently(&*file)? {
-            let pid = read_number(files, directory, "\"pid\":");
-            return Ok(Err(pid.and_then(|pid| pid.try_into().ok())));
+            let pids = read_numbers(files, directory, "\"pid\":");
+            return Ok(Err(pids.first().and_then(|pid| (*pid).try_into().ok())));
         }
         let mut lock = DirectoryLock { file: Some(file) };
         // Folding a long log takes a while: whoever is refused meanwhile asks who holds it.
@@ -49,7 +53,13 @@ impl DirectoryLock {
         let Some(file) = &self.file else { return Ok(()) };
         let durable = durable_bytes.map_or(String::new(), |it| format!("\"durable_bytes\":{it},"));
         let text = format!("{{{durable}\"pid\":{}}}", process_id());
-        file.overwrite(format!("{text:<width$}\n", width = TEXT_BYTES - 1).as_bytes())
+        let text = format!("{text:<width$}\n", width = TEXT_BYTES - 1);
+        file.overwrite(text.repeat(FILE_BYTES / TEXT_BYTES).as_bytes())
+    }
+
+    /// Returns once the file is on the disk as it was last written.
+    pub fn sync(&self) -> io::Result<()> {
+        self.file.as_ref().map_or(Ok(()), |file| file.sync())
     }
 
     /// Lets go of the lock; the file stays, with what it says.
@@ -83,15 +93,22 @@ fn patiently(file: &dyn LockFile) -> io::Result<bool> {
 
 /// Reads how much of the log is known to be on the disk, or None without a (whole) `LOCK`.
 pub(super) fn durable_bytes(files: &dyn FileSystem, directory: &Path) -> Option<u64> {
-    read_number(files, directory, "\"durable_bytes\":")
+    read_numbers(files, directory, "\"durable_bytes\":").into_iter().min()
 }
 
-fn read_number(files: &dyn FileSystem, directory: &Path, label: &str) -> Option<u64> {
-    let mut text = [0; TEXT_BYTES];
-    let file = files.open(&directory.join(FILE_NAME), OpenHow::Read).ok()?;
-    let count = file.read_at(0, &mut text).ok()?;
-    let text = std::str::from_utf8(text.get(..count)?).ok()?;
-    let (_, rest) = text.split_once(label)?;
+/// Reads what stands after a label, in each text that has it.
+fn read_numbers(files: &dyn FileSystem, directory: &Path, label: &str) -> Vec<u64> {
+    let mut bytes = [0; FILE_BYTES];
+    let read = files
+        .open(&directory.join(FILE_NAME), OpenHow::Read)
+        .and_then(|file| file.read_at(0, &mut bytes));
+    let count = read.unwrap_or(0);
+    let texts = bytes.get(..count).unwrap_or_default().chunks(TEXT_BYTES);
+    texts.filter_map(|text| number_after(text, label)).collect()
+}
+
+fn number_after(text: &[u8], label: &str) -> Option<u64> {
+    let (_, rest) = std::str::from_utf8(text).ok()?.split_once(label)?;
     let end = rest.find(|character: char| !character.is_ascii_digit())?;
     rest.get(..end)?.parse().ok()
 }
@@ -122,7 +139,29 @@ mod tests {
         for bytes in [u64::MAX, 0] {
             held.write_durable_bytes(bytes).unwrap();
             assert_eq!(durable_bytes(&Disk, folder.path()), Some(bytes));
-            assert_eq!(std::fs::read(folder.path().join(FILE_NAME)).unwrap().len(), 64);
+            assert_eq!(std::fs::read(folder.path().join(FILE_NAME)).unwrap().len(), FILE_BYTES);
+        }
+    }
+
+    #[test]
+    fn a_torn_text_says_no_more_than_was_true() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join(FILE_NAME);
+        let mut held = DirectoryLock::take(&Disk, folder.path()).unwrap().unwrap();
+        let mut text_of = |bytes| {
+            held.write_durable_bytes(bytes).unwrap();
+            std::fs::read(&path).unwrap()
+        };
+        for (older, newer) in [(0, 9), (999, 1_000), (1_099, 1_100), (9_999, 10_001)] {
+            let (old_text, new_text) = (text_of(older), text_of(newer));
+            for torn_at in 0..=FILE_BYTES {
+                for (first, second) in [(&old_text, &new_text), (&new_text, &old_text)] {
+                    let torn = [&first[..torn_at], &second[torn_at..]].concat();
+                    std::fs::write(&path, torn).unwrap();
+                    let said = durable_bytes(&Disk, folder.path()).unwrap();
+                    assert!(said <= newer, "{older}, {newer}, torn at {torn_at}: {said}");
+                }
+            }
         }
     }
 }

@@ -31,7 +31,7 @@ impl FileSystem for MemoryFiles {
         match (entries.files.get(path), how) {
             (Some(_), OpenHow::CreateNew) => Err(io::ErrorKind::AlreadyExists.into()),
             (Some(file), _) => Ok(Arc::clone(file) as Arc<dyn StoredFile>),
-            (None, OpenHow::Read) => Err(io::ErrorKind::NotFound.into()),
+            (None, OpenHow::Read | OpenHow::Overwrite) => Err(io::ErrorKind::NotFound.into()),
             (None, _) => {
                 let file = Arc::new(MemoryFile::default());
                 entries.files.insert(path.to_path_buf(), Arc::clone(&file));
@@ -102,6 +102,16 @@ impl StoredFile for MemoryFile {
         Ok(())
     }
 
+    fn overwrite(&self, offset_bytes: u64, bytes: &[u8]) -> io::Result<()> {
+        let mut held = self.bytes.write();
+        let place = usize::try_from(offset_bytes).ok().and_then(|start| {
+            let end = start.checked_add(bytes.len())?;
+            held.get_mut(start..end)
+        });
+        place.ok_or(io::ErrorKind::UnexpectedEof)?.copy_from_slice(bytes);
+        Ok(())
+    }
+
     fn cut(&self, len_bytes: u64) -> io::Result<()> {
         self.bytes.write().truncate(usize::try_from(len_bytes).unwrap_or(usize::MAX));
         Ok(())
@@ -149,6 +159,10 @@ mod tests {
         let mut buffer = [0; 8];
         assert_eq!(file.read_at(6, &mut buffer).unwrap(), 5);
         assert_eq!(&buffer[..5], b"there");
+        file.overwrite(6, b"where").unwrap();
+        file.overwrite(7, b"where").unwrap_err();
+        file.read_at(6, &mut buffer).unwrap();
+        assert_eq!(&buffer[..5], b"where");
         directory.replace("blobs/b", b"other").unwrap();
         assert_eq!(directory.read("blobs/b").unwrap().as_deref(), Some(&b"other"[..]));
         directory.remove("blobs/b").unwrap();

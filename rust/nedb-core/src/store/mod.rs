@@ -16,9 +16,12 @@
 //! | `log_file` | the writer's side of a log file |
 //! | `memory` | the log of a database in memory |
 //! | `memory_files` | the file system of a database in memory |
+//! | `fault` | a disk that fails and crashes on purpose, in tests |
 
 mod directory;
 mod disk;
+#[cfg(test)]
+mod fault;
 mod filesystem;
 mod lock;
 mod log_file;
@@ -30,6 +33,8 @@ use std::io;
 
 pub(crate) use directory::{BLOBS_NAME, CutFile, Directory, LEGACY_STATE_FILE_NAME};
 pub(crate) use disk::Disk;
+#[cfg(test)]
+pub(crate) use fault::{Call, Failure, FaultDisk, Image, Lie};
 #[cfg(test)]
 pub(crate) use filesystem::LockFile;
 pub(crate) use filesystem::{FileSystem, OpenHow, StoredFile};

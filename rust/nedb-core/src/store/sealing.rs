@@ -127,6 +127,10 @@ impl Directory {
                 removed.extend(name.starts_with(LOG_FILE_NAME).then_some(name));
             }
         }
+        // Names that an interrupted attempt has renamed are none of those above, and may not be synced.
+        if self.exists(BLOBS_NAME) {
+            self.sync(BLOBS_NAME)?;
+        }
         self.sync("")?;
         self.rename(&format!("{LOG_FILE_NAME}{SUFFIX}"), LOG_FILE_NAME)?;
         Ok(removed)

@@ -1,72 +1,34 @@
-//! A disk that fails: at the nth append or the nth sync, half an append, once or from then on.
+//! Named behaviours of a write that fails: at the nth append or the nth sync, half an append, once.
 //!
 //! Whatever fails, the write is `CommitUnknown`, nothing of it is visible, later writes are refused,
 //! reads go on, and what opens afterwards is a prefix of what was submitted that holds everything that
-//! was acknowledged.
+//! was acknowledged. `failing` lets every call of every script fail; here the calls are chosen, and short
+//! writes cut at chosen bytes.
 
-use super::{Database, Options, ReadOptions, WriteOptions};
+use super::check::open;
+use super::course::PATH;
+use crate::db::{Database, ReadOptions, WriteOptions};
 use crate::error::{ErrorCode, Result};
-use crate::store::LogStore;
-use std::io;
+use crate::store::{Failure, FaultDisk};
+use std::io::ErrorKind;
 use std::path::Path;
 
-/// What goes wrong.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Failure {
-    /// The nth append writes nothing.
-    Append,
-    /// The nth append writes this many bytes of what it should.
-    ShortAppend(usize),
-    /// The nth sync fails, once; the next would succeed.
-    Sync,
+/// Where among the calls of one put its append and its sync are, and how many there are: `LOCK` is written
+/// after them.
+const APPEND: usize = 0;
+const SYNC: usize = 1;
+const CALLS_OF_A_PUT: usize = 3;
+
+/// Opens a disk whose call of the given kind fails in the write after so many.
+fn open_failing(failing: usize, failure: Failure, acknowledged: u32) -> (FaultDisk, Database) {
+    let disk = FaultDisk::new();
+    let db = open(&disk).unwrap();
+    disk.fail_at(acknowledged as usize * CALLS_OF_A_PUT + failing, failure);
+    (disk, db)
 }
 
-/// A store that fails at the nth call.
-struct FaultStore {
-    inner: Box<dyn LogStore>,
-    failure: Failure,
-    calls_left: u32,
-}
-
-impl FaultStore {
-    /// Counts a call, and tells whether it is the one that fails.
-    fn fails(&mut self) -> bool {
-        self.calls_left = self.calls_left.wrapping_sub(1);
-        self.calls_left == u32::MAX
-    }
-}
-
-impl LogStore for FaultStore {
-    fn append(&mut self, bytes: &[u8]) -> io::Result<()> {
-        if self.failure == Failure::Sync || !self.fails() {
-            return self.inner.append(bytes);
-        }
-        if let Failure::ShortAppend(count) = self.failure {
-            self.inner.append(&bytes[..count.min(bytes.len())])?;
-        }
-        Err(io::Error::new(io::ErrorKind::StorageFull, "the disk is full"))
-    }
-
-    fn sync(&mut self) -> io::Result<()> {
-        if self.failure == Failure::Sync && self.fails() {
-            return Err(io::Error::other("the disk is gone"));
-        }
-        self.inner.sync()
-    }
-
-    fn release(&mut self) {
-        self.inner.release();
-    }
-}
-
-/// Opens a directory whose store fails after `calls` calls that do not.
-fn open_failing(path: &Path, failure: Failure, calls: u32) -> Database {
-    let db = Database::open(path, Options::default()).unwrap();
-    db.inner
-        .writer
-        .lock()
-        .wrap_store(|inner| Box::new(FaultStore { inner, failure, calls_left: calls }));
-    db
+fn log_of(disk: &FaultDisk) -> Vec<u8> {
+    disk.read(Path::new(PATH).join("log.aof")).unwrap()
 }
 
 fn write(db: &Database, n: u32) -> Result<String> {
@@ -79,25 +41,26 @@ fn read(db: &Database, n: u32) -> Option<String> {
     db.get("c", &n.to_string(), &ReadOptions::default()).unwrap()
 }
 
-const FAILURES: [Failure; 6] = [
-    Failure::Append,
-    Failure::ShortAppend(0),
-    Failure::ShortAppend(1),
-    Failure::ShortAppend(150),
-    Failure::ShortAppend(usize::MAX),
-    Failure::Sync,
+const FULL: ErrorKind = ErrorKind::StorageFull;
+
+const FAILURES: [(usize, Failure); 6] = [
+    (APPEND, Failure::NoEffect(FULL)),
+    (APPEND, Failure::First(0, FULL)),
+    (APPEND, Failure::First(1, FULL)),
+    (APPEND, Failure::First(150, FULL)),
+    (APPEND, Failure::First(usize::MAX, FULL)),
+    (SYNC, Failure::NoEffect(ErrorKind::Other)),
 ];
 
 /// Runs `check` with a database whose write number `acknowledged` has just failed.
-fn for_each_failure(check: impl Fn(Failure, u32, Database, &Path)) {
+fn for_each_failure(check: impl Fn((usize, Failure), u32, Database, &FaultDisk)) {
     for failure in FAILURES {
         for acknowledged in 0..4 {
-            let folder = tempfile::tempdir().unwrap();
-            let db = open_failing(folder.path(), failure, acknowledged);
+            let (disk, db) = open_failing(failure.0, failure.1, acknowledged);
             (0..acknowledged).for_each(|n| drop(write(&db, n).unwrap()));
             let failed = write(&db, acknowledged).unwrap_err();
             assert_eq!(failed.code(), ErrorCode::CommitUnknown, "{failure:?}");
-            check(failure, acknowledged, db, folder.path());
+            check(failure, acknowledged, db, &disk);
         }
     }
 }
@@ -114,8 +77,8 @@ fn a_failed_write_is_not_visible_and_reads_go_on() {
 
 #[test]
 fn after_a_failed_write_every_other_is_refused() {
-    for_each_failure(|failure, acknowledged, db, path| {
-        let before = std::fs::read(path.join("log.aof")).unwrap();
+    for_each_failure(|failure, acknowledged, db, disk| {
+        let before = log_of(disk);
         let none = WriteOptions::default();
         let refusals = [
             write(&db, acknowledged).map(drop),
@@ -127,17 +90,17 @@ fn after_a_failed_write_every_other_is_refused() {
         for refused in refusals {
             assert_eq!(refused.unwrap_err().code(), ErrorCode::CommitUnknown, "{failure:?}");
         }
-        assert_eq!(std::fs::read(path.join("log.aof")).unwrap(), before, "{failure:?}");
+        assert_eq!(log_of(disk), before, "{failure:?}");
         assert!(db.is_read_only(), "{failure:?}");
     });
 }
 
 #[test]
 fn what_opens_after_a_failed_write_holds_everything_acknowledged() {
-    for_each_failure(|failure, acknowledged, db, path| {
+    for_each_failure(|failure, acknowledged, db, disk| {
         let head = db.head();
         drop(db);
-        let db = Database::open(path, Options::default()).unwrap();
+        let db = open(disk).unwrap();
         assert_eq!(db.open_report().damage, None, "{failure:?}");
         assert!((0..acknowledged).all(|n| read(&db, n).is_some()), "{failure:?}");
         assert!([acknowledged, acknowledged + 1].contains(&((db.seq() + 1) as u32)), "{failure:?}");
@@ -154,35 +117,31 @@ fn what_opens_after_a_failed_write_holds_everything_acknowledged() {
 
 #[test]
 fn closing_after_a_failed_sync_does_not_call_the_rest_synced() {
-    for_each_failure(|failure, acknowledged, db, path| {
-        let acknowledged_bytes = match acknowledged {
-            0 => 0,
-            _ => lines_bytes(path, acknowledged as usize),
-        };
+    for_each_failure(|failure, acknowledged, db, disk| {
+        let acknowledged_bytes = lines_bytes(disk, acknowledged as usize);
         db.close().unwrap();
-        let lock = std::fs::read_to_string(path.join("LOCK")).unwrap();
+        let lock = disk.read(Path::new(PATH).join("LOCK")).unwrap();
+        let lock = String::from_utf8(lock).unwrap();
         let expected = format!("{{\"durable_bytes\":{acknowledged_bytes},");
         assert!(lock.starts_with(&expected), "{failure:?}: {lock}, {expected}");
-        Database::open(path, Options::default()).unwrap();
+        open(disk).unwrap();
     });
 }
 
-fn lines_bytes(path: &Path, count: usize) -> usize {
-    let log = std::fs::read(path.join("log.aof")).unwrap();
-    log.split_inclusive(|byte| *byte == b'\n').take(count).map(<[u8]>::len).sum()
+fn lines_bytes(disk: &FaultDisk, count: usize) -> usize {
+    log_of(disk).split_inclusive(|byte| *byte == b'\n').take(count).map(<[u8]>::len).sum()
 }
 
 #[test]
 fn a_batch_that_fails_leaves_a_prefix_of_itself() {
     for count in [0, 1, 300, 450, 700, usize::MAX] {
-        let folder = tempfile::tempdir().unwrap();
-        let db = open_failing(folder.path(), Failure::ShortAppend(count), 0);
+        let (disk, db) = open_failing(APPEND, Failure::First(count, FULL), 0);
         let documents: Vec<_> =
             (0..3).map(|n| (format!("{n}"), format!("{{\"n\":{n}}}"))).collect();
         let failed = db.put_many("c", &documents, &WriteOptions::default()).unwrap_err();
         assert_eq!((failed.code(), db.seq()), (ErrorCode::CommitUnknown, -1), "{count}");
         drop(db);
-        let db = Database::open(folder.path(), Options::default()).unwrap();
+        let db = open(&disk).unwrap();
         assert_eq!(db.open_report().damage, None, "{count}");
         for n in 0..3 {
             assert_eq!(read(&db, n).is_some(), i64::from(n) <= db.seq(), "{count}");
@@ -196,13 +155,12 @@ fn a_transaction_that_fails_is_there_whole_or_not_at_all() {
     let items =
         r#"[{"op":"put","coll":"c","id":"0","doc":{}},{"op":"put","coll":"c","id":"1","doc":{}}]"#;
     for count in [0, 1, 100, 200, 300, usize::MAX] {
-        let folder = tempfile::tempdir().unwrap();
-        let db = open_failing(folder.path(), Failure::ShortAppend(count), 0);
+        let (disk, db) = open_failing(APPEND, Failure::First(count, FULL), 0);
         let failed = db.batch(items, &WriteOptions::default()).unwrap_err();
         assert_eq!(failed.code(), ErrorCode::CommitUnknown, "{count}");
         assert_eq!((read(&db, 0), read(&db, 1)), (None, None), "{count}");
         drop(db);
-        let db = Database::open(folder.path(), Options::default()).unwrap();
+        let db = open(&disk).unwrap();
         assert_eq!(read(&db, 0).is_some(), read(&db, 1).is_some(), "{count}");
         assert_eq!(read(&db, 0).is_some(), count == usize::MAX, "{count}");
     }

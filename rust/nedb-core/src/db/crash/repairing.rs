@@ -1,0 +1,155 @@
+//! Crashes and failures during a repair.
+//!
+//! Until a repair is acknowledged the database is damaged or repaired; from then on it is repaired. A
+//! database that is neither, cut and without an op that says so, is never found.
+
+use super::check::{open, open_as, write_one_more};
+use super::course::PATH;
+use super::process::check_images;
+use super::seed;
+use crate::db::{Database, Durability, WriteOptions};
+use crate::store::{Failure, FaultDisk};
+use std::io::ErrorKind;
+use std::path::Path;
+
+/// How many ops stand before the damage.
+const GOOD_COUNT: i64 = 2;
+
+/// What is done to a line: op 2's.
+const DAMAGES: [(&str, &str); 3] =
+    [("\"n\":2", "\"n\":7"), ("\"n\":2", "\"n\"=2"), ("\"op\":\"put\"", "\"op\":\"get\"")];
+
+/// Makes a disk with a log that is damaged in the middle.
+fn damaged(damage: (&str, &str)) -> FaultDisk {
+    let disk = FaultDisk::new();
+    let db = open(&disk).unwrap();
+    for n in 0..6 {
+        db.put("c", &n.to_string(), &format!(r#"{{"n":{n}}}"#), &WriteOptions::default()).unwrap();
+    }
+    db.close().unwrap();
+    let path = Path::new(PATH).join("log.aof");
+    let log = String::from_utf8(disk.read(&path).unwrap()).unwrap();
+    let mut lines: Vec<String> = log.split_inclusive('\n').map(str::to_owned).collect();
+    let line = &mut lines[GOOD_COUNT as usize];
+    *line = line.replacen(damage.0, damage.1, 1);
+    assert_ne!(lines.concat(), log);
+    disk.place(&path, lines.concat().as_bytes()).unwrap();
+    disk.images(seed()).pop().unwrap().disk
+}
+
+/// Tells whether the op that says what was done is there.
+fn is_repaired(db: &Database) -> bool {
+    let op = db.op(GOOD_COUNT).unwrap();
+    op.is_some_and(|op| op.contains("\"op\":\"repair\""))
+}
+
+/// Looks at a disk on which a repair may have been carried out; carries it out where it was not.
+fn check(disk: &FaultDisk, must_be_repaired: bool) -> Result<(), String> {
+    let db = open(disk).map_err(|error| format!("it does not open: {error:?}"))?;
+    let damage = db.open_report().damage;
+    if let Some(damage) = &damage {
+        if must_be_repaired {
+            return Err(format!("an acknowledged repair is undone: {damage:?}"));
+        }
+        if damage.seq < GOOD_COUNT || damage.seq > GOOD_COUNT + 1 {
+            return Err(format!("the damage moved: {damage:?}"));
+        }
+        db.repair().map_err(|error| format!("it cannot be repaired again: {error:?}"))?;
+    }
+    if !is_repaired(&db) {
+        return Err(format!("the log is cut and no op says so: {:?}", db.op(GOOD_COUNT)));
+    }
+    if !db.verify().unwrap() || !db.verify_determinism().unwrap() {
+        return Err("it does not verify".to_owned());
+    }
+    let is_kept = |(path, bytes): &(String, Option<Vec<u8>>)| {
+        path.contains("log.aof.damaged-2") && bytes.as_ref().is_some_and(|it| it.len() > 1_000)
+    };
+    if !disk.listing().iter().any(is_kept) {
+        return Err("the damaged log is not kept".to_owned());
+    }
+    let last = write_one_more(&db)?;
+    check_images(disk, &last)
+}
+
+fn repair(disk: &FaultDisk, durability: Durability) -> bool {
+    let opened = open_as(disk, durability);
+    opened.is_ok_and(|db| db.repair().is_ok())
+}
+
+const DURABILITIES: [Durability; 2] = [Durability::Always, Durability::Never];
+
+#[test]
+fn a_crash_during_a_repair_leaves_the_damage_or_the_repair() {
+    for (damage, durability) in
+        DAMAGES.iter().flat_map(|damage| DURABILITIES.map(|it| (*damage, it)))
+    {
+        let before = damaged(damage);
+        for nth in 0.. {
+            let disk = before.for_next_process();
+            disk.crash_at(nth);
+            let is_acknowledged = repair(&disk, durability);
+            let place = format!("{damage:?}, {durability:?}, call {nth}");
+            check(&disk.for_next_process(), is_acknowledged)
+                .unwrap_or_else(|found| panic!("{place}, the process ends: {found}"));
+            for image in disk.images(seed() + nth as u64) {
+                check(&image.disk, is_acknowledged)
+                    .unwrap_or_else(|found| panic!("{place}, {}: {found}", image.name));
+            }
+            if is_acknowledged {
+                assert!(nth > 12, "only {nth} calls");
+                break;
+            }
+        }
+    }
+}
+
+#[test]
+fn a_failure_during_a_repair_leaves_the_damage_or_the_repair() {
+    for failure in [
+        Failure::NoEffect(ErrorKind::StorageFull),
+        Failure::Half(ErrorKind::StorageFull),
+        Failure::AllDone(ErrorKind::Other),
+    ] {
+        let before = damaged(DAMAGES[0]);
+        for nth in 0.. {
+            let disk = before.for_next_process();
+            disk.fail_at(nth, failure);
+            let is_acknowledged = repair(&disk, Durability::Always);
+            let is_over = disk.calls().len() <= nth;
+            for image in disk.images(seed()) {
+                check(&image.disk, is_acknowledged)
+                    .unwrap_or_else(|found| panic!("{failure:?}, {nth}, {}: {found}", image.name));
+            }
+            check(&disk.for_next_process(), is_acknowledged)
+                .unwrap_or_else(|found| panic!("{failure:?}, call {nth}: {found}"));
+            if is_over {
+                assert!(is_acknowledged && nth > 12, "only {nth} calls");
+                break;
+            }
+        }
+    }
+}
+
+#[test]
+fn a_log_that_ends_early_and_without_a_newline_is_repaired_with_one() {
+    let disk = FaultDisk::new();
+    let db = open(&disk).unwrap();
+    for n in 0..3 {
+        db.put("c", &n.to_string(), "{}", &WriteOptions::default()).unwrap();
+    }
+    db.close().unwrap();
+    let path = Path::new(PATH).join("log.aof");
+    let log = disk.read(&path).unwrap();
+    let second_ends = log.iter().enumerate().filter(|(_, byte)| **byte == b'\n').nth(1).unwrap().0;
+    disk.place(&path, &log[..second_ends]).unwrap();
+    let db = open(&disk).unwrap();
+    assert_eq!(db.open_report().damage.unwrap().seq, 2);
+    db.repair().unwrap();
+    assert!(is_repaired(&db) && db.verify().unwrap());
+    drop(db);
+    let db = open(&disk).unwrap();
+    assert!(db.open_report().damage.is_none() && is_repaired(&db));
+    let repaired = disk.read(&path).unwrap();
+    assert!(repaired.starts_with(&log[..=second_ends]) && !repaired.contains(&0));
+}
