@@ -180,6 +180,12 @@ test-tours: $(STAMPS)/wheel $(STAMPS)/addon $(STAMPS)/films ## Run the three tou
 bench: $(STAMPS)/wheel $(STAMPS)/venv-1x ## Measure beside SQLite and NEDB 1.2.2 (see bench/README.md)
 	$(PY) bench/compare.py --nedb-1x $(PY_1X) $(BENCH_ARGS)
 
+.PHONY: bench-disk
+bench-disk: $(STAMPS)/wheel $(STAMPS)/venv-1x $(STAMPS)/films ## Measure what a disk bounds, files and encryption (see bench/README.md)
+	$(PY) bench/disk.py --nedb-1x $(PY_1X) $(BENCH_ARGS)
+	$(CARGO) run --release --quiet --package nedb-core --example files -- --films $(FILMS)
+	$(CARGO) run --release --quiet --package nedb-core --example encryption
+
 .PHONY: clean
 clean: ## Remove everything that was built or fetched
 	$(CARGO) clean

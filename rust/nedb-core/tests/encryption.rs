@@ -184,7 +184,9 @@ fn a_torn_end_of_an_encrypted_log_is_cut_and_kept() {
     support::write_lock(folder.path(), whole.len() as u64);
     assert!(support::get(&open(folder.path()), "c", "torn").is_some());
     let mut changed = longer.clone();
-    changed[longer.len() - 40] ^= 1;
+    // Another character of base64: one that is none would make the envelope no envelope.
+    let at = longer.len() - 40;
+    changed[at] = if longer[at] == b'A' { b'B' } else { b'A' };
     support::write_log(folder.path(), &changed);
     support::write_lock(folder.path(), whole.len() as u64);
     let damage = open(folder.path()).open_report().damage.unwrap();
@@ -315,6 +317,22 @@ fn a_plain_database_is_encrypted_in_place_and_nothing_plain_is_left() {
     drop(db);
     let db = open(folder.path());
     assert_eq!((db.head(), db.open_report().warnings), (head, vec![]));
+}
+
+#[test]
+fn what_1x_left_of_a_whole_log_is_removed_and_what_nobody_knows_is_named() {
+    let folder = tempfile::tempdir().unwrap();
+    sample::write(folder.path(), sample::all_kinds);
+    for name in ["log.aof.heal_tmp", "log.aof.enc_tmp"] {
+        fs::write(folder.path().join(name), SECRET).unwrap();
+    }
+    fs::write(folder.path().join("notes.bak"), "mine").unwrap();
+    let db = open(folder.path());
+    assert_holds_nothing_plain(folder.path());
+    let warnings = db.open_report().warnings.join("\n");
+    assert!(warnings.contains("log.aof.enc_tmp, log.aof.heal_tmp"), "{warnings}");
+    assert!(warnings.contains("in plain text: notes.bak"), "{warnings}");
+    assert_eq!(fs::read(folder.path().join("notes.bak")).unwrap(), b"mine");
 }
 
 #[test]

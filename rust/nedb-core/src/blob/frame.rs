@@ -212,7 +212,9 @@ pub(crate) fn decode(
         return Err(Error::integrity("the frame is cut off"));
     }
     record.drain(..head.head_bytes());
-    let body = protection.open(&head.context(), record)?;
+    // What failed names what it was sealed under: the head, which is no text.
+    let changed = |_| Error::integrity("its frame was changed, or is another database's");
+    let body = protection.open(&head.context(), record).map_err(changed)?;
     let raw = decoder.decode(head.codec, body, head.raw_bytes())?;
     Ok((head, raw))
 }

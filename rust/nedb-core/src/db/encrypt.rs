@@ -55,7 +55,8 @@ pub(super) fn encrypt_in_place(
     }
     encrypt_packs(directory, protection)?;
     directory.commit_sealing(key_file.as_bytes())?;
-    report_encrypted(report, directory.finish_sealing()?);
+    let removed = directory.finish_sealing()?;
+    report_encrypted(report, removed, directory.foreign_names()?);
     Ok(())
 }
 

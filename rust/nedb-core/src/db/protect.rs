@@ -140,12 +140,24 @@ fn finish_interrupted(
             ),
         ));
     }
-    report_encrypted(report, directory.finish_sealing()?);
+    let removed = directory.finish_sealing()?;
+    report_encrypted(report, removed, directory.foreign_names()?);
     Ok(())
 }
 
-/// Says in a report that a database was plain, and what of it is gone.
-pub(super) fn report_encrypted(report: &mut OpenReport, removed: Vec<String>) {
+/// Says in a report that a database was plain, what of it is gone, and what nobody knows of is there still.
+pub(super) fn report_encrypted(
+    report: &mut OpenReport,
+    removed: Vec<String>,
+    foreign: Vec<String>,
+) {
+    if !foreign.is_empty() {
+        report.warnings.push(format!(
+            "these are not files of the database and were left as they are; remove those that hold copies \
+             in plain text: {}",
+            foreign.join(", ")
+        ));
+    }
     report.warnings.push(
         "the database was plain and was encrypted in place; disks and backups may still hold the plain \
          text"

@@ -11,7 +11,7 @@ use std::io;
 use std::path::Path;
 use std::time::Duration;
 
-const FILE_NAME: &str = "LOCK";
+pub(super) const FILE_NAME: &str = "LOCK";
 /// The length of the text.
 const TEXT_BYTES: usize = 64;
 /// The length of the file: within a sector, which disks write whole; more is never read.

@@ -15,6 +15,7 @@ use super::directory::{
     BLOBS_NAME, Directory, KEY_FILE_NAME, LEGACY_STATE_FILE_NAME, LOG_FILE_NAME, META_FILE_NAME,
 };
 use super::filesystem::{OpenHow, StoredFile};
+use super::lock::FILE_NAME as LOCK_FILE_NAME;
 use crate::error::{Error, Result};
 use std::sync::Arc;
 
@@ -25,9 +26,25 @@ const SUFFIX: &str = ".sealing";
 /// Files that are encrypted as one text.
 const TEXT_FILE_NAMES: [&str; 2] = [META_FILE_NAME, LEGACY_STATE_FILE_NAME];
 /// How the names of files begin that hold plain text and are not needed: derived from the log, cut off it,
-/// or left by a crash.
-const REMAINS: [&str; 5] =
-    ["log.aof.cut-", "log.aof.damaged-", "checkpoint.", "meta.json.new", "key.enc.new"];
+/// or left by a crash, also one of NEDB 1.x.
+const REMAINS: [&str; 7] = [
+    "log.aof.cut-",
+    "log.aof.damaged-",
+    "log.aof.enc_tmp",
+    "log.aof.heal_tmp",
+    "checkpoint.",
+    "meta.json.new",
+    "key.enc.new",
+];
+/// The files of an encrypted database.
+const OWN_NAMES: [&str; 6] = [
+    LOG_FILE_NAME,
+    META_FILE_NAME,
+    KEY_FILE_NAME,
+    LOCK_FILE_NAME,
+    LEGACY_STATE_FILE_NAME,
+    BLOBS_NAME,
+];
 
 impl Directory {
     /// Reads the wrapped data key, or None where the database is plain.
@@ -134,6 +151,14 @@ impl Directory {
         self.sync("")?;
         self.rename(&format!("{LOG_FILE_NAME}{SUFFIX}"), LOG_FILE_NAME)?;
         Ok(removed)
+    }
+
+    /// Returns the names in the directory that are none of the database's: nobody knows what they hold.
+    ///
+    /// Errors: `StorageError`.
+    pub fn foreign_names(&self) -> Result<Vec<String>> {
+        let is_own = |name: &String| OWN_NAMES.contains(&name.as_str());
+        Ok(self.list("")?.into_iter().filter(|name| !is_own(name)).collect())
     }
 
     /// Drops what was written aside for a database that stayed plain.
