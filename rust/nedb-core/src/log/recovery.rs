@@ -71,8 +71,7 @@ pub(crate) fn replay(
 ) -> Result<ReplayEnd> {
     let len_bytes = end_bytes.saturating_sub(start.offset_bytes);
     let useful_count = usize::try_from(len_bytes / BYTES_PER_THREAD_MIN).unwrap_or(usize::MAX);
-    let core_count = std::thread::available_parallelism().map_or(1, |count| count.get());
-    let thread_count = core_count.min(useful_count).max(1);
+    let thread_count = thread_count(useful_count);
     let sealed = protection.as_sealed();
     let pieces = Pieces::new(bytes, start.offset_bytes, end_bytes).counting_lines(sealed.is_some());
     let work = Work {
@@ -90,6 +89,15 @@ pub(crate) fn replay(
     });
     let turn = work.turn.into_inner();
     turn.outcome.map(|()| turn.end)
+}
+
+/// Returns how many threads are worth it: not more than there are cores. Counting those costs as much as
+/// opening a short log, so where one thread will do nobody asks.
+pub(super) fn thread_count(useful_count: usize) -> usize {
+    if useful_count <= 1 {
+        return 1;
+    }
+    std::thread::available_parallelism().map_or(1, |count| count.get()).min(useful_count)
 }
 
 /// What the threads of one replay share.

@@ -9,6 +9,7 @@
 //! * What is reported is the first bad line, wherever the work was done.
 
 use super::decode::{Fault, Fields, normalize};
+use super::recovery::thread_count;
 use super::sealed::open_line;
 use crate::crypto::{LineOpener, Protection, Sealed};
 use crate::error::Result;
@@ -57,7 +58,8 @@ pub(crate) fn verify(
     protection: &Protection,
     read: ReadBytes<'_>,
 ) -> Result<Verification> {
-    let mut chain = Chain::new(protection.as_sealed());
+    let useful_count = usize::try_from(end_bytes).unwrap_or(usize::MAX) / RUN_BYTES_MIN;
+    let mut chain = Chain::new(protection.as_sealed(), thread_count(useful_count));
     let mut buffer = Vec::new();
     let mut offset = 0;
     let mut is_end = false;
@@ -89,7 +91,7 @@ struct Chain<'p> {
 }
 
 impl<'p> Chain<'p> {
-    fn new(sealed: Option<&'p Sealed>) -> Self {
+    fn new(sealed: Option<&'p Sealed>, thread_count: usize) -> Self {
         Chain {
             sealed,
             verification: Verification {
@@ -99,7 +101,7 @@ impl<'p> Chain<'p> {
                 uncovered: None,
             },
             offset_bytes: 0,
-            thread_count: std::thread::available_parallelism().map_or(1, |count| count.get()),
+            thread_count,
         }
     }
 

@@ -6,6 +6,7 @@ use super::course::{Course, Indexes, PATH, indexes_of, key};
 use crate::clock::ManualClock;
 use crate::db::{BackupReport, Database, Durability, FileAt, Options, ReadOptions, WriteOptions};
 use crate::error::{Error, ErrorCode, Result};
+use crate::hash::hash_of;
 use crate::op::Seq;
 use crate::query::Params;
 use crate::store::{FaultDisk, FileSystem};
@@ -248,7 +249,7 @@ pub(super) fn answers(db: &Database) -> Result<String> {
     for name in db.files(None)? {
         for info in db.file_versions(&name, None)? {
             let at = FileAt { version: Some(info.version as i64), ..FileAt::default() };
-            say(&name, &(info.to_json(), db.get_file(&name, &at)?));
+            say(&name, &(info.to_json(), hash_of(&db.get_file(&name, &at)?)));
         }
     }
     Ok(out)
