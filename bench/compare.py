@@ -187,6 +187,19 @@ def machine(sides: dict[str, Process]) -> dict:
     }
 
 
+def write_results(
+    options: argparse.Namespace, results: dict, text: str, names: tuple[str, str]
+) -> bool:
+    """Write the figures and the page under their names; a smoke run writes only where it is told to."""
+    folder = options.out or (None if options.quick else HERE)
+    if folder is None:
+        return False
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / names[0]).write_text(json.dumps(results, indent=1) + "\n", encoding="utf-8")
+    (folder / names[1]).write_text(text, encoding="utf-8")
+    return True
+
+
 def parse_arguments(arguments: list[str] | None) -> argparse.Namespace:
     """Read the command line."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
@@ -215,12 +228,8 @@ def main(arguments: list[str] | None = None) -> int:
     results = comparison.run()
     comparison.progress.show("")
     text = report.markdown(results)
-    folder = options.out or (None if options.quick else HERE)
-    if folder:
-        folder.mkdir(parents=True, exist_ok=True)
-        (folder / "results.json").write_text(json.dumps(results, indent=1) + "\n", encoding="utf-8")
-        (folder / "RESULTS.md").write_text(text, encoding="utf-8")
-        report.plot(results, folder / "results.svg")
+    if write_results(options, results, text, ("results.json", "RESULTS.md")):
+        report.plot(results, (options.out or HERE) / "results.svg")
     print(text)
     return 0 if options.quick else int(report.misses(results) > 0)
 

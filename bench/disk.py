@@ -20,7 +20,7 @@ from pathlib import Path
 from statistics import median
 
 import disk_report
-from compare import Process, Progress, machine
+from compare import Process, Progress, machine, write_results
 
 HERE = Path(__file__).resolve().parent
 LINE_BYTES = 430
@@ -51,8 +51,8 @@ class Disk:
             "rounds": options.rounds,
             "line_bytes": LINE_BYTES,
             "threads": THREADS,
-            "durable": self._rounds("durable, one thread", options.puts, 1, SIDES),
-            "together": self._rounds(f"durable, {THREADS} threads", options.puts, THREADS, SIDES),
+            "durable": self._rounds("durable, one thread", options.puts, 1),
+            "together": self._rounds(f"durable, {THREADS} threads", options.puts, THREADS),
             "bulk": self._bulk(),
         }
         for side in self.sides.values():
@@ -63,15 +63,12 @@ class Disk:
         results["rust"] = self._rust()
         return results
 
-    def _rounds(self, title: str, count: int, threads: int, names: tuple[str, ...]) -> dict:
+    def _rounds(self, title: str, count: int, threads: int) -> dict:
         measured: dict[str, list[float]] = {}
         for turn in range(self.options.rounds):
-            for name in names:
-                if name not in self.sides:
-                    continue
+            for name, side in self.sides.items():
                 self.progress.show(f"{title}: round {turn + 1} of {self.options.rounds}, {name}")
                 request = {"do": "durable", "threads": threads, "folder": str(self.folder / name)}
-                side = self.sides[name]
                 # A slow side does less, so that a round stays short enough for its ratio to mean something.
                 share = count * (threads if name != "sqlite" else 1)
                 found = side.ask(**request, count=share)
@@ -200,12 +197,8 @@ def main(arguments: list[str] | None = None) -> int:
         results = disk.run()
     disk.progress.show("")
     text = disk_report.markdown(results)
-    out = options.out or (None if options.quick else HERE)
-    if out:
-        out.mkdir(parents=True, exist_ok=True)
-        (out / "disk.json").write_text(json.dumps(results, indent=1) + "\n", encoding="utf-8")
-        (out / "DISK.md").write_text(text, encoding="utf-8")
-        disk_report.plot(results, out / "disk.svg")
+    if write_results(options, results, text, ("disk.json", "DISK.md")):
+        disk_report.plot(results, (options.out or HERE) / "disk.svg")
     print(text)
     return 0 if options.quick else int("**no**" in text)
 

@@ -57,6 +57,16 @@ impl Fault {
         }
     }
 
+    /// A line that says it is another op than the next.
+    pub fn wrong_seq(found: Seq, expected: Seq) -> Fault {
+        Fault::WrongLink(format!("it is op {found}, and op {expected} was expected"))
+    }
+
+    /// A line that follows another op than the one before it.
+    pub fn wrong_prev_hash() -> Fault {
+        Fault::WrongLink("its prev_hash is not the hash of the op before".to_owned())
+    }
+
     fn form(reason: impl Into<String>) -> Fault {
         Fault::NotWellFormed(reason.into())
     }

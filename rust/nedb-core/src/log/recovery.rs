@@ -322,11 +322,7 @@ fn check_line<'t>(
 /// Tells why a whole line is not the next op of the chain.
 fn link_fault(line: &CheckedLine<'_>, end: &ReplayEnd) -> Option<Fault> {
     if line.seq != end.next_seq {
-        return Some(Fault::WrongLink(format!(
-            "it is op {}, and op {} was expected",
-            line.seq, end.next_seq
-        )));
+        return Some(Fault::wrong_seq(line.seq, end.next_seq));
     }
-    (line.prev_hash != end.head)
-        .then(|| Fault::WrongLink("its prev_hash is not the hash of the op before".to_owned()))
+    (line.prev_hash != end.head).then(Fault::wrong_prev_hash)
 }

@@ -148,9 +148,9 @@ impl<'p> Chain<'p> {
         let next_seq = known.op_count as Seq;
         if let Some((first_seq, prev_hash)) = &run.first {
             let fault = if *first_seq != next_seq {
-                Some(wrong_seq(*first_seq, next_seq))
+                Some(Fault::wrong_seq(*first_seq, next_seq))
             } else if *prev_hash != known.head {
-                Some(wrong_link())
+                Some(Fault::wrong_prev_hash())
             } else {
                 None
             };
@@ -288,10 +288,10 @@ fn check_line(line: &[u8], run: &Run) -> std::result::Result<CheckedLine, Fault>
     if let (Some((first_seq, _)), Some(head)) = (&run.first, &run.head) {
         let expected = first_seq.saturating_add(run.op_count as Seq);
         if fields.seq != expected {
-            return Err(wrong_seq(fields.seq, expected));
+            return Err(Fault::wrong_seq(fields.seq, expected));
         }
         if fields.prev_hash != head {
-            return Err(wrong_link());
+            return Err(Fault::wrong_prev_hash());
         }
     }
     Ok(CheckedLine {
@@ -300,12 +300,4 @@ fn check_line(line: &[u8], run: &Run) -> std::result::Result<CheckedLine, Fault>
         hash: fields.hash.to_owned(),
         uncovered: fields.uncovered.map(str::to_owned),
     })
-}
-
-fn wrong_seq(found: Seq, expected: Seq) -> Fault {
-    Fault::WrongLink(format!("it is op {found}, and op {expected} was expected"))
-}
-
-fn wrong_link() -> Fault {
-    Fault::WrongLink("its prev_hash is not the hash of the op before".to_owned())
 }
