@@ -200,6 +200,9 @@ class Host:
     def do_verify_report(self) -> Any:
         return self.call("GET", f"{self.path}/verify")["report"]
 
+    def do_verify_files(self) -> Any:
+        return self.call("GET", f"{self.path}/verify?files=true")["files"]
+
     def do_seq(self) -> Any:
         return self.state()[0]
 

@@ -61,10 +61,12 @@ pub const FRAME_CHUNKS_COUNT_MAX: usize = 4_096;
 pub const PACK_BYTES_MAX: u64 = 256 << 20;
 /// Largest file, in bytes.
 pub const FILE_BYTES_MAX: u64 = 64 << 30;
+/// Most damaged chunks that one report lists: the rest is counted. A pack that is gone may be thousands.
+pub const FILE_DAMAGES_COUNT_MAX: usize = 1_000;
 /// Longest list of a file's chunks, in bytes, which is held in memory whole.
 pub const MANIFEST_BYTES_MAX: usize = 160 << 20;
 /// Decoded frames that one reader of a file keeps, in bytes: more than two cold ones.
-pub const FRAME_CACHE_BYTES: usize = 12 << 20;
+pub const FRAME_CACHE_BYTES: usize = 9 << 20;
 /// Largest chunk of NEDB 1.x, in bytes: a bound for what its compressed text may become.
 pub const LEGACY_CHUNK_BYTES_MAX: usize = 64 << 20;
 /// Most memory that an xz chunk of NEDB 1.x may ask for, in KiB: twice what the largest preset does.
