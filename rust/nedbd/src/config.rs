@@ -57,12 +57,16 @@ pub struct Config {
 pub struct Limits {
     /// Longest body of a request.
     pub body_bytes_max: usize,
+    /// Longest file that is taken; it is never in memory whole.
+    pub file_bytes_max: u64,
     /// Longest head of a request: its line and its headers.
     pub header_bytes_max: usize,
     /// Most rows in one answer.
     pub rows_count_max: usize,
     /// Most connections at a time; a call to the engine has one too.
     pub connections_count_max: usize,
+    /// Most files on their way in and out at a time: each needs the memory of a few chunks, up to 64 MiB.
+    pub files_count_max: usize,
     /// Longest time for a body to arrive, and for a read to be answered.
     pub request_timeout: Duration,
     /// Longest time without a byte from a client that owes one, or to a client that takes none.
@@ -108,9 +112,12 @@ impl Default for Limits {
         Limits {
             // A document of the engine's largest size, with its escapes and the members around it.
             body_bytes_max: 32 << 20,
+            // What the engine takes.
+            file_bytes_max: 64 << 30,
             header_bytes_max: 64 << 10,
             rows_count_max: 100_000,
             connections_count_max: 512,
+            files_count_max: 32,
             request_timeout: Duration::from_secs(30),
             idle_timeout: Duration::from_secs(75),
         }
@@ -150,7 +157,7 @@ const fn flag(
 
 /// Every setting, in the order of the help text.
 #[rustfmt::skip]
-pub const SETTINGS: [Setting; 27] = [
+pub const SETTINGS: [Setting; 29] = [
     flag("host", "ADDRESS", "address to listen on (127.0.0.1)", |it, text| { it.host = text.to_owned(); Ok(()) }),
     flag("port", "NUMBER", "port to listen on; 0 takes a free one (7070)", |it, text| set(&mut it.port, text)),
     flag("data", "DIRECTORY", "where the databases are, each in a directory of its name (./nedb-data)", |it, text| { it.data = text.into(); Ok(()) }),
@@ -169,9 +176,11 @@ pub const SETTINGS: [Setting; 27] = [
     flag("log_level", "0..3", "0 errors, starts and stops; 1 requests; 2 databases; 3 everything (0)", set_log_level),
     flag("log_format", "FORMAT", "text or json (text)", set_log_format),
     flag("body_bytes_max", "BYTES", "longest body of a request (32 MiB)", |it, text| positive(&mut it.limits.body_bytes_max, text)),
+    flag("file_bytes_max", "BYTES", "longest file that is taken (64 GiB)", |it, text| set(&mut it.limits.file_bytes_max, text)),
     flag("header_bytes_max", "BYTES", "longest head of a request, at least 8192 (64 KiB)", set_header_bytes_max),
     flag("rows_count_max", "NUMBER", "most rows in one answer (100000)", |it, text| positive(&mut it.limits.rows_count_max, text)),
     flag("connections_count_max", "NUMBER", "most connections at a time (512)", |it, text| positive(&mut it.limits.connections_count_max, text)),
+    flag("files_count_max", "NUMBER", "most files on their way in and out at a time (32)", |it, text| positive(&mut it.limits.files_count_max, text)),
     flag("request_timeout_ms", "MS", "longest time for a body to arrive and for a read to be answered (30000)", |it, text| milliseconds(&mut it.limits.request_timeout, text)),
     flag("idle_timeout_ms", "MS", "longest time that a connection stands still (75000)", |it, text| milliseconds(&mut it.limits.idle_timeout, text)),
     flag("sweep_interval_ms", "MS", "time between two deletions of what has expired; 0 is never (60000)", set_sweep_interval),
