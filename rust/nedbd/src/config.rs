@@ -30,6 +30,9 @@ pub struct Config {
     pub tmk: Option<Tmk>,
     /// Whether plain databases are encrypted when they are opened with a key.
     pub encrypt_existing: bool,
+    /// The files of the certificate and its key, in PEM; without them connections are not encrypted.
+    pub tls_cert: Option<PathBuf>,
+    pub tls_key: Option<PathBuf>,
     /// Whether other machines may connect without a token.
     pub insecure: bool,
     pub read_only: bool,
@@ -90,6 +93,8 @@ impl Default for Config {
             token: None,
             tmk: None,
             encrypt_existing: true,
+            tls_cert: None,
+            tls_key: None,
             insecure: false,
             read_only: false,
             durability: Durability::Always,
@@ -157,7 +162,7 @@ const fn flag(
 
 /// Every setting, in the order of the help text.
 #[rustfmt::skip]
-pub const SETTINGS: [Setting; 29] = [
+pub const SETTINGS: [Setting; 31] = [
     flag("host", "ADDRESS", "address to listen on (127.0.0.1)", |it, text| { it.host = text.to_owned(); Ok(()) }),
     flag("port", "NUMBER", "port to listen on; 0 takes a free one (7070)", |it, text| set(&mut it.port, text)),
     flag("data", "DIRECTORY", "where the databases are, each in a directory of its name (./nedb-data)", |it, text| { it.data = text.into(); Ok(()) }),
@@ -167,6 +172,8 @@ pub const SETTINGS: [Setting; 29] = [
     Setting { name: "tmk", value: "HEX", help: "the key that encrypts every database", is_flag: false, apply: set_tmk },
     flag("tmk_file", "FILE", "a file that holds that key", set_tmk_file),
     flag("encrypt_existing", "WHETHER", "encrypt plain databases that are found when there is a key (true)", |it, text| switch(&mut it.encrypt_existing, text)),
+    flag("tls_cert", "FILE", "the certificate, in PEM, with those that lead to it: serve HTTPS", |it, text| { it.tls_cert = Some(text.into()); Ok(()) }),
+    flag("tls_key", "FILE", "the key of that certificate, in PEM", |it, text| { it.tls_key = Some(text.into()); Ok(()) }),
     flag("insecure", "", "let other machines connect without a token", |it, text| switch(&mut it.insecure, text)),
     flag("read_only", "", "read beside a process that writes, and write nothing", |it, text| switch(&mut it.read_only, text)),
     flag("durability", "WHEN", "when a write is answered: always, never, or milliseconds between syncs (always)", |it, text| { it.durability = Durability::parse(text).map_err(|error| error.to_string())?; Ok(()) }),

@@ -26,6 +26,7 @@ pub struct Metrics {
     open_connections: AtomicI64,
     accepted_connections: AtomicU64,
     refused_connections: AtomicU64,
+    failed_handshakes: AtomicU64,
 }
 
 /// A method, a route and a status.
@@ -90,6 +91,11 @@ impl Metrics {
         self.refused_connections.fetch_add(1, Ordering::Relaxed);
     }
 
+    /// Counts a client that did not agree on TLS with the server.
+    pub fn handshake_failed(&self) {
+        self.failed_handshakes.fetch_add(1, Ordering::Relaxed);
+    }
+
     /// Writes everything in the text format of Prometheus.
     pub fn write(&self, databases: &[DatabaseGauge]) -> String {
         let mut out = String::new();
@@ -104,6 +110,12 @@ impl Metrics {
                 "counter",
                 "Connections for which there was no place.",
                 &self.refused_connections,
+            ),
+            (
+                "tls_handshakes_failed_total",
+                "counter",
+                "Connections that ended before TLS was agreed on.",
+                &self.failed_handshakes,
             ),
         ] {
             head(&mut out, name, kind, help);
