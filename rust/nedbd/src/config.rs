@@ -47,6 +47,8 @@ pub struct Config {
     pub limits: Limits,
     /// How often expired documents are deleted; None is never.
     pub sweep_interval: Option<Duration>,
+    /// How often checkpoints are saved, where something was written since; None is never.
+    pub checkpoint_interval: Option<Duration>,
     /// How often a server that only reads looks for what the writer has synced.
     pub refresh_interval: Duration,
     /// How long a stop waits for what is in flight.
@@ -105,6 +107,7 @@ impl Default for Config {
             log_format: LogFormat::Text,
             limits: Limits::default(),
             sweep_interval: Some(Duration::from_secs(60)),
+            checkpoint_interval: Some(Duration::from_secs(300)),
             refresh_interval: Duration::from_secs(1),
             stop_timeout: Duration::from_secs(30),
             test_clock: None,
@@ -162,7 +165,7 @@ const fn flag(
 
 /// Every setting, in the order of the help text.
 #[rustfmt::skip]
-pub const SETTINGS: [Setting; 31] = [
+pub const SETTINGS: [Setting; 32] = [
     flag("host", "ADDRESS", "address to listen on (127.0.0.1)", |it, text| { it.host = text.to_owned(); Ok(()) }),
     flag("port", "NUMBER", "port to listen on; 0 takes a free one (7070)", |it, text| set(&mut it.port, text)),
     flag("data", "DIRECTORY", "where the databases are, each in a directory of its name (./nedb-data)", |it, text| { it.data = text.into(); Ok(()) }),
@@ -190,7 +193,8 @@ pub const SETTINGS: [Setting; 31] = [
     flag("files_count_max", "NUMBER", "most files on their way in and out at a time (32)", |it, text| positive(&mut it.limits.files_count_max, text)),
     flag("request_timeout_ms", "MS", "longest time for a body to arrive and for a read to be answered (30000)", |it, text| milliseconds(&mut it.limits.request_timeout, text)),
     flag("idle_timeout_ms", "MS", "longest time that a connection stands still (75000)", |it, text| milliseconds(&mut it.limits.idle_timeout, text)),
-    flag("sweep_interval_ms", "MS", "time between two deletions of what has expired; 0 is never (60000)", set_sweep_interval),
+    flag("sweep_interval_ms", "MS", "time between two deletions of what has expired; 0 is never (60000)", |it, text| optional_milliseconds(&mut it.sweep_interval, text)),
+    flag("checkpoint_interval_ms", "MS", "time between two checkpoints of what was written to; 0 is never (300000)", |it, text| optional_milliseconds(&mut it.checkpoint_interval, text)),
     flag("refresh_interval_ms", "MS", "time between two looks at the writer's log, with read-only (1000)", |it, text| milliseconds(&mut it.refresh_interval, text)),
     flag("stop_timeout_ms", "MS", "longest time that a stop waits for what is in flight (30000)", |it, text| milliseconds(&mut it.stop_timeout, text)),
     Setting { name: "debug", value: "", help: "log everything, as --log-level 3", is_flag: false, apply: |it, text| { let mut on = false; switch(&mut on, text)?; if on { it.log_level = 3; } Ok(()) } },
@@ -405,10 +409,10 @@ fn set_checkpoint_every_ops(config: &mut Config, text: &str) -> Result<(), Strin
     Ok(())
 }
 
-fn set_sweep_interval(config: &mut Config, text: &str) -> Result<(), String> {
+fn optional_milliseconds(place: &mut Option<Duration>, text: &str) -> Result<(), String> {
     let mut count = 0_u64;
     set(&mut count, text)?;
-    config.sweep_interval = (count > 0).then(|| Duration::from_millis(count));
+    *place = (count > 0).then(|| Duration::from_millis(count));
     Ok(())
 }
 
