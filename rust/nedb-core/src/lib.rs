@@ -23,9 +23,9 @@ mod views;
 pub use clock::{Clock, ManualClock, SystemClock};
 pub use crypto::{Randomness, SystemRandomness, Tmk};
 pub use db::{
-    BackupOptions, BackupReport, CommitCounts, CompactReport, CompressionStats, Database,
+    BackupOptions, BackupReport, CompactReport, CompressionStats, Database, Distribution,
     Durability, FileAt, FileDamage, FileDamages, FileInfo, FileProof, FileReader, FileWriter,
-    OpenReport, Options, Progress, ReadOptions, RepairReport, Subscription, Update,
+    OpenReport, Options, Progress, ReadOptions, RepairReport, Statistics, Subscription, Update,
     VerifyFilesReport, VerifyReport, WriteOptions, rewrap_key,
 };
 pub use error::{Error, ErrorCode, QueryPosition, Result};
