@@ -501,6 +501,19 @@ fn damage_after_a_checkpoint_is_found_at_opening_and_repaired() {
 }
 
 #[test]
+fn of_damage_on_both_sides_of_a_checkpoint_the_first_that_is_known_is_repaired() {
+    let folder = with_checkpoint();
+    damage(folder.path(), 1);
+    damage(folder.path(), 13);
+    let db = open(folder.path());
+    assert_eq!(db.open_report().damage.unwrap().seq, 13);
+    assert_eq!(db.verify_report().unwrap().damage.unwrap().seq, 1);
+    assert_eq!(db.repair().unwrap().damage.unwrap().seq, 1);
+    put(&db, "after", 1);
+    assert!(db.verify().unwrap() && db.verify_determinism().unwrap());
+}
+
+#[test]
 fn a_repair_of_a_reader_is_refused_where_a_checkpoint_hides_the_damage_too() {
     let folder = with_checkpoint();
     damage(folder.path(), 1);

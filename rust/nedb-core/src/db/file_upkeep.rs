@@ -90,7 +90,7 @@ impl Database {
         if self.inner.options.read_only {
             return Err(check::opened_read_only());
         }
-        self.inner.writer.lock().check_takes_writes()?;
+        self.inner.check_takes_writes(&self.inner.writer.lock())?;
         self.inner.chunks.compact(|| self.inner.referred_leaves(Seq::MAX))
     }
 }

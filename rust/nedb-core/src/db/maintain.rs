@@ -69,7 +69,7 @@ impl Database {
         self.inner.writer.lock().check_process()?;
         let writer = self.inner.lock_when_idle();
         self.inner.check_open()?;
-        writer.check_takes_writes()?;
+        self.inner.check_takes_writes(&writer)?;
         let built = {
             let state = self.inner.state.read();
             let number = state.views.documents.collection(collection);
@@ -187,17 +187,18 @@ impl Database {
         let found = verify(end_bytes, &self.inner.protection, &mut |offset, bytes_max, out| {
             self.inner.read_state()?.log.read_bytes(offset, bytes_max, out)
         })?;
+        if let Some(damage) = &found.damage {
+            self.inner.state.read().log.note_damage(damage);
+        }
         let is_known = found.head == known.head && found.op_count as Seq == known.seq + 1;
-        // Opening looks into payloads, which the chain does not: the first of both is named.
-        let damages = report.damage.iter().chain(&found.damage).cloned();
-        let damage = damages.min_by_key(|damage| damage.seq).or_else(|| {
-            (!is_known).then(|| Damage {
-                seq: found.op_count as Seq,
-                offset_bytes: end_bytes,
-                reason: "the log is no longer the one that was opened: it holds other ops"
-                    .to_owned(),
-            })
+        // Opening looks into payloads, which the chain does not: the first of all is named.
+        let is_other = (!is_known && found.damage.is_none()).then(|| Damage {
+            seq: found.op_count as Seq,
+            offset_bytes: end_bytes,
+            reason: "the log is no longer the one that was opened: it holds other ops".to_owned(),
         });
+        let damages = report.damage.iter().chain(&found.damage).chain(&is_other);
+        let damage = damages.min_by_key(|damage| damage.seq).cloned();
         Ok((known, found, damage))
     }
 
@@ -284,7 +285,7 @@ impl Database {
             return Ok(());
         }
         // What may not be on the disk is not to be saved.
-        if synced.is_ok() && writer.check_takes_writes().is_ok() {
+        if synced.is_ok() && self.inner.check_takes_writes(&writer).is_ok() {
             self.inner.save_at_the_end();
         }
         writer.close();
@@ -305,10 +306,12 @@ impl Database {
         self.inner.is_closed.load(Ordering::Acquire)
     }
 
-    /// Tells whether writes are refused: opened read-only, damaged, or after a write that failed.
+    /// Tells whether writes are refused: opened read-only, damaged as far as is known, or after a write that
+    /// failed.
     pub fn is_read_only(&self) -> bool {
         self.inner.options.read_only
             || self.inner.report.lock().damage.is_some()
+            || self.inner.state.read().log.damage().is_some()
             || self.inner.has_failed()
     }
 

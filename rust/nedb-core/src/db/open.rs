@@ -40,7 +40,8 @@ pub struct OpenReport {
     pub cut_bytes: u64,
     /// Where they are kept.
     pub cut_file: Option<PathBuf>,
-    /// Why the database opened for reading only, if it did.
+    /// Why the database opened for reading only, if it did; or the first line that was found not to hold
+    /// since, by a read or by `verify`, behind a checkpoint or where something changed the log.
     pub damage: Option<Damage>,
     /// What else a person should know.
     pub warnings: Vec<String>,
@@ -203,9 +204,13 @@ impl Database {
         Ok(database)
     }
 
-    /// Returns what opening found: how many ops, what was cut, what is damaged.
+    /// Returns what opening found: how many ops, what was cut, what is damaged; also what was found to be
+    /// damaged since.
     pub fn open_report(&self) -> OpenReport {
         let mut report = self.inner.report.lock().clone();
+        if report.damage.is_none() {
+            report.damage = self.inner.state.read().log.damage().cloned();
+        }
         report.warnings.extend(self.inner.checkpoints.failure());
         report
     }

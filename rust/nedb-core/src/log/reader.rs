@@ -6,17 +6,19 @@
 //! * Line n stands between offset n and offset n + 1; nothing stands between lines.
 //! * Every text read from a disk is checked: the line's hash, and that the text is of the collection,
 //!   id and seq that were asked for.
+//! * The first line that does not hold is remembered, so that nothing is written after it.
 
 use super::cache::Cache;
 use super::decode::{Fault, Fields, normalize};
 use super::sealed::open_line;
+use super::verify::Damage;
 use crate::crypto::{LineOpener, Protection};
 use crate::error::{Error, Result};
 use crate::op::{OpKind, Seq, TextPlace};
 use crate::store::{LogBytes, MemoryText};
 use std::borrow::Cow;
 use std::ops::Deref;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 /// A document's text: borrowed from memory, or shared with the cache.
 #[derive(Debug)]
@@ -42,6 +44,8 @@ pub(crate) struct LogReader {
     /// The offset of each line, by seq.
     offsets: Vec<u64>,
     end: u64,
+    /// The first line that was found not to hold.
+    damage: OnceLock<Damage>,
 }
 
 enum Source {
@@ -52,15 +56,33 @@ enum Source {
 impl LogReader {
     /// Makes the reader of an empty log in memory.
     pub fn memory() -> Self {
-        LogReader { source: Source::Memory(MemoryText::default()), offsets: Vec::new(), end: 0 }
+        LogReader::of(Source::Memory(MemoryText::default()))
     }
 
     /// Makes the reader of a log on a disk, of which no line is known yet.
     ///
     /// The cache holds texts as they are read, not as they are sealed.
     pub fn disk(bytes: Arc<dyn LogBytes>, cache_bytes: usize, protection: Arc<Protection>) -> Self {
-        let source = Source::Disk { bytes, cache: Cache::new(cache_bytes), protection };
-        LogReader { source, offsets: Vec::new(), end: 0 }
+        LogReader::of(Source::Disk { bytes, cache: Cache::new(cache_bytes), protection })
+    }
+
+    fn of(source: Source) -> Self {
+        LogReader { source, offsets: Vec::new(), end: 0, damage: OnceLock::new() }
+    }
+
+    /// Returns the first line that was found not to hold since the log was opened, if one was.
+    pub fn damage(&self) -> Option<&Damage> {
+        self.damage.get()
+    }
+
+    /// Remembers a line that does not hold, unless another one is known.
+    pub fn note_damage(&self, damage: &Damage) {
+        self.damage.get_or_init(|| damage.clone());
+    }
+
+    /// Forgets the line that does not hold: it is no longer one of the log.
+    pub fn forget_damage(&mut self) {
+        self.damage.take();
     }
 
     /// Takes in the next line, newline included: kept in memory, or known to be on the disk.
@@ -152,7 +174,7 @@ impl LogReader {
             Source::Memory(text) => text
                 .slice(offset, len)
                 .map(|line| Cow::Borrowed(line.trim_end_matches('\n').as_bytes()))
-                .ok_or_else(|| gone(seq)),
+                .ok_or_else(|| self.gone(seq)),
             Source::Disk { bytes, .. } => {
                 let mut line = vec![0; len];
                 let count = bytes
@@ -161,7 +183,7 @@ impl LogReader {
                 // Beside a writer, and after a crash, the last line may lack its newline.
                 let may_lack_newline = offset + len as u64 == self.end && count + 1 == len;
                 if line.pop() != Some(b'\n') && !may_lack_newline || count + 1 < len {
-                    return Err(gone(seq));
+                    return Err(self.gone(seq));
                 }
                 Ok(Cow::Owned(line))
             }
@@ -180,7 +202,7 @@ impl LogReader {
                     text.slice(offset + u64::from(wanted.place.start), wanted.place.bytes as usize)
                 })
                 .map(TextRef::Borrowed)
-                .ok_or_else(|| gone(wanted.seq)),
+                .ok_or_else(|| self.gone(wanted.seq)),
             Source::Memory(_) => self.text_of_line(wanted).map(TextRef::Shared),
             Source::Disk { cache, .. } => {
                 if let Some(text) = cache.get(wanted.seq, wanted.item) {
@@ -203,12 +225,7 @@ impl LogReader {
         look: impl FnOnce(&Fields<'_>) -> std::result::Result<T, Fault>,
     ) -> Result<T> {
         let line = self.line(seq)?;
-        let damaged = |fault: Fault| {
-            let reason = fault.reason();
-            Error::integrity(format!(
-                "op {seq} of the log is damaged: {reason}; run verify_report()"
-            ))
-        };
+        let damaged = |fault: Fault| self.damaged(seq, &fault);
         let line = self.opened(seq, line).map_err(damaged)?;
         let normalized = normalize(&line).map_err(damaged)?;
         let fields = Fields::split(&normalized).map_err(damaged)?;
@@ -218,7 +235,28 @@ impl LogReader {
         if self.disk_bytes().is_some() && !fields.has_right_hash() {
             return Err(damaged(Fault::WrongHash));
         }
-        look(&fields).map_err(damaged)
+        // What `look` cannot do with an op says nothing of the line.
+        look(&fields).map_err(|fault| damaged_op(seq, &fault.reason()))
+    }
+
+    /// Remembers that a line does not hold, and makes the error that says so.
+    fn damaged(&self, seq: Seq, fault: &Fault) -> Error {
+        let reason = fault.reason();
+        let error = damaged_op(seq, &reason);
+        self.note_damage(&Damage { seq, offset_bytes: self.start_of(seq), reason });
+        error
+    }
+
+    fn gone(&self, seq: Seq) -> Error {
+        let reason = "it is no longer in the log where it was".to_owned();
+        self.note_damage(&Damage { seq, offset_bytes: self.start_of(seq), reason });
+        Error::integrity(format!(
+            "op {seq} is no longer in the log where it was; run verify_report()"
+        ))
+    }
+
+    fn start_of(&self, seq: Seq) -> u64 {
+        self.bounds(seq).map_or(self.end, |(start, _)| start)
     }
 
     fn opened<'l>(
@@ -234,16 +272,8 @@ impl LogReader {
     }
 
     fn text_of_line(&self, wanted: &WantedText<'_>) -> Result<Arc<str>> {
-        let WantedText { collection, id, .. } = wanted;
-        self.with_fields(wanted.seq, |fields| {
-            let op = fields.to_op()?;
-            match op.items.as_slice().get(wanted.item as usize).map(|item| &item.kind) {
-                Some(OpKind::Put(put)) if put.collection == *collection && put.id == *id => {
-                    Ok(Arc::from(&*put.text))
-                }
-                _ => Err(Fault::Unreadable(format!("it does not write {collection}:{id}"))),
-            }
-        })
+        let found = self.with_fields(wanted.seq, |fields| Ok(text_in(fields, wanted)))?;
+        found.map_err(|fault| self.damaged(wanted.seq, &fault))
     }
 
     fn bounds(&self, seq: Seq) -> Option<(u64, usize)> {
@@ -264,6 +294,18 @@ pub(crate) struct WantedText<'a> {
     pub id: &'a str,
 }
 
-fn gone(seq: Seq) -> Error {
-    Error::integrity(format!("op {seq} is no longer in the log where it was; run verify_report()"))
+/// Returns the text that an op wrote of a document.
+fn text_in(fields: &Fields<'_>, wanted: &WantedText<'_>) -> std::result::Result<Arc<str>, Fault> {
+    let WantedText { collection, id, .. } = wanted;
+    let op = fields.to_op()?;
+    match op.items.as_slice().get(wanted.item as usize).map(|item| &item.kind) {
+        Some(OpKind::Put(put)) if put.collection == *collection && put.id == *id => {
+            Ok(Arc::from(&*put.text))
+        }
+        _ => Err(Fault::Unreadable(format!("it does not write {collection}:{id}"))),
+    }
+}
+
+fn damaged_op(seq: Seq, reason: &str) -> Error {
+    Error::integrity(format!("op {seq} of the log is damaged: {reason}; run verify_report()"))
 }
