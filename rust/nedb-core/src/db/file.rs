@@ -88,7 +88,7 @@ impl Database {
         check::options(options)?;
         self.inner.check_open()?;
         self.inner.check_takes_writes(&self.inner.writer.lock())?;
-        let bytes = BytesWriter::new(&self.inner.chunks, tier)?;
+        let bytes = BytesWriter::new(&self.inner.packs.store()?, tier)?;
         let (name, options) = (name.to_owned(), options.clone());
         Ok(FileWriter { database: self.clone(), bytes, name, options, taken_bytes: 0 })
     }

@@ -7,8 +7,9 @@
 //! * What is damaged is named: the file, the version, the chunk.
 //! * No lock is held while bytes are read.
 
+use super::packs::Packs;
 use super::{Database, Inner};
-use crate::blob::{ChunkStore, FrameCache, LegacyFiles, Manifest};
+use crate::blob::{FrameCache, LegacyFiles, Manifest};
 use crate::error::{Error, ErrorCode, Result};
 use crate::hash::{Hash, hash_from_hex, to_hex};
 use crate::merkle::{Side, Tree, path, root, root_of_path};
@@ -115,7 +116,7 @@ impl Database {
 
     /// Opens a version of a file to read it from any place, a few chunks in memory at a time.
     ///
-    /// It goes on reading the same version whatever is written meanwhile.
+    /// It goes on reading the same version whatever is written meanwhile, until the database is closed.
     ///
     /// Errors: as `get_file`.
     pub fn open_file(&self, name: &str, at: &FileAt) -> Result<FileReader> {
@@ -123,7 +124,7 @@ impl Database {
         let named = Named { name: name.to_owned(), number: version.number };
         let source = match self.inner.leaves_of(&named, &version)? {
             Leaves::Packs(manifest) => Source::Packs(PacksSource {
-                store: Arc::clone(&self.inner.chunks),
+                packs: Arc::clone(&self.inner.packs),
                 manifest,
                 cache: FrameCache::new()?,
                 held: None,
@@ -212,7 +213,7 @@ impl Inner {
         let leaves = match &version.content {
             Some(content) => {
                 let mut cache = FrameCache::new()?;
-                let listed = self.chunks.chunk(&content.manifest, &mut cache);
+                let listed = self.packs.store()?.chunk(&content.manifest, &mut cache);
                 let manifest = listed.and_then(|bytes| Manifest::decode(&bytes));
                 Leaves::Packs(manifest.map_err(|error| named.damaged("the list of chunks", error))?)
             }
@@ -344,7 +345,7 @@ enum Source {
 
 #[derive(Debug)]
 struct PacksSource {
-    store: Arc<ChunkStore>,
+    packs: Arc<Packs>,
     manifest: Manifest,
     cache: FrameCache,
     /// The chunk that was read last, and its number.
@@ -378,7 +379,7 @@ impl FileReader {
     /// Fills a buffer as far as the chunk at the position goes, and returns how many bytes that is; 0 at
     /// the end.
     ///
-    /// Errors: `StorageError`, `IntegrityError`.
+    /// Errors: `StorageError`, `IntegrityError`, `DatabaseClosed`.
     pub fn read_bytes(&mut self, buffer: &mut [u8]) -> Result<usize> {
         let rest = match &mut self.source {
             Source::Memory(bytes) => {
@@ -401,7 +402,8 @@ impl FileReader {
             Source::Memory(bytes) => return Ok(bytes),
             Source::Packs(source) => source,
         };
-        let PacksSource { store, manifest, mut cache, .. } = source;
+        let PacksSource { packs, manifest, mut cache, .. } = source;
+        let store = packs.store()?;
         // The manifest's root was checked, and so were the lengths, by the leaf of the manifest itself.
         let mut bytes = Vec::with_capacity(usize::try_from(manifest.size_bytes()).unwrap_or(0));
         for (place, leaf) in manifest.leaves.iter().enumerate() {
@@ -420,7 +422,7 @@ impl PacksSource {
         let Some((start, _)) = self.manifest.range(place) else { return Ok(None) };
         if self.held.as_ref().is_none_or(|(held, _)| *held != place) {
             let leaf = self.manifest.leaves.get(place).copied().unwrap_or_default();
-            let chunk = self.store.chunk(&leaf, &mut self.cache);
+            let chunk = self.packs.store()?.chunk(&leaf, &mut self.cache);
             let chunk = chunk.map_err(|error| named.damaged(&format!("chunk {place}"), error))?;
             self.held = Some((place, chunk));
         }

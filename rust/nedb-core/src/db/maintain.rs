@@ -265,6 +265,8 @@ impl Database {
 
     /// Closes the database for every handle and lets another process write. Closing twice is harmless.
     ///
+    /// Its files are closed too, whoever holds a handle or a reader still; calls that are under way end first.
+    ///
     /// Where many ops came since the last checkpoint, the views are saved first, so that the next opening
     /// is quick; that this failed is a warning in the open report.
     ///
@@ -289,6 +291,7 @@ impl Database {
             self.inner.save_at_the_end();
         }
         writer.close();
+        self.inner.let_go_of_files();
         // Whoever's write failed before was told; what was acknowledged before it is on the disk.
         if has_failed { Ok(()) } else { synced }
     }
@@ -322,6 +325,13 @@ impl Database {
 }
 
 impl Inner {
+    /// Closes what is open of the log and of the packs, and gives back the memory of texts.
+    fn let_go_of_files(&self) {
+        self.state.write().log.close();
+        self.packs.close();
+        *self.legacy.lock() = None;
+    }
+
     /// Returns `meta.json`, with the indexes of one collection as they will be.
     pub(super) fn meta_text(&self, changed: Option<(&str, &CollectionIndexes)>) -> String {
         let state = self.state.read();

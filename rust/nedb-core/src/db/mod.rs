@@ -24,6 +24,7 @@
 //! | `transaction` | several things as one op |
 //! | `read` | get, query, neighbours, ops |
 //! | `file`, `file_read` | files, written and read |
+//! | `packs` | the bytes of files, until the database is closed |
 //! | `file_upkeep` | what files cost, and what can be given back |
 //! | `rescue` | backup and repair |
 //! | `checkpoint` | the views saved: when asked for, and when closing |
@@ -60,6 +61,7 @@ mod maintain;
 mod open;
 mod options;
 mod overlay;
+mod packs;
 mod protect;
 mod read;
 mod rescue;
@@ -75,13 +77,14 @@ mod transaction;
 mod watch;
 mod write;
 
-use crate::blob::{ChunkStore, LegacyFiles};
+use crate::blob::LegacyFiles;
 use crate::crypto::Protection;
-use crate::error::{Error, ErrorCode, Result};
+use crate::error::{Error, Result};
 use crate::store::Directory;
 use crate::views::State;
 use commit::Writer;
 use keeper::Keeper;
+use packs::Packs;
 use parking_lot::{Condvar, Mutex, RwLock, RwLockReadGuard};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
@@ -116,7 +119,7 @@ struct Inner {
     /// How what is on the disk is sealed.
     protection: Arc<Protection>,
     /// The bytes of files.
-    chunks: Arc<ChunkStore>,
+    packs: Arc<Packs>,
     /// Those of NEDB 1.x, once they were asked for.
     legacy: Mutex<Option<Arc<LegacyFiles>>>,
     is_closed: AtomicBool,
@@ -157,10 +160,7 @@ impl Inner {
 
     fn check_open(&self) -> Result<()> {
         if self.is_closed.load(Ordering::Acquire) {
-            return Err(Error::new(
-                ErrorCode::DatabaseClosed,
-                "the database is closed; open it again to use it",
-            ));
+            return Err(Error::closed());
         }
         Ok(())
     }

@@ -10,6 +10,7 @@ use super::checkpoint::keeper_of;
 use super::commit::{Writer, sync_periodically, tail_of};
 use super::keeper::Keeper;
 use super::options::{Durability, Options};
+use super::packs::Packs;
 use super::protect::{self, key_required};
 use super::restore::{Folded, LogSource, fold_log, read_definitions, replay_into};
 use super::watch::Watch;
@@ -107,8 +108,8 @@ impl Database {
         let keeper = keeper_of(None, None, false);
         let files = Directory::open(Arc::new(MemoryFiles::default()), Path::new("memory"), true)?;
         let plain = Arc::new(Protection::Plain);
-        let chunks = ChunkStore::new(files, Arc::clone(&plain), true);
-        let place = (None, chunks, plain);
+        let packs = Packs::new(ChunkStore::new(files, Arc::clone(&plain), true));
+        let place = (None, packs, plain);
         Ok(Database::assemble(state, writer, options, place, OpenReport::default(), keeper))
     }
 
@@ -195,7 +196,7 @@ impl Database {
             keeper.start(directory.clone(), Arc::clone(&protection), must_sync)?;
         }
         let chunks = ChunkStore::new(directory.clone(), Arc::clone(&protection), for_writing);
-        let place = (Some(directory), chunks, protection);
+        let place = (Some(directory), Packs::new(chunks), protection);
         let database = Database::assemble(state, writer, options, place, report, keeper);
         if let Durability::Interval { milliseconds } = database.inner.options.durability {
             sync_periodically(&database.inner, milliseconds)
@@ -253,7 +254,7 @@ impl Database {
         state: State,
         writer: Writer,
         options: Options,
-        (directory, chunks, protection): (Option<Directory>, ChunkStore, Arc<Protection>),
+        (directory, packs, protection): (Option<Directory>, Arc<Packs>, Arc<Protection>),
         report: OpenReport,
         checkpoints: Arc<Keeper>,
     ) -> Database {
@@ -267,7 +268,7 @@ impl Database {
                 options,
                 directory,
                 protection,
-                chunks: Arc::new(chunks),
+                packs,
                 legacy: Mutex::new(None),
                 is_closed: AtomicBool::new(false),
                 report: Mutex::new(report),

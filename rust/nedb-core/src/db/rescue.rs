@@ -241,7 +241,7 @@ impl Database {
     fn copy_files(&self, directory: &Directory, seq_max: Seq) -> Result<()> {
         let leaves = self.inner.referred_leaves(seq_max)?;
         if !leaves.is_empty() {
-            self.inner.chunks.copy_to(directory, &leaves)?;
+            self.inner.packs.store()?.copy_to(directory, &leaves)?;
         }
         if let (Some(own), true) = (&self.inner.directory, self.inner.has_legacy_files(seq_max)?)
             && let Some(snapshot) = own.read(LEGACY_STATE_FILE_NAME)?

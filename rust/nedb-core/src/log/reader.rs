@@ -50,7 +50,13 @@ pub(crate) struct LogReader {
 
 enum Source {
     Memory(MemoryText),
-    Disk { bytes: Arc<dyn LogBytes>, cache: Cache, protection: Arc<Protection> },
+    Disk {
+        bytes: Arc<dyn LogBytes>,
+        cache: Cache,
+        protection: Arc<Protection>,
+    },
+    /// The database was closed: where lines stood is known, and no line any more.
+    Closed,
 }
 
 impl LogReader {
@@ -83,6 +89,12 @@ impl LogReader {
     /// Forgets the line that does not hold: it is no longer one of the log.
     pub fn forget_damage(&mut self) {
         self.damage.take();
+    }
+
+    /// Lets go of the file, or of the lines in memory, and of the texts in the cache: nothing is read from
+    /// here on.
+    pub fn close(&mut self) {
+        self.source = Source::Closed;
     }
 
     /// Takes in the next line, newline included: kept in memory, or known to be on the disk.
@@ -130,7 +142,7 @@ impl LogReader {
     /// Returns the bytes of a log on a disk, and None for one in memory.
     pub fn disk_bytes(&self) -> Option<&Arc<dyn LogBytes>> {
         match &self.source {
-            Source::Memory(_) => None,
+            Source::Memory(_) | Source::Closed => None,
             Source::Disk { bytes, .. } => Some(bytes),
         }
     }
@@ -138,16 +150,17 @@ impl LogReader {
     /// Returns how the lines are sealed; in memory they are not.
     pub fn protection(&self) -> Arc<Protection> {
         match &self.source {
-            Source::Memory(_) => Arc::new(Protection::Plain),
+            Source::Memory(_) | Source::Closed => Arc::new(Protection::Plain),
             Source::Disk { protection, .. } => Arc::clone(protection),
         }
     }
 
     /// Appends up to `bytes_max` bytes of the log from an offset on, as they are now; fewer only at the end.
     ///
-    /// Errors: `StorageError`.
+    /// Errors: `StorageError`, `DatabaseClosed`.
     pub fn read_bytes(&self, offset: u64, bytes_max: usize, out: &mut Vec<u8>) -> Result<()> {
         match &self.source {
+            Source::Closed => return Err(Error::closed()),
             Source::Memory(text) => text.copy_from(offset, bytes_max, out),
             Source::Disk { bytes, .. } => {
                 let held = out.len();
@@ -165,12 +178,13 @@ impl LogReader {
     /// Returns a line without its newline, sealed as it stands in the log.
     ///
     /// Errors: `StorageError`, `IntegrityError` when the file no longer holds it; `InvalidArgument`
-    /// for a seq that is not in the log.
+    /// for a seq that is not in the log; `DatabaseClosed`.
     pub fn line(&self, seq: Seq) -> Result<Cow<'_, [u8]>> {
         let (offset, len) = self
             .bounds(seq)
             .ok_or_else(|| Error::invalid(format!("there is no op with seq {seq}")))?;
         match &self.source {
+            Source::Closed => Err(Error::closed()),
             Source::Memory(text) => text
                 .slice(offset, len)
                 .map(|line| Cow::Borrowed(line.trim_end_matches('\n').as_bytes()))
@@ -193,9 +207,10 @@ impl LogReader {
     /// Returns a document's text.
     ///
     /// Cost: a slice in memory; on a disk a look into the cache, else one read and one hash.
-    /// Errors: `StorageError`, `IntegrityError`.
+    /// Errors: `StorageError`, `IntegrityError`, `DatabaseClosed`.
     pub fn text(&self, wanted: &WantedText<'_>) -> Result<TextRef<'_>> {
         match &self.source {
+            Source::Closed => Err(Error::closed()),
             Source::Memory(text) if wanted.place != TextPlace::LEGACY => self
                 .bounds(wanted.seq)
                 .and_then(|(offset, _)| {
