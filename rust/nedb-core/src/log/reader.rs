@@ -8,13 +8,13 @@
 //!   id and seq that were asked for.
 //! * The first line that does not hold is remembered, so that nothing is written after it.
 
-use super::cache::Cache;
+use super::cache::{Cache, CheckedText, CheckedTexts};
 use super::decode::{Fault, Fields, normalize};
 use super::sealed::open_line;
 use super::verify::Damage;
 use crate::crypto::{LineOpener, Protection};
 use crate::error::{Error, Result};
-use crate::op::{OpKind, Seq, TextPlace};
+use crate::op::{Item, Items, OpKind, Seq, TextPlace};
 use crate::store::{LogBytes, MemoryText};
 use std::borrow::Cow;
 use std::ops::Deref;
@@ -129,6 +129,27 @@ impl LogReader {
         }
     }
 
+    /// Reads from another file from now on, which begins with the lines that are known.
+    pub fn read_from(&mut self, file: Arc<dyn LogBytes>) {
+        if let Source::Disk { bytes, .. } = &mut self.source {
+            *bytes = file;
+        }
+    }
+
+    /// Tells whether another file holds the last known line, with its hash, where it stands in this one, and
+    /// so begins with the same ops.
+    ///
+    /// Cost: one read and one hash. Errors: `StorageError`.
+    pub fn is_begun_by(&self, file: &dyn LogBytes, head: &str) -> Result<bool> {
+        let Some(last) = self.offsets.len().checked_sub(1) else { return Ok(true) };
+        let seq = last as Seq;
+        let Some(line) = self.read_line(file, seq)? else { return Ok(false) };
+        let Ok(line) = self.opened(seq, Cow::Owned(line)) else { return Ok(false) };
+        let Ok(normalized) = normalize(&line) else { return Ok(false) };
+        let fields = Fields::split(&normalized);
+        Ok(fields.is_ok_and(|it| it.seq == seq && it.hash == head && it.has_right_hash()))
+    }
+
     /// Returns how many lines are known.
     pub fn op_count(&self) -> usize {
         self.offsets.len()
@@ -190,23 +211,28 @@ impl LogReader {
                 .map(|line| Cow::Borrowed(line.trim_end_matches('\n').as_bytes()))
                 .ok_or_else(|| self.gone(seq)),
             Source::Disk { bytes, .. } => {
-                let mut line = vec![0; len];
-                let count = bytes
-                    .read_at(offset, &mut line)
-                    .map_err(|error| Error::storage(format!("read op {seq} of the log"), error))?;
-                // Beside a writer, and after a crash, the last line may lack its newline.
-                let may_lack_newline = offset + len as u64 == self.end && count + 1 == len;
-                if line.pop() != Some(b'\n') && !may_lack_newline || count + 1 < len {
-                    return Err(self.gone(seq));
-                }
-                Ok(Cow::Owned(line))
+                self.read_line(&**bytes, seq)?.map(Cow::Owned).ok_or_else(|| self.gone(seq))
             }
         }
     }
 
+    /// Reads a line without its newline from a file; None where the file does not hold it.
+    fn read_line(&self, bytes: &dyn LogBytes, seq: Seq) -> Result<Option<Vec<u8>>> {
+        let Some((offset, len)) = self.bounds(seq) else { return Ok(None) };
+        let mut line = vec![0; len];
+        let count = bytes
+            .read_at(offset, &mut line)
+            .map_err(|error| Error::storage(format!("read op {seq} of the log"), error))?;
+        // Beside a writer, and after a crash, the last line may lack its newline.
+        let may_lack_newline = offset + len as u64 == self.end && count + 1 == len;
+        let is_whole = (line.pop() == Some(b'\n') || may_lack_newline) && count + 1 >= len;
+        Ok(is_whole.then_some(line))
+    }
+
     /// Returns a document's text.
     ///
-    /// Cost: a slice in memory; on a disk a look into the cache, else one read and one hash.
+    /// Cost: a slice in memory; on a disk a look into the cache, else one read and one hash of its line. The
+    /// texts of a transaction are checked together, and so read one after another in one pass over its line.
     /// Errors: `StorageError`, `IntegrityError`, `DatabaseClosed`.
     pub fn text(&self, wanted: &WantedText<'_>) -> Result<TextRef<'_>> {
         match &self.source {
@@ -223,7 +249,11 @@ impl LogReader {
                 if let Some(text) = cache.get(wanted.seq, wanted.item) {
                     return Ok(TextRef::Shared(text));
                 }
-                let text = self.text_of_line(wanted)?;
+                let text = match cache.transaction(wanted.seq) {
+                    Some(texts) => text_among(&texts, wanted)
+                        .map_err(|fault| self.damaged(wanted.seq, &fault))?,
+                    None => self.text_of_line(wanted)?,
+                };
                 cache.insert(wanted.seq, wanted.item, Arc::clone(&text));
                 Ok(TextRef::Shared(text))
             }
@@ -287,8 +317,29 @@ impl LogReader {
     }
 
     fn text_of_line(&self, wanted: &WantedText<'_>) -> Result<Arc<str>> {
-        let found = self.with_fields(wanted.seq, |fields| Ok(text_in(fields, wanted)))?;
+        let found = self.with_fields(wanted.seq, |fields| Ok(self.text_in(fields, wanted)))?;
         found.map_err(|fault| self.damaged(wanted.seq, &fault))
+    }
+
+    /// Returns the text that an op wrote of a document; holds those of a transaction together.
+    fn text_in(
+        &self,
+        fields: &Fields<'_>,
+        wanted: &WantedText<'_>,
+    ) -> std::result::Result<Arc<str>, Fault> {
+        let op = fields.to_op()?;
+        if let (Items::Many(items), Source::Disk { cache, .. }) = (&op.items, &self.source) {
+            let texts = Arc::new(CheckedTexts::new(items.iter().map(checked_text).collect()));
+            let found = text_among(&texts, wanted);
+            cache.insert_transaction(wanted.seq, texts);
+            return found;
+        }
+        match op.items.as_slice().get(wanted.item as usize).map(|item| &item.kind) {
+            Some(OpKind::Put(put)) if wanted.is_of(&put.collection, &put.id) => {
+                Ok(Arc::from(&*put.text))
+            }
+            _ => Err(wanted.is_not_written()),
+        }
     }
 
     fn bounds(&self, seq: Seq) -> Option<(u64, usize)> {
@@ -309,18 +360,141 @@ pub(crate) struct WantedText<'a> {
     pub id: &'a str,
 }
 
-/// Returns the text that an op wrote of a document.
-fn text_in(fields: &Fields<'_>, wanted: &WantedText<'_>) -> std::result::Result<Arc<str>, Fault> {
-    let WantedText { collection, id, .. } = wanted;
-    let op = fields.to_op()?;
-    match op.items.as_slice().get(wanted.item as usize).map(|item| &item.kind) {
-        Some(OpKind::Put(put)) if put.collection == *collection && put.id == *id => {
-            Ok(Arc::from(&*put.text))
-        }
-        _ => Err(Fault::Unreadable(format!("it does not write {collection}:{id}"))),
+impl WantedText<'_> {
+    fn is_of(&self, collection: &str, id: &str) -> bool {
+        self.collection == collection && self.id == id
     }
+
+    fn is_not_written(&self) -> Fault {
+        Fault::Unreadable(format!("it does not write {}:{}", self.collection, self.id))
+    }
+}
+
+fn checked_text(item: &Item<'_>) -> Option<CheckedText> {
+    let OpKind::Put(put) = &item.kind else { return None };
+    let (collection, id) = (Box::from(&*put.collection), Box::from(&*put.id));
+    Some(CheckedText { collection, id, text: Arc::from(&*put.text) })
+}
+
+fn text_among(
+    texts: &CheckedTexts,
+    wanted: &WantedText<'_>,
+) -> std::result::Result<Arc<str>, Fault> {
+    let found = texts.item(wanted.item).filter(|it| wanted.is_of(&it.collection, &it.id));
+    found.map(|it| Arc::clone(&it.text)).ok_or_else(|| wanted.is_not_written())
 }
 
 fn damaged_op(seq: Seq, reason: &str) -> Error {
     Error::integrity(format!("op {seq} of the log is damaged: {reason}; run verify_report()"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::error::ErrorCode;
+    use crate::hash::ZERO_HASH;
+    use crate::log::{Body, encode_line};
+    use std::io;
+    use std::sync::atomic::{AtomicUsize, Ordering};
+
+    /// A log that counts what is read of it.
+    struct Counting {
+        log: String,
+        read_bytes: AtomicUsize,
+    }
+
+    impl LogBytes for Counting {
+        fn read_at(&self, offset_bytes: u64, buffer: &mut [u8]) -> io::Result<usize> {
+            let rest = self.log.as_bytes().get(offset_bytes as usize..).unwrap_or_default();
+            let count = rest.len().min(buffer.len());
+            buffer[..count].copy_from_slice(&rest[..count]);
+            self.read_bytes.fetch_add(count, Ordering::Relaxed);
+            Ok(count)
+        }
+
+        fn len_bytes(&self) -> io::Result<u64> {
+            Ok(self.log.len() as u64)
+        }
+    }
+
+    /// Makes a log of transactions of so many documents each, and its reader.
+    fn transactions(count: Seq, item_count: u32, cache_bytes: usize) -> (Arc<Counting>, LogReader) {
+        let (mut log, mut hash, mut lengths) = (String::new(), ZERO_HASH.to_owned(), Vec::new());
+        for seq in 0..count {
+            let item = |item: u32| {
+                format!(
+                    "{{\"op\":\"put\",\"payload\":{{\"coll\":\"c\",\"doc\":{},\"id\":\"{item}\",\
+                     \"key\":\"c:{item}\"}}}}",
+                    text_of(seq, item)
+                )
+            };
+            let items: Vec<String> = (0..item_count).map(item).collect();
+            let body = Body {
+                seq,
+                client: "local",
+                nonce: seq + 1,
+                op: "tx",
+                payload: &format!("{{\"items\":[{}]}}", items.join(",")),
+                ts: 1.0,
+                idem: None,
+                caused_by: &[],
+                evidence: None,
+                confidence: None,
+                valid_from: None,
+                valid_to: None,
+            };
+            let start = log.len();
+            hash = encode_line(&body, &hash, &mut String::new(), &mut log).unwrap().hash;
+            lengths.push((log.len() - start) as u64);
+        }
+        let bytes = Arc::new(Counting { log, read_bytes: AtomicUsize::new(0) });
+        let plain = Arc::new(Protection::Plain);
+        let mut reader = LogReader::disk(bytes.clone() as Arc<dyn LogBytes>, cache_bytes, plain);
+        lengths.into_iter().for_each(|length| reader.push_line_bytes(length));
+        (bytes, reader)
+    }
+
+    fn text_of(seq: Seq, item: u32) -> String {
+        format!("{{\"_id\":\"{item}\",\"n\":{seq},\"t\":\"{}\"}}", "x".repeat(500))
+    }
+
+    fn read(reader: &LogReader, seq: Seq, item: u32, id: &str) -> Result<String> {
+        let wanted = WantedText { seq, item, place: TextPlace::LEGACY, collection: "c", id };
+        reader.text(&wanted).map(|text| text.to_string())
+    }
+
+    #[test]
+    fn the_texts_of_a_transaction_are_read_and_checked_in_one_pass_over_its_line() {
+        let (bytes, reader) = transactions(1, 200, 0);
+        for item in (0..200).chain(0..200) {
+            assert_eq!(read(&reader, 0, item, &item.to_string()).unwrap(), text_of(0, item));
+        }
+        assert_eq!(bytes.read_bytes.load(Ordering::Relaxed), bytes.log.len());
+        assert!(reader.damage().is_none());
+    }
+
+    #[test]
+    fn texts_of_several_transactions_may_be_read_in_turn() {
+        let (bytes, reader) = transactions(3, 100, 1 << 20);
+        for item in 0..100 {
+            for seq in 0..3 {
+                assert_eq!(
+                    read(&reader, seq, item, &item.to_string()).unwrap(),
+                    text_of(seq, item)
+                );
+            }
+        }
+        assert_eq!(bytes.read_bytes.load(Ordering::Relaxed), bytes.log.len());
+    }
+
+    #[test]
+    fn a_text_that_is_held_with_others_is_checked_to_be_the_one_that_is_wanted() {
+        for item in [7, 200] {
+            let (_, reader) = transactions(1, 200, 0);
+            read(&reader, 0, 0, "0").unwrap();
+            let refused = read(&reader, 0, item, "8").unwrap_err();
+            assert_eq!(refused.code(), ErrorCode::IntegrityError);
+            assert_eq!(reader.damage().map(|damage| damage.seq), Some(0));
+        }
+    }
 }
