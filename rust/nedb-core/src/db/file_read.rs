@@ -9,7 +9,7 @@
 
 use super::packs::Packs;
 use super::{Database, Inner};
-use crate::blob::{FrameCache, LegacyFiles, Manifest};
+use crate::blob::{ChunkStore, FrameCache, LegacyFiles, Manifest};
 use crate::error::{Error, ErrorCode, Result};
 use crate::hash::{Hash, hash_from_hex, to_hex};
 use crate::merkle::{Side, Tree, path, root, root_of_path};
@@ -17,7 +17,7 @@ use crate::op::{Seq, Tier};
 use crate::snapshot::FileVersion;
 use crate::store::LEGACY_STATE_FILE_NAME;
 use std::io::{self, Read, Seek, SeekFrom};
-use std::sync::Arc;
+use std::sync::{Arc, Weak};
 
 /// Which version of a file; by default the last.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -125,6 +125,7 @@ impl Database {
         let source = match self.inner.leaves_of(&named, &version)? {
             Leaves::Packs(manifest) => Source::Packs(PacksSource {
                 packs: Arc::clone(&self.inner.packs),
+                store: Weak::new(),
                 manifest,
                 cache: FrameCache::new()?,
                 held: None,
@@ -346,6 +347,8 @@ enum Source {
 #[derive(Debug)]
 struct PacksSource {
     packs: Arc<Packs>,
+    /// The store whose frames are in the cache.
+    store: Weak<ChunkStore>,
     manifest: Manifest,
     cache: FrameCache,
     /// The chunk that was read last, and its number.
@@ -416,13 +419,23 @@ impl FileReader {
 }
 
 impl PacksSource {
+    /// Returns the store as it is now; the cache holds frames of no other.
+    fn store(&mut self) -> Result<Arc<ChunkStore>> {
+        let store = self.packs.store()?;
+        if !std::ptr::eq(self.store.as_ptr(), Arc::as_ptr(&store)) {
+            self.cache = FrameCache::new()?;
+            self.store = Arc::downgrade(&store);
+        }
+        Ok(store)
+    }
+
     /// Returns what is left of the chunk at a position; None beyond the end.
     fn rest_of_chunk(&mut self, position: u64, named: &Named) -> Result<Option<&[u8]>> {
         let place = self.manifest.chunk_at(position);
         let Some((start, _)) = self.manifest.range(place) else { return Ok(None) };
         if self.held.as_ref().is_none_or(|(held, _)| *held != place) {
             let leaf = self.manifest.leaves.get(place).copied().unwrap_or_default();
-            let chunk = self.packs.store()?.chunk(&leaf, &mut self.cache);
+            let chunk = self.store()?.chunk(&leaf, &mut self.cache);
             let chunk = chunk.map_err(|error| named.damaged(&format!("chunk {place}"), error))?;
             self.held = Some((place, chunk));
         }

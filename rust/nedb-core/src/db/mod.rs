@@ -23,6 +23,7 @@
 //! | `write` | put, delete, link and their kin |
 //! | `transaction` | several things as one op |
 //! | `read` | get, query, neighbours, ops |
+//! | `refresh` | a reader, moved on to what a writer has done since |
 //! | `file`, `file_read` | files, written and read |
 //! | `packs` | the bytes of files, until the database is closed |
 //! | `file_upkeep` | what files cost, and what can be given back |
@@ -64,6 +65,7 @@ mod overlay;
 mod packs;
 mod protect;
 mod read;
+mod refresh;
 mod rescue;
 mod restore;
 #[cfg(test)]

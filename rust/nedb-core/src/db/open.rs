@@ -12,7 +12,7 @@ use super::keeper::Keeper;
 use super::options::{Durability, Options};
 use super::packs::Packs;
 use super::protect::{self, key_required};
-use super::restore::{Folded, LogSource, fold_log, read_definitions, replay_into};
+use super::restore::{Folded, LogSource, fold_log, read_definitions};
 use super::watch::Watch;
 use super::{Database, Inner, check};
 use crate::blob::ChunkStore;
@@ -195,8 +195,11 @@ impl Database {
             let must_sync = options.durability != Durability::Always;
             keeper.start(directory.clone(), Arc::clone(&protection), must_sync)?;
         }
-        let chunks = ChunkStore::new(directory.clone(), Arc::clone(&protection), for_writing);
-        let place = (Some(directory), Packs::new(chunks), protection);
+        let packs = match for_writing {
+            true => Packs::new(ChunkStore::new(directory.clone(), Arc::clone(&protection), true)),
+            false => Packs::of_reader(&directory, &protection)?,
+        };
+        let place = (Some(directory), packs, protection);
         let database = Database::assemble(state, writer, options, place, report, keeper);
         if let Durability::Interval { milliseconds } = database.inner.options.durability {
             sync_periodically(&database.inner, milliseconds)
@@ -214,40 +217,6 @@ impl Database {
         }
         report.warnings.extend(self.inner.checkpoints.failure());
         report
-    }
-
-    /// Reads on in a database that was opened read-only: what a writer has synced since. Returns seq.
-    ///
-    /// Errors: `DatabaseClosed`, `StorageError`, `IntegrityError` when the log is damaged after what
-    /// was read before.
-    pub fn refresh(&self) -> Result<Seq> {
-        let writer = self.inner.writer.lock();
-        let mut state = self.inner.state.write();
-        self.inner.check_open()?;
-        let (Some(directory), true) = (&self.inner.directory, self.inner.options.read_only) else {
-            return Ok(state.views.seq);
-        };
-        let Some(bytes) = state.log.disk_bytes().map(Arc::clone) else {
-            return Ok(state.views.seq);
-        };
-        // In this order: a length seen first may end within a batch that is synced a moment later.
-        let synced_bytes = directory.durable_bytes();
-        let len_bytes = bytes.len_bytes().map_err(|error| Error::storage("read the log", error))?;
-        let end_bytes = readable_bytes(directory, synced_bytes, len_bytes);
-        let end = replay_into(&mut state, bytes.as_ref(), end_bytes, &mut |_| Ok(()))?;
-        drop(writer);
-        match end.fault {
-            None => Ok(state.views.seq),
-            // Without a `LOCK` to say so, the end of the file may be a line that is being written.
-            Some(Fault::NotWellFormed(_)) if synced_bytes.is_none() && end.is_last_line => {
-                Ok(state.views.seq)
-            }
-            Some(fault) => Err(Error::integrity(format!(
-                "the log is damaged at op {}: {}",
-                end.next_seq,
-                fault.reason()
-            ))),
-        }
     }
 
     fn assemble(
@@ -364,7 +333,11 @@ impl Opening {
 /// Returns how far a reader may read: beside a writer what is synced, else all there is.
 ///
 /// `len_bytes` must have been looked up before: a writer that begins later appends after it.
-fn readable_bytes(directory: &Directory, synced_bytes: Option<u64>, len_bytes: u64) -> u64 {
+pub(super) fn readable_bytes(
+    directory: &Directory,
+    synced_bytes: Option<u64>,
+    len_bytes: u64,
+) -> u64 {
     match synced_bytes {
         Some(synced_bytes) if directory.is_locked() => synced_bytes.min(len_bytes),
         _ => len_bytes,
