@@ -365,6 +365,11 @@ fn a_path_that_is_a_file_is_a_storage_error() {
         assert_eq!(code(Database::open(&path, Options::default())), ErrorCode::StorageError);
         assert_eq!(code(open_read_only(&path)), ErrorCode::StorageError);
     }
+    for options in [Options::default(), Options { read_only: true, ..Options::default() }] {
+        let refused = Database::open(&file, options).unwrap_err().to_string();
+        let says = "a file stands there, and a database is a directory";
+        assert!(refused.contains(says) && refused.contains("/file"), "{refused}");
+    }
     assert_eq!(fs::read(&file).unwrap(), b"mine");
     fs::create_dir(folder.path().join("log.aof")).unwrap();
     assert_eq!(code(Database::open(folder.path(), Options::default())), ErrorCode::StorageError);

@@ -4,6 +4,7 @@ use super::check;
 use super::open::{OpenReport, write_damage, write_texts};
 use super::options::WriteOptions;
 use super::protect::META_CONTEXT;
+use super::restore::remove_saved;
 use super::write::{Target, delete_draft};
 use super::{Database, Inner};
 use crate::error::{Error, ErrorCode, Result};
@@ -90,7 +91,8 @@ impl Database {
             let _held = self.inner.checkpoints.hold_files();
             let text = self.inner.meta_text(Some((collection, &built)));
             directory.write_meta(&self.inner.protection.seal_text(META_CONTEXT, &text)?)?;
-            // The file that is there lacks the index: it is no use any more.
+            // The file that is there lacks the index: it is no use any more, and only a warning at opening.
+            remove_saved(directory, |_| true);
             self.inner.checkpoints.set_covered_seq(-1);
         }
         let mut state = self.inner.state.write();
@@ -203,6 +205,9 @@ impl Database {
     }
 
     /// Folds the log anew and tells whether the state is what it says.
+    ///
+    /// It is about what was read: of a log that is damaged, the ops before the damage. That there is none
+    /// `verify` says.
     ///
     /// Cost: as opening, and the memory of a second set of views.
     /// Errors: `DatabaseClosed`, `StorageError`, `IntegrityError`.

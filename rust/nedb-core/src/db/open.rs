@@ -97,11 +97,15 @@ pub(super) fn write_texts(texts: &[String], out: &mut String) {
 impl Database {
     /// Makes an empty database in memory, which is gone when the last handle is.
     ///
-    /// Errors: `InvalidArgument` when the options ask for reading only.
+    /// Errors: `InvalidArgument` when the options ask for reading only, or with a key that is too short for a
+    /// new database.
     pub fn in_memory(options: Options) -> Result<Database> {
         check::open_options(&options)?;
         if options.read_only {
             return Err(Error::invalid("a database in memory cannot be opened read-only"));
+        }
+        if let Some(tmk) = &options.tmk {
+            tmk.check_long_enough()?;
         }
         let state = State::new(LogReader::memory());
         let writer = Writer::memory(tail_of(&state));
@@ -142,6 +146,13 @@ impl Database {
     ) -> Result<Database> {
         check::open_options(&options)?;
         let for_writing = !options.read_only;
+        if files.exists(path) && !files.is_directory(path) {
+            let file = std::io::Error::new(
+                std::io::ErrorKind::NotADirectory,
+                "a file stands there, and a database is a directory",
+            );
+            return Err(Error::storage(format!("open {}", path.display()), file));
+        }
         protect::check(&files, path, &options)?;
         let directory = Directory::open(files, path, for_writing)?;
         let lock = if for_writing { Some(directory.lock()?) } else { None };
