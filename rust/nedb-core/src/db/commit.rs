@@ -22,11 +22,11 @@ use crate::fold::fold;
 use crate::op::{Op, OpKind, Seq};
 use crate::store::{LogStore, process_id};
 use crate::views::State;
-use parking_lot::{Condvar, Mutex, MutexGuard};
+use parking_lot::MutexGuard;
 use std::io;
 use std::ops::Range;
 use std::sync::atomic::Ordering;
-use std::sync::{Arc, Weak};
+use std::sync::{Arc, PoisonError, Weak};
 use std::time::Duration;
 
 /// An op that was admitted, with its line.
@@ -48,10 +48,13 @@ pub(super) struct Batch {
 }
 
 /// What became of a batch, for those who wait for it.
+///
+/// The standard library's condition wakes them all with one call to the system; the one that the writer's
+/// lock goes with would have each wake the next.
 #[derive(Debug, Default)]
 struct Signal {
-    outcome: Mutex<Outcome>,
-    changed: Condvar,
+    outcome: std::sync::Mutex<Outcome>,
+    changed: std::sync::Condvar,
 }
 
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
@@ -66,7 +69,7 @@ enum Outcome {
 
 impl Signal {
     fn set(&self, outcome: Outcome) {
-        *self.outcome.lock() = outcome;
+        *self.lock() = outcome;
         match outcome {
             Outcome::NeedsLeader => {
                 self.changed.notify_one();
@@ -79,15 +82,20 @@ impl Signal {
 
     /// Waits until the batch is over, or needs this thread to lead it.
     fn wait(&self) -> Outcome {
-        let mut outcome = self.outcome.lock();
+        let mut outcome = self.lock();
         while *outcome == Outcome::Waiting {
-            self.changed.wait(&mut outcome);
+            outcome = self.changed.wait(outcome).unwrap_or_else(PoisonError::into_inner);
         }
         let found = *outcome;
         if found == Outcome::NeedsLeader {
             *outcome = Outcome::Waiting;
         }
         found
+    }
+
+    /// Nothing that holds the lock can panic, so it is never poisoned.
+    fn lock(&self) -> std::sync::MutexGuard<'_, Outcome> {
+        self.outcome.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
