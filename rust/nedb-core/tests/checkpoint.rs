@@ -629,7 +629,7 @@ fn checkpoints_made_while_threads_write_and_close_never_spoil_anything() {
 fn a_checkpoint_is_saved_when_asked_where_something_was_written_since_and_appends_nothing() {
     let folder = tempfile::tempdir().unwrap();
     for durability in [Durability::Always, Durability::Never] {
-        let db = Database::open(folder.path(), Options { durability, ..options() }).unwrap();
+        let db = Database::open(folder.path(), Options { durability, ..options(NOW) }).unwrap();
         if durability == Durability::Always {
             assert!(!db.save_checkpoint().unwrap(), "there is no op yet");
         }
@@ -645,6 +645,6 @@ fn a_checkpoint_is_saved_when_asked_where_something_was_written_since_and_append
         reopened.close().unwrap();
         assert!(reopened.save_checkpoint().is_err(), "it is closed");
     }
-    assert!(!open_read_only(folder.path()).save_checkpoint().unwrap());
-    assert!(!Database::in_memory(options()).unwrap().save_checkpoint().unwrap());
+    assert!(!open_read_only(folder.path()).unwrap().save_checkpoint().unwrap());
+    assert!(!Database::in_memory(options(NOW)).unwrap().save_checkpoint().unwrap());
 }
