@@ -158,7 +158,7 @@ test-node: $(STAMPS)/addon $(STAMPS)/npm ## Node: node --test, and the type decl
 	$(call step,Node tests)
 	$(NODE) --test --test-reporter=spec tests/node/*.test.js
 
-test-server: $(STAMPS)/venv $(STAMPS)/nedbd ## The server: unit tests, pytest against the binary, the conformance suite over HTTP
+test-server: $(STAMPS)/wheel $(STAMPS)/nedbd ## The server: unit tests, pytest against the binary, the conformance suite through both clients
 	$(call step,Server unit tests)
 	$(CARGO) test --quiet --package nedbd
 	$(call step,Server tests)

@@ -57,6 +57,11 @@ class Nedbd:
         self.host, port = self.line.split("http://")[1].split()[0].rsplit(":", 1)
         self.port = int(port)
 
+    @property
+    def url(self) -> str:
+        """Where it is, for a client."""
+        return f"http://{self.host}:{self.port}"
+
     def __enter__(self) -> Nedbd:
         return self
 
