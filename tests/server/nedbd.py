@@ -14,7 +14,7 @@ from typing import Any, Iterator, NamedTuple
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 #: The binary; `make test-server` says which, since a build may be elsewhere.
-BINARY = os.environ.get("NEDBD_BINARY", str(ROOT / "target" / "debug" / "nedbd"))
+BINARY = os.environ.get("NEDBD_BINARY", str(ROOT / "target" / "release" / "nedbd"))
 #: Longer than anything here takes on a machine that does three other things.
 PATIENCE_S = 30.0
 
