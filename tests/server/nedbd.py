@@ -53,8 +53,8 @@ class Nedbd:
                 [BINARY, *flags], stdout=subprocess.PIPE, stderr=log, env=environment, text=True, encoding="utf-8")
         assert self.process.stdout is not None
         self.line = self.process.stdout.readline()
-        assert "http://" in self.line, f"it did not start: {self.log.read_text()}"
-        self.host, port = self.line.split("http://")[1].split()[0].rsplit(":", 1)
+        assert "://" in self.line, f"it did not start: {self.log.read_text()}"
+        self.host, port = self.line.split("://")[1].split()[0].rsplit(":", 1)
         self.port = int(port)
 
     @property

@@ -7,11 +7,9 @@
 //! * The hash depends on the text alone, not on where it was cut into pieces.
 //! * What is hashed is ASCII: other characters are escaped on their way into the hash.
 
-use blake2::digest::consts::U32;
-use blake2::digest::{KeyInit, Mac};
-use blake2::{Blake2b256, Blake2bMac, Digest};
-
 use crate::json::write_ascii;
+use blake2b_simd::many::{HashManyJob, hash_many};
+use blake2b_simd::{Params, State};
 
 /// A BLAKE2b-256 as bytes.
 pub(crate) type Hash = [u8; 32];
@@ -24,31 +22,61 @@ pub const ZERO_HASH: &str = "000000000000000000000000000000000000000000000000000
 
 /// The hash of one op, while its text is passed in.
 pub(crate) struct ChainHasher {
-    state: Blake2b256,
+    state: State,
 }
 
 impl ChainHasher {
     /// Begins the hash of the op that follows `prev_hash`, which is given in hexadecimal.
     pub(crate) fn new(prev_hash: &str) -> Self {
-        let mut state = Blake2b256::new();
+        let mut state = parameters().to_state();
         state.update(prev_hash.as_bytes());
         ChainHasher { state }
     }
 
     /// Goes on with a piece of canonical text, cut anywhere between two characters.
     pub(crate) fn update_canonical(&mut self, text: &str) {
-        write_ascii(text, &mut |piece| self.state.update(piece));
+        write_ascii(text, &mut |piece| {
+            self.state.update(piece);
+        });
     }
 
     /// Returns the hash in hexadecimal.
     pub(crate) fn finish(self) -> String {
-        to_hex(&self.state.finalize())
+        to_hex(self.state.finalize().as_bytes())
     }
 }
 
 /// Returns the BLAKE2b-256 of bytes in hexadecimal.
 pub(crate) fn hash_of(bytes: &[u8]) -> String {
-    to_hex(&Blake2b256::digest(bytes))
+    to_hex(&digest(&[bytes]))
+}
+
+/// Returns the BLAKE2b-256 of bytes, given in parts.
+pub(crate) fn digest(parts: &[&[u8]]) -> Hash {
+    let mut state = parameters().to_state();
+    for part in parts {
+        state.update(part);
+    }
+    to_hash(&state.finalize())
+}
+
+/// Returns the BLAKE2b-256 of each of several texts, hashed beside each other in the processor's wide
+/// registers: two to three times as fast as one after another, where the processor has them.
+pub(crate) fn digest_each<'t>(texts: impl Iterator<Item = &'t [u8]>) -> Vec<Hash> {
+    let mut jobs: Vec<_> = texts.map(|text| HashManyJob::new(&parameters(), text)).collect();
+    hash_many(&mut jobs);
+    jobs.iter().map(|job| to_hash(&job.to_hash())).collect()
+}
+
+fn parameters() -> Params {
+    let mut parameters = Params::new();
+    parameters.hash_length(size_of::<Hash>());
+    parameters
+}
+
+fn to_hash(found: &blake2b_simd::Hash) -> Hash {
+    // As long as was asked for.
+    found.as_bytes().try_into().unwrap_or_default()
 }
 
 /// Writes bytes as lower-case hexadecimal digits.
@@ -75,17 +103,7 @@ pub(crate) fn from_hex(text: &str) -> Option<Vec<u8>> {
 
 /// Returns the BLAKE2b-256 of bytes under a key (RFC 7693): without the key it says nothing of them.
 pub(crate) fn keyed_digest(key: &[u8; 32], bytes: &[u8]) -> Hash {
-    <Blake2bMac<U32> as KeyInit>::new_from_slice(key)
-        .expect("BLAKE2b takes keys of up to 64 bytes")
-        .chain_update(bytes)
-        .finalize()
-        .into_bytes()
-        .into()
-}
-
-/// Makes a hash of the output of a hasher.
-pub(crate) fn to_hash(digest: impl Into<Hash>) -> Hash {
-    digest.into()
+    to_hash(&parameters().key(key).hash(bytes))
 }
 
 /// Reads a hash from 64 lower-case hexadecimal digits; None for any other text.
@@ -135,8 +153,19 @@ mod tests {
 
     #[test]
     fn blake2b_256_is_that_of_rfc_7693_with_32_bytes() {
-        let digest = to_hex(&Blake2b256::digest(b"abc"));
+        let digest = to_hex(&digest(&[b"a", b"bc"]));
         assert_eq!(digest, "bddd813c634239723171ef3fee98579b94964e3bb1cb3e427262c8c068d52319");
+    }
+
+    #[test]
+    fn texts_hashed_beside_each_other_have_the_hashes_that_they_have_alone() {
+        // Lengths around a block, so that each ends at another place of its last one.
+        let texts: Vec<Vec<u8>> = (0..600).map(|length| vec![length as u8; length]).collect();
+        for count in [0, 1, 3, 4, 5, 600] {
+            let each = digest_each(texts.iter().rev().take(count).map(Vec::as_slice));
+            let alone: Vec<Hash> = texts.iter().rev().take(count).map(|it| digest(&[it])).collect();
+            assert_eq!(each, alone);
+        }
     }
 
     #[test]

@@ -8,8 +8,7 @@
 //!   pass for a node (RFC 6962, section 2.1). NEDB 1.x put nothing in front of either.
 //! * A path that was made for a leaf leads from it to the root of the same leaves, in both shapes.
 
-use crate::hash::{Hash, to_hash};
-use blake2::{Blake2b256, Digest};
+use crate::hash::{Hash, digest, digest_each};
 
 const LEAF_PREFIX: u8 = 0;
 const NODE_PREFIX: u8 = 1;
@@ -60,24 +59,39 @@ pub(crate) fn leaf_hash(content: &[u8]) -> Hash {
     leaf_hash_in(Tree::Rfc6962, content)
 }
 
+/// Hashes the contents of several leaves, as `leaf_hash` does each.
+///
+/// Cost: a copy of them all, and less than half of the time of one after another.
+pub(crate) fn leaf_hashes(contents: &[&[u8]]) -> Vec<Hash> {
+    let content_bytes: usize = contents.iter().map(|content| content.len()).sum();
+    let mut texts = Vec::with_capacity(content_bytes + contents.len());
+    let mut ends = Vec::with_capacity(contents.len());
+    for content in contents {
+        texts.push(LEAF_PREFIX);
+        texts.extend_from_slice(content);
+        ends.push(texts.len());
+    }
+    let mut start = 0;
+    digest_each(ends.into_iter().map(|end| {
+        let text = texts.get(start..end).unwrap_or_default();
+        start = end;
+        text
+    }))
+}
+
 /// Hashes the content of a leaf of a tree.
 pub(crate) fn leaf_hash_in(tree: Tree, content: &[u8]) -> Hash {
-    hash(tree, LEAF_PREFIX, &[content])
+    match tree {
+        Tree::Rfc6962 => digest(&[&[LEAF_PREFIX], content]),
+        Tree::Nedb1 => digest(&[content]),
+    }
 }
 
 fn node_hash(tree: Tree, left: &Hash, right: &Hash) -> Hash {
-    hash(tree, NODE_PREFIX, &[left, right])
-}
-
-fn hash(tree: Tree, prefix: u8, parts: &[&[u8]]) -> Hash {
-    let mut state = Blake2b256::new();
-    if tree == Tree::Rfc6962 {
-        state.update([prefix]);
+    match tree {
+        Tree::Rfc6962 => digest(&[&[NODE_PREFIX], left, right]),
+        Tree::Nedb1 => digest(&[left, right]),
     }
-    for part in parts {
-        state.update(part);
-    }
-    to_hash(state.finalize())
 }
 
 /// Returns the root of leaves in order.
@@ -90,7 +104,7 @@ pub(crate) fn root(tree: Tree, leaves: &[Hash]) -> Hash {
     }
     match (level.first(), tree) {
         (Some(root), _) => *root,
-        (None, Tree::Rfc6962) => to_hash(Blake2b256::digest([])),
+        (None, Tree::Rfc6962) => digest(&[]),
         (None, Tree::Nedb1) => [0; 32],
     }
 }
@@ -149,7 +163,7 @@ mod tests {
     /// The definition of RFC 6962, section 2.1, word by word.
     fn recursive_root(leaves: &[Hash]) -> Hash {
         match leaves {
-            [] => to_hash(Blake2b256::digest(b"")),
+            [] => digest(&[b""]),
             [leaf] => *leaf,
             _ => {
                 let k = leaves.len().next_power_of_two() / 2;
@@ -194,7 +208,7 @@ mod tests {
 
     #[test]
     fn a_leaf_is_hashed_behind_a_zero_byte_and_that_of_nedb_1_as_it_is() {
-        let plain: Hash = to_hash(Blake2b256::digest(b"\0x"));
+        let plain: Hash = digest(&[b"\0x"]);
         assert_eq!(leaf_hash(b"x"), plain);
         // The root of a file of one byte, "x", as NEDB 1.2.2 wrote it into its log.
         let root = "d161d71145abeec5ef15abcf0459cec60a27321e2f0ac0ef7ace5254f5944476";

@@ -22,13 +22,13 @@ pub(crate) struct Chunker {
 }
 
 impl Chunker {
-    /// Takes bytes in and hands every chunk that is complete to `take`.
+    /// Takes bytes in and hands the chunks that are complete to `take`, many at a time.
     ///
     /// Errors: what `take` returns.
     pub fn push(
         &mut self,
         mut bytes: &[u8],
-        take: &mut dyn FnMut(&[u8]) -> Result<()>,
+        take: &mut dyn FnMut(&[&[u8]]) -> Result<()>,
     ) -> Result<()> {
         while !bytes.is_empty() {
             let (now, later) = bytes.split_at(bytes.len().min(BUFFER_BYTES));
@@ -44,22 +44,24 @@ impl Chunker {
     /// Hands what is left to `take`.
     ///
     /// Errors: what `take` returns.
-    pub fn finish(&mut self, take: &mut dyn FnMut(&[u8]) -> Result<()>) -> Result<()> {
+    pub fn finish(&mut self, take: &mut dyn FnMut(&[&[u8]]) -> Result<()>) -> Result<()> {
         self.cut(true, take)
     }
 
     /// Cuts as long as the end of a chunk does not depend on bytes that are still to come.
-    fn cut(&mut self, is_end: bool, take: &mut dyn FnMut(&[u8]) -> Result<()>) -> Result<()> {
+    fn cut(&mut self, is_end: bool, take: &mut dyn FnMut(&[&[u8]]) -> Result<()>) -> Result<()> {
         let cutter = FastCDC::new(&self.held, CHUNK_BYTES_MIN, CHUNK_BYTES_MEAN, CHUNK_BYTES_MAX);
         let mut start = 0;
+        let mut chunks = Vec::with_capacity(self.held.len() / CHUNK_BYTES_MEAN);
         while let Some(rest) = self.held.get(start..).filter(|rest| !rest.is_empty()) {
             if !is_end && rest.len() < CHUNK_BYTES_MAX {
                 break;
             }
             let (_, end) = cutter.cut(start, rest.len());
-            take(self.held.get(start..end).unwrap_or(rest))?;
+            chunks.push(self.held.get(start..end).unwrap_or(rest));
             start = end;
         }
+        take(&chunks)?;
         self.held.drain(..start);
         Ok(())
     }
@@ -81,8 +83,8 @@ mod tests {
     fn chunks(bytes: &[u8], piece_bytes: usize) -> Vec<Vec<u8>> {
         let mut chunker = Chunker::default();
         let mut found = Vec::new();
-        let mut take = |chunk: &[u8]| {
-            found.push(chunk.to_vec());
+        let mut take = |chunks: &[&[u8]]| {
+            found.extend(chunks.iter().map(|chunk| chunk.to_vec()));
             Ok(())
         };
         for piece in bytes.chunks(piece_bytes) {

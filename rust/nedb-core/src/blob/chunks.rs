@@ -9,7 +9,7 @@
 //! * After `Put::sync` returned, every chunk that the put relies on is on the disk.
 //! * Nothing is read, and no memory used, before the first call.
 
-use super::frame::{self, Frame};
+use super::frame::{self, Frame, FrameEntry};
 use super::pack::{Pack, numbers, read_record};
 use super::shelf::{ChunkPlace, FramePlace, Shelf};
 use super::tier::Decoder;
@@ -17,7 +17,7 @@ use crate::crypto::Protection;
 use crate::error::{Error, ErrorCode, Result};
 use crate::hash::Hash;
 use crate::limits::FRAME_CACHE_BYTES;
-use crate::merkle::leaf_hash;
+use crate::merkle::leaf_hashes;
 use crate::op::Tier;
 use crate::store::{BLOBS_NAME, Directory, OpenHow, StoredFile};
 use parking_lot::{MappedMutexGuard, Mutex, MutexGuard};
@@ -88,9 +88,9 @@ impl ChunkStore {
         let Some((place, frame, file)) = found else {
             return Err(Error::integrity(format!("it is not in {BLOBS_NAME}/")));
         };
-        let raw = cache.frame(self, place.frame, frame, &*file)?;
-        let chunk = chunk_of(raw, place).filter(|chunk| leaf_hash(chunk) == *leaf);
-        chunk.map(look).ok_or_else(|| Error::integrity("its content is not what it was"))
+        let chunk = cache.chunk(self, place, frame, &*file)?;
+        let right = chunk.filter(|(_, found)| found == leaf);
+        right.map(|(chunk, _)| look(chunk)).ok_or_else(|| Error::integrity("its content is not what it was"))
     }
 
     /// Returns how many bytes the frames of a tier take.
@@ -155,12 +155,8 @@ impl ChunkStore {
         let mut cache = FrameCache::new()?;
         for (address, place) in copies {
             let Some((frame, file)) = shelf.frame(place.frame) else { continue };
-            let raw = cache.frame(self, place.frame, frame, &*file);
-            let is_right = raw.is_ok_and(|raw| {
-                let chunk = chunk_of(raw, place);
-                chunk.is_some_and(|chunk| self.address(&leaf_hash(chunk)) == address)
-            });
-            if is_right {
+            let chunk = cache.chunk(self, place, frame, &*file);
+            if chunk.is_ok_and(|found| found.is_some_and(|(_, leaf)| self.address(&leaf) == address)) {
                 shelf.prefer(address, place);
             }
         }
@@ -186,11 +182,6 @@ impl ChunkStore {
         shelf.add_frame(number, offset, &frame.head, true);
         Ok(number)
     }
-}
-
-fn chunk_of(raw: &[u8], place: ChunkPlace) -> Option<&[u8]> {
-    let start = place.start as usize;
-    raw.get(start..start.checked_add(place.bytes as usize)?)
 }
 
 /// The storing of one file's chunks. Until it is dropped a compaction keeps what it relies on.
@@ -224,11 +215,8 @@ impl Put {
         }
         drop(shelf);
         if !place.is_checked {
-            let raw = self.cache.frame(&self.store, place.frame, frame, &*file);
-            let is_right = raw.is_ok_and(|raw| {
-                chunk_of(raw, place).is_some_and(|chunk| leaf_hash(chunk) == *leaf)
-            });
-            if !is_right {
+            let chunk = self.cache.chunk(&self.store, place, frame, &*file);
+            if !chunk.is_ok_and(|found| found.is_some_and(|(_, found)| found == *leaf)) {
                 // It is stored again, and the index will know the good copy.
                 return Ok(false);
             }
@@ -299,7 +287,62 @@ impl Drop for Put {
 /// The frames that a reader has decoded last, within a budget of bytes.
 pub(crate) struct FrameCache {
     decoder: Decoder,
-    frames: Vec<(u32, Vec<u8>)>,
+    frames: Vec<(u32, DecodedFrame)>,
+}
+
+/// A frame's chunks, and the leaves of those that were asked for.
+struct DecodedFrame {
+    raw: Vec<u8>,
+    /// Where each chunk ends, and its leaf once it was computed.
+    chunks: Vec<(usize, Option<Hash>)>,
+}
+
+/// How many chunks are hashed beside each other when one is asked for: who reads a file comes for the next.
+const HASHED_AHEAD_COUNT: usize = 8;
+
+impl DecodedFrame {
+    fn new(entries: &[FrameEntry], raw: Vec<u8>) -> DecodedFrame {
+        let mut end = 0;
+        let end_of = |entry: &FrameEntry| {
+            end += entry.bytes as usize;
+            (end, None)
+        };
+        DecodedFrame { chunks: entries.iter().map(end_of).collect(), raw }
+    }
+
+    fn bytes(&self, number: usize) -> &[u8] {
+        let start = match number.checked_sub(1) {
+            Some(before) => self.chunks.get(before).map_or(0, |(end, _)| *end),
+            None => 0,
+        };
+        let end = self.chunks.get(number).map_or(start, |(end, _)| *end);
+        self.raw.get(start..end).unwrap_or_default()
+    }
+
+    /// Returns a chunk and its leaf; None where no chunk stands there.
+    fn chunk(&mut self, place: ChunkPlace) -> Option<(&[u8], Hash)> {
+        let end = (place.start as usize).checked_add(place.bytes as usize)?;
+        let first = self.chunks.partition_point(|(other, _)| *other < end);
+        // A chunk of no bytes ends where the one before it does.
+        let is_it = |number: &usize| self.bytes(*number).len() == place.bytes as usize;
+        let number = (first..self.chunks.len()).take(2).find(is_it)?;
+        let leaf = match self.chunks.get(number)? {
+            (_, Some(leaf)) => *leaf,
+            (_, None) => self.hash_ahead(number)?,
+        };
+        Some((self.bytes(number), leaf))
+    }
+
+    /// Computes the leaves of a chunk and of those after it, and returns the first.
+    fn hash_ahead(&mut self, number: usize) -> Option<Hash> {
+        let until = self.chunks.len().min(number + HASHED_AHEAD_COUNT);
+        let contents: Vec<&[u8]> = (number..until).map(|number| self.bytes(number)).collect();
+        let leaves = leaf_hashes(&contents);
+        for ((_, known), leaf) in self.chunks.iter_mut().skip(number).zip(&leaves) {
+            *known = Some(*leaf);
+        }
+        leaves.first().copied()
+    }
 }
 
 impl std::fmt::Debug for FrameCache {
@@ -316,14 +359,15 @@ impl FrameCache {
         Ok(FrameCache { decoder: Decoder::new()?, frames: Vec::new() })
     }
 
-    /// Returns the chunks of a frame, one after another.
-    fn frame(
+    /// Returns a chunk and its leaf, which was computed of it; None where its frame holds no such chunk.
+    fn chunk(
         &mut self,
         store: &ChunkStore,
-        number: u32,
-        place: FramePlace,
+        place: ChunkPlace,
+        frame: FramePlace,
         file: &dyn StoredFile,
-    ) -> Result<&[u8]> {
+    ) -> Result<Option<(&[u8], Hash)>> {
+        let number = place.frame;
         match self.frames.iter().position(|(cached, _)| *cached == number) {
             Some(at) => {
                 // The last is the one that was used last.
@@ -332,19 +376,19 @@ impl FrameCache {
                 }
             }
             None => {
-                let record = read_record(file, place.offset, place.record_bytes)?;
-                let (_, raw) = frame::decode(record, &mut self.decoder, store.protection())?;
+                let record = read_record(file, frame.offset, frame.record_bytes)?;
+                let (head, raw) = frame::decode(record, &mut self.decoder, store.protection())?;
                 self.make_room(raw.len());
-                self.frames.push((number, raw));
+                self.frames.push((number, DecodedFrame::new(&head.entries, raw)));
             }
         }
-        Ok(self.frames.last().map_or(&[], |(_, raw)| raw.as_slice()))
+        Ok(self.frames.last_mut().and_then(|(_, decoded)| decoded.chunk(place)))
     }
 
     fn make_room(&mut self, bytes: usize) {
-        let mut held: usize = self.frames.iter().map(|(_, raw)| raw.len()).sum();
+        let mut held: usize = self.frames.iter().map(|(_, decoded)| decoded.raw.len()).sum();
         while !self.frames.is_empty() && held + bytes > FRAME_CACHE_BYTES {
-            held -= self.frames.remove(0).1.len();
+            held -= self.frames.remove(0).1.raw.len();
         }
     }
 }

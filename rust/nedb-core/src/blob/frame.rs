@@ -26,10 +26,9 @@
 use super::tier::{Codec, Decoder, Encoder};
 use crate::crypto::Protection;
 use crate::error::{Error, Result};
-use crate::hash::{Hash, to_hash};
+use crate::hash::{Hash, digest};
 use crate::limits::{FRAME_CHUNKS_COUNT_MAX, MANIFEST_BYTES_MAX};
 use crate::op::Tier;
-use blake2::{Blake2b256, Digest};
 
 const MAGIC: &[u8; 4] = b"NFr1";
 const FIXED_BYTES: usize = 20;
@@ -244,8 +243,7 @@ const fn head_bytes(chunk_count: usize) -> usize {
 }
 
 fn check_of(head: &[u8]) -> [u8; CHECK_BYTES] {
-    let hash: Hash = to_hash(Blake2b256::digest(head));
-    hash.first_chunk().copied().unwrap_or_default()
+    digest(&[head]).first_chunk().copied().unwrap_or_default()
 }
 
 fn read_entry(bytes: &[u8]) -> Option<FrameEntry> {

@@ -14,7 +14,7 @@ use super::manifest::Manifest;
 use super::tier::{Encoder, frame_bytes};
 use crate::error::Result;
 use crate::hash::Hash;
-use crate::merkle::{Tree, leaf_hash, root};
+use crate::merkle::{Tree, leaf_hash, leaf_hashes, root};
 use crate::op::Tier;
 use std::sync::Arc;
 
@@ -63,7 +63,7 @@ impl BytesWriter {
     /// Errors: `StorageError`, `LimitExceeded`.
     pub fn write(&mut self, bytes: &[u8]) -> Result<()> {
         let BytesWriter { chunker, sink } = self;
-        chunker.push(bytes, &mut |chunk| sink.take(chunk))
+        chunker.push(bytes, &mut |chunks| sink.take(chunks))
     }
 
     /// Stores what is left, and the manifest, and returns once everything is on the disk.
@@ -71,7 +71,7 @@ impl BytesWriter {
     /// Errors: `StorageError`, `LimitExceeded`.
     pub fn finish(&mut self) -> Result<Written> {
         let BytesWriter { chunker, sink } = self;
-        chunker.finish(&mut |chunk| sink.take(chunk))?;
+        chunker.finish(&mut |chunks| sink.take(chunks))?;
         let manifest = sink.manifest.encode();
         let leaf = leaf_hash(&manifest);
         sink.store(&leaf, &manifest)?;
@@ -86,10 +86,12 @@ impl BytesWriter {
 }
 
 impl Sink {
-    fn take(&mut self, chunk: &[u8]) -> Result<()> {
-        let leaf = leaf_hash(chunk);
-        self.manifest.push(leaf, chunk.len())?;
-        self.store(&leaf, chunk)
+    fn take(&mut self, chunks: &[&[u8]]) -> Result<()> {
+        for (leaf, chunk) in leaf_hashes(chunks).iter().zip(chunks) {
+            self.manifest.push(*leaf, chunk.len())?;
+            self.store(leaf, chunk)?;
+        }
+        Ok(())
     }
 
     /// Puts a chunk into the frame, unless it is stored already.

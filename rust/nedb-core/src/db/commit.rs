@@ -16,16 +16,17 @@
 use super::Inner;
 use super::options::Durability;
 use super::overlay::Pending;
+use super::statistics::Counters;
 use crate::error::{Error, ErrorCode, Result};
 use crate::fold::fold;
 use crate::op::{Op, OpKind, Seq};
 use crate::store::{LogStore, process_id};
 use crate::views::State;
-use parking_lot::{Condvar, Mutex, MutexGuard};
+use parking_lot::MutexGuard;
 use std::io;
 use std::ops::Range;
 use std::sync::atomic::Ordering;
-use std::sync::{Arc, Weak};
+use std::sync::{Arc, PoisonError, Weak};
 use std::time::Duration;
 
 /// An op that was admitted, with its line.
@@ -47,10 +48,13 @@ pub(super) struct Batch {
 }
 
 /// What became of a batch, for those who wait for it.
+///
+/// The standard library's condition wakes them all with one call to the system; the one that the writer's
+/// lock goes with would have each wake the next.
 #[derive(Debug, Default)]
 struct Signal {
-    outcome: Mutex<Outcome>,
-    changed: Condvar,
+    outcome: std::sync::Mutex<Outcome>,
+    changed: std::sync::Condvar,
 }
 
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
@@ -65,7 +69,7 @@ enum Outcome {
 
 impl Signal {
     fn set(&self, outcome: Outcome) {
-        *self.outcome.lock() = outcome;
+        *self.lock() = outcome;
         match outcome {
             Outcome::NeedsLeader => {
                 self.changed.notify_one();
@@ -78,15 +82,20 @@ impl Signal {
 
     /// Waits until the batch is over, or needs this thread to lead it.
     fn wait(&self) -> Outcome {
-        let mut outcome = self.outcome.lock();
+        let mut outcome = self.lock();
         while *outcome == Outcome::Waiting {
-            self.changed.wait(&mut outcome);
+            outcome = self.changed.wait(outcome).unwrap_or_else(PoisonError::into_inner);
         }
         let found = *outcome;
         if found == Outcome::NeedsLeader {
             *outcome = Outcome::Waiting;
         }
         found
+    }
+
+    /// Nothing that holds the lock can panic, so it is never poisoned.
+    fn lock(&self) -> std::sync::MutexGuard<'_, Outcome> {
+        self.outcome.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -278,7 +287,8 @@ impl Inner {
         }
         let last_seq = state.views.seq;
         drop(state);
-        self.watch.committed(last_seq, op_count, lines.len());
+        self.counters.committed(op_count, lines.len());
+        self.watch.committed(last_seq);
     }
 
     /// Waits until the batch that is being gathered is durable, and leads it if nobody does.
@@ -315,7 +325,8 @@ impl Inner {
         let mut store = writer.take_store();
         let syncs = self.options.durability == Durability::Always;
         let written = MutexGuard::unlocked(writer, || {
-            let written = append(store.as_deref_mut(), &batch.lines, syncs);
+            let written =
+                append(store.as_deref_mut(), &batch.lines, syncs.then_some(&self.counters));
             if written.is_ok() {
                 self.publish(&mut batch.staged, &batch.lines);
                 if let Some(last) = batch.staged.last() {
@@ -476,7 +487,7 @@ impl Inner {
         }
         let Some(mut store) = writer.take_store() else { return Ok(()) };
         writer.is_led = true;
-        let synced = MutexGuard::unlocked(writer, || store.sync());
+        let synced = MutexGuard::unlocked(writer, || self.counters.sync(&mut *store));
         writer.give_store_back(Some(store));
         writer.is_led = false;
         match synced {
@@ -514,11 +525,11 @@ pub(super) fn sync_periodically(inner: &Arc<Inner>, milliseconds: u64) -> io::Re
 fn append(
     store: Option<&mut (dyn LogStore + 'static)>,
     lines: &str,
-    syncs: bool,
+    syncs: Option<&Counters>,
 ) -> io::Result<()> {
     let store = store.ok_or_else(|| io::Error::other("the log was closed"))?;
     store.append(lines.as_bytes())?;
-    if syncs { store.sync() } else { Ok(()) }
+    syncs.map_or(Ok(()), |counters| counters.sync(store))
 }
 
 fn unknown(error: Option<io::Error>) -> Error {

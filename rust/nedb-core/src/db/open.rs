@@ -12,6 +12,7 @@ use super::keeper::Keeper;
 use super::options::{Durability, Options};
 use super::protect::{self, key_required};
 use super::restore::{Folded, LogSource, fold_log, read_definitions, replay_into};
+use super::statistics::Counters;
 use super::watch::Watch;
 use super::{Database, Inner, check};
 use crate::blob::ChunkStore;
@@ -267,6 +268,7 @@ impl Database {
                 is_closed: AtomicBool::new(false),
                 report: Mutex::new(report),
                 watch: Watch::default(),
+                counters: Counters::default(),
                 checkpoints,
             }),
         }

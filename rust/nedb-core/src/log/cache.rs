@@ -32,6 +32,8 @@ struct Shard {
     entries: FxHashMap<Name, Entry>,
     order: VecDeque<Name>,
     bytes: usize,
+    hit_count: u64,
+    miss_count: u64,
 }
 
 #[derive(Debug)]
@@ -52,9 +54,23 @@ impl Cache {
     /// Returns a text that is held.
     pub fn get(&self, seq: Seq, item: u32) -> Option<Arc<str>> {
         let mut shard = self.shard(seq)?.lock();
-        let entry = shard.entries.get_mut(&(seq, item))?;
-        entry.was_used = true;
-        Some(Arc::clone(&entry.text))
+        let found = shard.entries.get_mut(&(seq, item)).map(|entry| {
+            entry.was_used = true;
+            Arc::clone(&entry.text)
+        });
+        match found {
+            Some(_) => shard.hit_count += 1,
+            None => shard.miss_count += 1,
+        }
+        found
+    }
+
+    /// Returns how many texts were asked for that were held, and how many that were not.
+    pub fn counts(&self) -> (u64, u64) {
+        self.shards.iter().fold((0, 0), |(hits, misses), shard| {
+            let shard = shard.lock();
+            (hits + shard.hit_count, misses + shard.miss_count)
+        })
     }
 
     /// Holds a text, and lets go of colder ones.
@@ -111,6 +127,8 @@ mod tests {
         }
         let held = seqs.iter().filter(|seq| cache.get(**seq, 0).is_some()).count();
         assert_eq!(held, 1_000 / 180);
+        let (hit_count, miss_count) = cache.counts();
+        assert_eq!((hit_count, miss_count), (19 + held as u64, 20 - held as u64));
     }
 
     #[test]

@@ -95,6 +95,14 @@ impl LogReader {
         }
     }
 
+    /// Returns how many texts were found in the cache, and how many were not; in memory there is none.
+    pub fn cache_counts(&self) -> (u64, u64) {
+        match &self.source {
+            Source::Memory(_) => (0, 0),
+            Source::Disk { cache, .. } => cache.counts(),
+        }
+    }
+
     /// Returns how many lines are known.
     pub fn op_count(&self) -> usize {
         self.offsets.len()

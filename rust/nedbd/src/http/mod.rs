@@ -6,6 +6,8 @@
 //! | `guard` | tokens, origins, counts: what every request passes |
 //! | `leftover` | what of a body nobody has read |
 //! | `request` | bodies, query strings and path segments as values |
+//! | `range` | which part of a file is asked for |
+//! | `stream` | the bytes of files, on their way in and out |
 //! | `answer` | texts as bodies, refusals as statuses |
 //! | `routes` | one file for each group of paths |
 //! | `changes` | the feed of committed ops, in pages and as server-sent events |
@@ -16,8 +18,10 @@ mod changes;
 mod guard;
 mod leftover;
 mod openapi;
+mod range;
 mod request;
 mod router;
 mod routes;
+mod stream;
 
 pub use router::router;

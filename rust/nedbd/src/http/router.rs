@@ -5,7 +5,7 @@ use super::changes;
 use super::guard;
 use super::leftover::discard_leftover;
 use super::openapi::Document;
-use super::routes::{databases, documents, graph, queries, service, upkeep};
+use super::routes::{databases, documents, files, graph, queries, service, upkeep};
 use crate::refusal::{Code, Refusal};
 use crate::server::Shared;
 use axum::Router;
@@ -65,6 +65,13 @@ fn described() -> OpenApiRouter<Shared> {
         .routes(routes!(graph::unlink))
         .routes(routes!(graph::neighbors))
         .routes(routes!(graph::inbound))
+        .routes(routes!(files::put_file, files::get_file))
+        .routes(routes!(files::files))
+        .routes(routes!(files::file_versions))
+        .routes(routes!(files::file_root))
+        .routes(routes!(files::file_proof))
+        .routes(routes!(files::compression_stats))
+        .routes(routes!(files::compact_blobs))
         .routes(routes!(upkeep::verify))
         .routes(routes!(upkeep::log))
         .routes(routes!(upkeep::checkpoint))

@@ -3,7 +3,7 @@
 use super::fields::{position, position_members};
 use crate::http::answer::{Answer, json};
 use crate::http::request::{At, JsonBody};
-use crate::refusal::{Refusal, Result};
+use crate::refusal::Result;
 use crate::server::Shared;
 use axum::extract::State;
 use nedb_core::{Database, IndexKind, Params, Rows};
@@ -64,13 +64,7 @@ fn run(database: &Database, body: &JsonBody, rows_count_max: usize) -> Result<St
     };
     // Before the rows: what stands after them may not be in them.
     let position = position_members(&position(database)?);
-    let rows = database.query(&query.nql, &params)?;
-    if rows.len() > rows_count_max {
-        return Err(Refusal::limit(format!(
-            "the query has {} rows and an answer at most {rows_count_max}; use LIMIT and OFFSET",
-            rows.len()
-        )));
-    }
+    let rows = database.query_at_most(&query.nql, &params, rows_count_max)?;
     Ok(rows_text(&rows, &position))
 }
 

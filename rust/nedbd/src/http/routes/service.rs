@@ -45,15 +45,9 @@ pub async fn health(State(server): State<Shared>, Url(query): Url<HealthQuery>) 
 #[utoipa::path(get, path = "/metrics", tag = "service",
     responses((status = 200, description = "the text format of Prometheus", body = String, content_type = "text/plain")))]
 pub async fn metrics(State(server): State<Shared>) -> Response {
-    let gauge = |served: &std::sync::Arc<crate::databases::Served>| {
-        let counts = served.database.commit_counts();
-        DatabaseGauge {
-            name: served.name.clone(),
-            seq: *served.commits.borrow(),
-            batch_count: counts.batch_count,
-            op_count: counts.op_count,
-            written_bytes: counts.written_bytes,
-        }
+    let gauge = |served: &std::sync::Arc<crate::databases::Served>| DatabaseGauge {
+        name: served.name.clone(),
+        statistics: served.database.statistics(),
     };
     let gauges: Vec<DatabaseGauge> = server.databases.open().iter().map(gauge).collect();
     let mut response = server.metrics.write(&gauges).into_response();
