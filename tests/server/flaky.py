@@ -45,7 +45,7 @@ class Flaky:
 
     def answer(self, request: BaseHTTPRequestHandler) -> None:
         """Does with a request what the script says."""
-        body = request.rfile.read(int(request.headers.get("content-length", 0)))
+        body = self._body(request)
         self.seen.append((request.command, request.path))
         what = self.script.pop(0) if self.script else "pass"
         if what == "drop":
@@ -57,6 +57,17 @@ class Flaky:
             self._reply(request, what[0], text.encode(), {"Retry-After": "0"})
         else:
             self._hand_on(request, body, what)
+
+    def _body(self, request: BaseHTTPRequestHandler) -> bytes:
+        """Reads the body of a request, in chunks if it comes so."""
+        if request.headers.get("transfer-encoding") != "chunked":
+            return request.rfile.read(int(request.headers.get("content-length", 0)))
+        pieces = []
+        while size := int(request.rfile.readline(), 16):
+            pieces.append(request.rfile.read(size))
+            request.rfile.readline()
+        request.rfile.readline()
+        return b"".join(pieces)
 
     def _hand_on(self, request: BaseHTTPRequestHandler, body: bytes, what: str) -> None:
         """Asks the server, and does with its answer what the script says."""

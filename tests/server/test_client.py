@@ -243,6 +243,83 @@ def test_an_answer_of_something_else_is_an_error(flaky: Flaky, connect: Connect)
         assert (caught.value.code, caught.value.status) == ("INTERNAL_ERROR", status)
 
 
+# ---------------------------------------------------------------------------------------- files
+
+LARGE = bytes(range(251)) * 12_000
+
+
+def test_a_file_is_sent_and_read_piece_by_piece(server: Nedbd, connect: Connect, tmp_path: Path) -> None:
+    db = connect(server.url).create_database("db")
+    (tmp_path / "large").write_bytes(b"head" + LARGE)
+    taken: list[int] = []
+    with (tmp_path / "large").open("rb") as large:
+        large.seek(4)
+        assert db.put_file("a/large", large, tier="cold", progress=taken.append) == 0
+    assert taken[-1] == len(LARGE) and taken == sorted(taken) and len(taken) > 2
+    assert db.put_file("pieces", (LARGE[n : n + 70_000] for n in range(0, len(LARGE), 70_000)), caused_by=[0]) == 0
+    assert db.put_file("empty", b"") == 0 and db.files() == ["a/large", "pieces", "empty"]
+    assert db.get_file("a/large") == db.get_file("pieces") == LARGE and db.get_file("empty") == b""
+    assert db.log[1].caused_by == [0] and db.file_versions("a/large")[0]["tier"] == "cold"
+    with db.open_file("a/large") as file:
+        assert (file.size, file.version, file.name, file.tell()) == (len(LARGE), 0, "a/large", 0)
+        db.put_file("a/large", b"another version")
+        assert file.read(5) == LARGE[:5] and file.seek(-7, 2) == len(LARGE) - 7 and file.read() == LARGE[-7:]
+        assert file.seek(1_048_570) and file.read(20) == LARGE[1_048_570:1_048_590] and file.read(0) == b""
+        buffer = bytearray(2_000_000)
+        assert file.seek(9) == 9 and file.readinto(buffer) == len(buffer) and buffer == LARGE[9:2_000_009]
+        assert file.seek(len(LARGE) + 5) and file.read() == b""
+        with pytest.raises(nedb.InvalidArgument):
+            file.seek(-1)
+    assert file.closed
+    with pytest.raises(ValueError):
+        file.read()
+    with db.open_file("empty") as file:
+        assert (file.read(), file.size) == (b"", 0)
+    for missing in (lambda: db.get_file("none"), lambda: db.open_file("none"), lambda: db.get_file("pieces", 7)):
+        with pytest.raises(nedb.NotFound):
+            missing()
+    leaf, path, root = db.file_proof("pieces", 1)
+    assert root == db.file_root("pieces") and db.verify_proof(leaf, path, root)
+    assert db.compression_stats("warm")["logical_bytes"] == len(LARGE) + len("another version")
+    assert db.compact_blobs()["kept_chunk_count"] > 0
+
+
+def test_a_file_that_cannot_be_taken_in_leaves_nothing(server: Nedbd, connect: Connect) -> None:
+    db = connect(server.url).create_database("db")
+
+    def stop(taken_bytes: int) -> None:
+        raise RuntimeError("enough")
+
+    with pytest.raises(RuntimeError):
+        db.put_file("a", LARGE, progress=stop)
+    with pytest.raises(nedb.InvalidArgument):
+        db.put_file("a", ["text"])
+    for wrong in ("text", 5, None):
+        with pytest.raises(nedb.InvalidArgument):
+            db.put_file("a", wrong)
+    with pytest.raises(nedb.InvalidArgument):
+        db.put_file("a", iter([LARGE]), tier="hot")
+    assert db.seq == -1 and db.put_file("a", b"whole") == 0
+
+
+def test_a_file_is_sent_again_only_where_it_can_be_read_again(flaky: Flaky, connect: Connect, tmp_path: Path) -> None:
+    db = connect(flaky.url).create_database("db")
+    (tmp_path / "large").write_bytes(LARGE)
+    with (tmp_path / "large").open("rb") as large:
+        for version, data in enumerate([b"bytes", large]):
+            for failure in ("lose", 502):
+                flaky.script = [failure]
+                db.put_file(f"f{version}{failure}", data)
+                assert not flaky.script and len(db.file_versions(f"f{version}{failure}")) == 1
+    assert db.get_file("f1lose") == LARGE and db.seq == 3
+    before, flaky.script = len(flaky.seen), ["lose"]
+    with pytest.raises(nedb.CommitUnknown):
+        db.put_file("once", iter([b"a", b"b"]))
+    assert len(flaky.seen) == before + 1
+    flaky.script = ["drop", "cut"]
+    assert db.get_file("f0lose") == b"bytes"
+
+
 # ------------------------------------------------------------------------------------- settings
 
 

@@ -13,13 +13,14 @@
 |---|---|
 | ``blocking``, ``asynchronous`` | the two clients: how bytes are sent, and nothing else |
 | ``database_calls``, ``server_calls`` | each verb: what is asked, how the answer is read |
+| ``file_calls`` | the same for files |
 | ``call`` | when a call is repeated, and what a failure means |
 | ``errors``, ``text`` | exceptions; JSON text |
 | ``query``, ``transaction``, ``log`` | what is composed by calls; ops |
 """
 
-from .asynchronous import AsyncDatabase, AsyncNedbClient, AsyncOpLog
-from .blocking import Database, NedbClient, OpLog
+from .asynchronous import AsyncDatabase, AsyncFileReader, AsyncNedbClient, AsyncOpLog
+from .blocking import Database, FileReader, NedbClient, OpLog
 from .errors import DatabaseExists, DatabaseNotFound, ServerError, TimedOut, Unauthorized, Unavailable
 from .log import Op
 from .query import Query
@@ -27,12 +28,14 @@ from .transaction import AsyncTransaction, Transaction
 
 __all__ = [
     "AsyncDatabase",
+    "AsyncFileReader",
     "AsyncNedbClient",
     "AsyncOpLog",
     "AsyncTransaction",
     "Database",
     "DatabaseExists",
     "DatabaseNotFound",
+    "FileReader",
     "NedbClient",
     "Op",
     "OpLog",

@@ -7,12 +7,15 @@ import functools
 from collections.abc import AsyncIterable, AsyncIterator, Iterable, Mapping
 from typing import TYPE_CHECKING, Any, Awaitable, Callable, Optional, TypeVar, Union, overload
 
+import nedb
 from nedb import DatabaseClosed
 
 from . import database_calls as calls
+from . import file_calls
 from . import server_calls
 from .call import Answer, Call, Failure, Retries
-from .errors import DatabaseExists
+from .errors import DatabaseExists, ServerError
+from .file_calls import FilePlace, Tier
 from .log import PAGE_COUNT, WAIT_MS, Op, wanted
 from .query import Query
 from .server_calls import Place, place_of
@@ -24,7 +27,7 @@ if TYPE_CHECKING:
 
     P = ParamSpec("P")
 
-__all__ = ["AsyncDatabase", "AsyncNedbClient", "AsyncOpLog"]
+__all__ = ["AsyncDatabase", "AsyncFileReader", "AsyncNedbClient", "AsyncOpLog"]
 
 T = TypeVar("T")
 
@@ -129,6 +132,27 @@ class AsyncDatabase:
     verify_determinism = _awaited(calls.verify_determinism)
     backup = _awaited(calls.backup)
     flush = _awaited(calls.flush)
+    put_file = _awaited(file_calls.put_file)
+    get_file = _awaited(file_calls.get_file)
+    file_root = _awaited(file_calls.file_root)
+    file_proof = _awaited(file_calls.file_proof)
+    compression_stats = _awaited(file_calls.compression_stats)
+    files = _awaited(file_calls.files)
+    file_versions = _awaited(file_calls.file_versions)
+    compact_blobs = _awaited(file_calls.compact_blobs)
+    verify_proof = staticmethod(nedb.NEDB.verify_proof)
+
+    async def open_file(
+        self, name: str, version: Optional[int] = None, tier: Tier = None, *, as_of: Optional[int] = None
+    ) -> AsyncFileReader:
+        """Open a version of a file, which reads a part at a time."""
+        try:
+            first = await self._run(file_calls.opening(self._at, name, version, tier, as_of))
+        except ServerError as error:
+            if error.status != file_calls.NO_SUCH_PART:
+                raise
+            first = await self._run(file_calls.opening(self._at, name, version, tier, as_of, in_part=False))
+        return AsyncFileReader(self, FilePlace(self._at, name, first))
 
     def q(self, coll: str) -> Query[Awaitable[list[dict[str, Any]]]]:
         """Start a query that is composed by calls; ``await`` its ``run()``."""
@@ -182,6 +206,87 @@ class AsyncDatabase:
     def __repr__(self) -> str:
         """Show the name."""
         return f"<AsyncDatabase {self.name}>"
+
+
+class AsyncFileReader:
+    """A version of a file: it reads a part at a time, from any place.
+
+    It goes on reading the same version whatever is written meanwhile.
+    """
+
+    def __init__(self, database: AsyncDatabase, place: FilePlace) -> None:
+        """Begin with the first part."""
+        self._database, self._place = database, place
+
+    async def read(self, size: Optional[int] = -1) -> bytes:
+        """Return up to ``size`` bytes, all that is left when it is negative; ``b""`` at the end."""
+        end = self._place.end_of(size)
+        pieces: list[bytes] = []
+        while self._place.offset < end:
+            call = self._place.missing()
+            if call is not None:
+                self._place.came(await self._database._run(call))
+            pieces.append(self._place.take(end))
+        return b"".join(pieces)
+
+    async def readinto(self, buffer: Union[bytearray, memoryview]) -> int:
+        """Fill a writable bytes-like object; return how many bytes that are, 0 at the end."""
+        with memoryview(buffer).cast("B") as view:
+            data = await self.read(len(view))
+            view[: len(data)] = data
+        return len(data)
+
+    def seek(self, offset: int, whence: int = 0) -> int:
+        """Set where the next byte is read: from the start (0), from here (1) or from the end (2)."""
+        return self._place.seek(offset, whence)
+
+    def tell(self) -> int:
+        """Return where the next byte is read."""
+        return self.seek(0, 1)
+
+    def readable(self) -> bool:
+        """Return True."""
+        return True
+
+    def seekable(self) -> bool:
+        """Return True."""
+        return True
+
+    def writable(self) -> bool:
+        """Return False."""
+        return False
+
+    def close(self) -> None:
+        """Let go of what the reader holds. Closing it again does nothing."""
+        self._place.is_closed, self._place.piece = True, b""
+
+    @property
+    def closed(self) -> bool:
+        """True once it was closed."""
+        return self._place.is_closed
+
+    @property
+    def name(self) -> str:
+        """The name of the file."""
+        return self._place.name
+
+    @property
+    def size(self) -> int:
+        """The length of the file, in bytes."""
+        return self._place.size
+
+    @property
+    def version(self) -> int:
+        """The number of the version."""
+        return self._place.version
+
+    async def __aenter__(self) -> Self:
+        """Begin a block."""
+        return self
+
+    async def __aexit__(self, *_exception: object) -> None:
+        """Close."""
+        self.close()
 
 
 class AsyncOpLog(AsyncIterable[Op]):
