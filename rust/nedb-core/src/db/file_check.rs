@@ -9,7 +9,7 @@
 
 use super::file_read::{Leaves, Named};
 use super::{Database, Inner};
-use crate::blob::{FrameCache, LegacyFiles, Manifest};
+use crate::blob::{ChunkStore, FrameCache, LegacyFiles, Manifest};
 use crate::error::{Error, ErrorCode, Result};
 use crate::hash::{Hash, ZERO_HASH};
 use crate::json::write_string;
@@ -168,9 +168,11 @@ impl Database {
         progress: &mut dyn FnMut(u64, u64) -> Result<()>,
     ) -> Result<VerifyFilesReport> {
         let versions = self.inner.versions_in_log(Seq::MAX)?;
+        let store = self.inner.packs.store()?;
         let mut check = Check {
             inner: &self.inner,
-            right: self.inner.chunks.right_chunks(progress)?,
+            store: &store,
+            right: store.right_chunks(progress)?,
             referenced: HashSet::new(),
             cache: FrameCache::new()?,
             report: VerifyFilesReport::default(),
@@ -180,7 +182,7 @@ impl Database {
             check.version(name, version);
         }
         let Check { referenced, mut report, .. } = check;
-        let unreferenced = self.inner.chunks.unreferenced(&referenced)?;
+        let unreferenced = store.unreferenced(&referenced)?;
         report.ok = report.damages.count == 0;
         report.version_count = versions.len() as u64;
         report.chunk_count = referenced.len() as u64;
@@ -194,6 +196,7 @@ impl Database {
 /// A check that is under way.
 struct Check<'i> {
     inner: &'i Inner,
+    store: &'i ChunkStore,
     /// The names of the chunks that are known to be right.
     right: HashSet<Hash>,
     /// The names of the chunks that versions have.
@@ -205,7 +208,7 @@ struct Check<'i> {
 impl Check<'_> {
     fn version(&mut self, name: &str, version: &FileVersion) {
         if let Some(content) = version.content {
-            self.referenced.insert(self.inner.chunks.address(&content.manifest));
+            self.referenced.insert(self.store.address(&content.manifest));
             self.report.logical_bytes += content.size_bytes;
         }
         let named = Named { name: name.to_owned(), number: version.number };
@@ -218,13 +221,13 @@ impl Check<'_> {
 
     fn packed(&mut self, name: &str, version: &FileVersion, manifest: &Manifest) {
         for (place, leaf) in manifest.leaves.iter().enumerate() {
-            let address = self.inner.chunks.address(leaf);
+            let address = self.store.address(leaf);
             self.referenced.insert(address);
             if self.right.contains(&address) {
                 continue;
             }
             // A compaction may have moved it meanwhile; else this says what is wrong.
-            match self.inner.chunks.with_chunk(leaf, &mut self.cache, |_| ()) {
+            match self.store.with_chunk(leaf, &mut self.cache, |_| ()) {
                 Ok(()) => drop(self.right.insert(address)),
                 Err(error) => {
                     self.report.damages.push(FileDamage::new(name, version, Some(place), &error));
@@ -250,38 +253,38 @@ impl Check<'_> {
 impl Inner {
     /// Says of which versions chunks cannot be copied, and whose lists cannot be read.
     ///
-    /// Cost: the list of chunks of every version is read.
+    /// Cost: the list of chunks of every version is read. Errors: `DatabaseClosed`.
     pub(super) fn named_damages(
         &self,
         versions: &[(String, FileVersion)],
         reasons: &HashMap<Hash, Arc<Error>>,
-    ) -> FileDamages {
-        let mut damages = FileDamages::default();
+    ) -> Result<FileDamages> {
+        let (mut damages, store) = (FileDamages::default(), self.packs.store()?);
         for (name, version) in versions {
             let Some(content) = version.content else { continue };
             let named = Named { name: name.clone(), number: version.number };
             let mut push = |chunk, error: &Error| {
                 damages.push(FileDamage::new(name, version, chunk, error));
             };
-            if let Some(reason) = reasons.get(&self.chunks.address(&content.manifest)) {
+            if let Some(reason) = reasons.get(&store.address(&content.manifest)) {
                 push(None, reason);
             }
             match self.bare_leaves_of(&named, version) {
                 Ok(leaves) => {
                     for (place, leaf) in leaves.as_tree().1.iter().enumerate() {
-                        if let Some(reason) = reasons.get(&self.chunks.address(leaf)) {
+                        if let Some(reason) = reasons.get(&store.address(leaf)) {
                             push(Some(place), reason);
                         }
                     }
                 }
                 // It is among the reasons, unless it was there and is not the list of this version.
-                Err(error) if !reasons.contains_key(&self.chunks.address(&content.manifest)) => {
+                Err(error) if !reasons.contains_key(&store.address(&content.manifest)) => {
                     push(None, &error);
                 }
                 Err(_) => {}
             }
         }
-        damages
+        Ok(damages)
     }
 
     /// Returns every version of every file up to a seq, file by file, as the ops of the log say.

@@ -109,7 +109,7 @@ impl Database {
             unique_chunk_count,
             dedup_hit_count: reference_count - unique_chunk_count,
             logical_bytes,
-            stored_bytes: self.inner.chunks.stored_bytes(tier)?,
+            stored_bytes: self.inner.packs.store()?.stored_bytes(tier)?,
         })
     }
 
@@ -126,9 +126,9 @@ impl Database {
         if self.inner.options.read_only {
             return Err(check::opened_read_only());
         }
-        self.inner.writer.lock().check_takes_writes()?;
+        self.inner.check_takes_writes(&self.inner.writer.lock())?;
         let (mut versions, mut lacks_a_list) = (Vec::new(), false);
-        let done = self.inner.chunks.compact(|| {
+        let done = self.inner.packs.store()?.compact(|| {
             versions = self.inner.versions_in_log(Seq::MAX)?;
             let live = self.inner.live_of(&versions)?;
             lacks_a_list = live.unlisted_bytes.is_some();
@@ -136,7 +136,7 @@ impl Database {
         })?;
         let reasons = &done.uncopied.reasons;
         let damages = match lacks_a_list || !reasons.is_empty() {
-            true => self.inner.named_damages(&versions, reasons),
+            true => self.inner.named_damages(&versions, reasons)?,
             false => FileDamages::default(),
         };
         Ok(CompactReport {

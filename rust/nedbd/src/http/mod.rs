@@ -11,6 +11,7 @@
 //! | `answer` | texts as bodies, refusals as statuses |
 //! | `routes` | one file for each group of paths |
 //! | `changes` | the feed of committed ops, in pages and as server-sent events |
+//! | `shapes` | what answers look like, for that document |
 //! | `openapi` | the document that describes the paths |
 
 mod answer;
@@ -22,6 +23,7 @@ mod range;
 mod request;
 mod router;
 mod routes;
+mod shapes;
 mod stream;
 
 pub use router::router;

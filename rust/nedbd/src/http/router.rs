@@ -4,7 +4,7 @@ use super::answer::json;
 use super::changes;
 use super::guard;
 use super::leftover::discard_leftover;
-use super::openapi::Document;
+use super::openapi::{Document, add_errors};
 use super::routes::{databases, documents, files, graph, queries, service, upkeep};
 use crate::refusal::{Code, Refusal};
 use crate::server::Shared;
@@ -19,7 +19,8 @@ use utoipa_axum::routes;
 
 /// Makes the service that answers every request.
 pub fn router(server: Shared) -> Router {
-    let (router, document) = described().split_for_parts();
+    let (router, mut document) = described().split_for_parts();
+    add_errors(&mut document);
     let document = document.to_json().unwrap_or_default();
     let mut router = router
         .route("/openapi.json", get(|| async move { json(document.clone()) }))

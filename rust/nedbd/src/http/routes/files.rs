@@ -5,6 +5,7 @@ use crate::databases::Served;
 use crate::http::answer::{Answer, created, json};
 use crate::http::range::{Wanted, is_known, wanted};
 use crate::http::request::{At, FilePath, Url};
+use crate::http::shapes;
 use crate::http::stream::{download, upload};
 use crate::refusal::{Code, Refusal, Result};
 use crate::server::Shared;
@@ -96,7 +97,7 @@ pub struct TierQuery {
 #[utoipa::path(put, path = "/v1/databases/{name}/files/{file}", tag = "files",
     params(("name" = String, Path), ("file" = String, Path), PutFileQuery),
     request_body(content = Vec<u8>, content_type = "application/octet-stream"),
-    responses((status = 201, description = "{ok, file: {version, root, size, tier, seq}, seq, head}", body = Object)))]
+    responses((status = 201, description = "{ok, file: {version, root, size, tier, seq}, seq, head}", body = shapes::FilePut)))]
 pub async fn put_file(
     State(server): State<Shared>,
     FilePath { served, file }: FilePath,
@@ -126,7 +127,7 @@ pub async fn put_file(
     responses((status = 200, description = "the bytes; ETag is the root", body = Vec<u8>, content_type = "application/octet-stream"),
         (status = 206, description = "the bytes of one range", body = Vec<u8>, content_type = "application/octet-stream"),
         (status = 304, description = "the client has them: If-None-Match names the root"),
-        (status = 416, description = "the range begins behind the end", body = Object)))]
+        (status = 416, description = "the range begins behind the end", body = shapes::ErrorBody)))]
 pub async fn get_file(
     State(server): State<Shared>,
     FilePath { served, file }: FilePath,
@@ -167,7 +168,7 @@ pub async fn get_file(
 /// Lists the names of the files, in order of their first version.
 #[utoipa::path(get, path = "/v1/databases/{name}/files", tag = "files",
     params(("name" = String, Path), AsOfQuery),
-    responses((status = 200, description = "{files, count, seq, head}", body = Object)))]
+    responses((status = 200, description = "{files, count, seq, head}", body = shapes::FileNames)))]
 pub async fn files(
     State(server): State<Shared>,
     At(served): At,
@@ -184,7 +185,7 @@ pub async fn files(
 /// Lists the versions of a file, oldest first; none for a name that is no file's.
 #[utoipa::path(get, path = "/v1/databases/{name}/files/{file}/versions", tag = "files",
     params(("name" = String, Path), ("file" = String, Path), AsOfQuery),
-    responses((status = 200, description = "{versions: [{version, root, size, tier, seq}], count, seq, head}", body = Object)))]
+    responses((status = 200, description = "{versions: [{version, root, size, tier, seq}], count, seq, head}", body = shapes::FileVersions)))]
 pub async fn file_versions(
     State(server): State<Shared>,
     FilePath { served, file }: FilePath,
@@ -203,7 +204,7 @@ pub async fn file_versions(
 /// Gives the root of the tree over the chunks of a version of a file.
 #[utoipa::path(get, path = "/v1/databases/{name}/files/{file}/root", tag = "files",
     params(("name" = String, Path), ("file" = String, Path), FileQuery),
-    responses((status = 200, description = "{root, seq, head}", body = Object)))]
+    responses((status = 200, description = "{root, seq, head}", body = shapes::FileRoot)))]
 pub async fn file_root(
     State(server): State<Shared>,
     FilePath { served, file }: FilePath,
@@ -221,7 +222,7 @@ pub async fn file_root(
 /// Proves that a chunk is part of a version of a file.
 #[utoipa::path(get, path = "/v1/databases/{name}/files/{file}/proof", tag = "files",
     params(("name" = String, Path), ("file" = String, Path), ProofQuery),
-    responses((status = 200, description = "{proof: {leaf, path: [[hash, L or R]], root}, seq, head}", body = Object)))]
+    responses((status = 200, description = "{proof: {leaf, path: [[hash, L or R]], root}, seq, head}", body = shapes::FileProved)))]
 pub async fn file_proof(
     State(server): State<Shared>,
     FilePath { served, file }: FilePath,
@@ -240,7 +241,7 @@ pub async fn file_proof(
 /// Counts what the files of a tier cost.
 #[utoipa::path(get, path = "/v1/databases/{name}/compression_stats", tag = "files",
     params(("name" = String, Path), TierQuery),
-    responses((status = 200, description = "{stats: {tier, unique_chunks, dedup_hits, logical_bytes, stored_bytes, ratio}, seq, head}", body = Object)))]
+    responses((status = 200, description = "{stats: {tier, unique_chunks, dedup_hits, logical_bytes, stored_bytes, ratio}, seq, head}", body = shapes::FileCosts)))]
 pub async fn compression_stats(
     State(server): State<Shared>,
     At(served): At,
@@ -258,7 +259,7 @@ pub async fn compression_stats(
 /// Gives back the room of chunks that no op refers to.
 #[utoipa::path(post, path = "/v1/databases/{name}/compact_blobs", tag = "files",
     params(("name" = String, Path)),
-    responses((status = 200, description = "{ok, report, seq, head}", body = Object)))]
+    responses((status = 200, description = "{ok, report, seq, head}", body = shapes::Compacted)))]
 pub async fn compact_blobs(State(server): State<Shared>, At(served): At) -> Answer {
     server.run(move || compacted(&served)).await.map(json)
 }

@@ -3,6 +3,7 @@
 use super::fields::{position, position_members};
 use crate::http::answer::{Answer, json};
 use crate::http::request::{At, JsonBody};
+use crate::http::shapes;
 use crate::refusal::Result;
 use crate::server::Shared;
 use axum::extract::State;
@@ -35,8 +36,8 @@ pub struct IndexBody {
 /// Runs an NQL query.
 #[utoipa::path(post, path = "/v1/databases/{name}/query", tag = "queries",
     params(("name" = String, Path)), request_body = QueryBody,
-    responses((status = 200, description = "{rows, count, seq, head}; everything up to seq is in the rows", body = Object),
-        (status = 400, description = "the query does not parse; the error has a position", body = Object)))]
+    responses((status = 200, description = "{rows, count, seq, head}; everything up to seq is in the rows", body = shapes::RowList),
+        (status = 400, description = "the query does not parse; the error has a position", body = shapes::ErrorBody)))]
 pub async fn query(State(server): State<Shared>, At(served): At, body: JsonBody) -> Answer {
     let rows_count_max = server.config.limits.rows_count_max;
     server.read(move || run(&served.database, &body, rows_count_max)).await.map(json)
@@ -45,7 +46,7 @@ pub async fn query(State(server): State<Shared>, At(served): At, body: JsonBody)
 /// Makes an index.
 #[utoipa::path(post, path = "/v1/databases/{name}/index", tag = "queries",
     params(("name" = String, Path)), request_body = IndexBody,
-    responses((status = 200, description = "{ok}", body = Object)))]
+    responses((status = 200, description = "{ok}", body = shapes::Done)))]
 pub async fn index(State(server): State<Shared>, At(served): At, body: JsonBody) -> Answer {
     let call = move || {
         let index: IndexBody = body.read()?;
