@@ -140,6 +140,11 @@ impl Error {
         Error::new(ErrorCode::IntegrityError, message)
     }
 
+    /// Makes the `DatabaseClosed` of a handle that was closed.
+    pub fn closed() -> Self {
+        Error::new(ErrorCode::DatabaseClosed, "the database is closed; open it again to use it")
+    }
+
     /// Makes an `NqlError` at a place of the query text.
     pub fn nql(message: impl Into<String>, position: Option<QueryPosition>) -> Self {
         Error { position, ..Error::new(ErrorCode::NqlError, message) }

@@ -264,14 +264,18 @@ fn an_unsealed_file_that_was_edited_is_found_by_verify_determinism() {
 }
 
 #[test]
-fn an_index_made_after_a_checkpoint_outdates_it_until_the_next() {
+fn an_index_made_after_a_checkpoint_removes_it_until_the_next() {
     let folder = with_checkpoint();
     let db = open(folder.path());
     db.create_index("users", "bio", IndexKind::Search).unwrap();
     drop(db);
+    assert!(saved(folder.path()).is_empty(), "it is no use without the index");
     let (db, checkpoint_seq, warnings) = open_and_compare(folder.path());
-    assert_eq!(checkpoint_seq, None);
-    assert!(warnings[0].contains("other indexes than meta.json"), "{warnings:?}");
+    assert_eq!(
+        (checkpoint_seq, warnings),
+        (None, vec![]),
+        "nobody is warned of what was asked for"
+    );
     let search = "FROM users AS OF 2 SEARCH \"trains\"";
     let rows = |db: &Database| db.query(search, &Params::none()).unwrap().into_texts();
     let found = rows(&db);
@@ -282,11 +286,13 @@ fn an_index_made_after_a_checkpoint_outdates_it_until_the_next() {
     assert_eq!((checkpoint_seq, warnings), (Some(14), vec![]));
     assert_eq!(rows(&db), found, "scores and all");
     db.create_index("users", "age", IndexKind::Eq).unwrap();
-    assert!(db.verify_determinism().unwrap());
+    assert!(db.verify().unwrap() && db.verify_determinism().unwrap());
+    db.checkpoint(None).unwrap();
     fs::remove_file(folder.path().join("meta.json")).unwrap();
     drop(db);
-    let (_, checkpoint_seq, _) = open_and_compare(folder.path());
+    let (_, checkpoint_seq, warnings) = open_and_compare(folder.path());
     assert_eq!(checkpoint_seq, None);
+    assert!(warnings[0].contains("other indexes than meta.json"), "{warnings:?}");
 }
 
 #[test]
@@ -498,6 +504,19 @@ fn damage_after_a_checkpoint_is_found_at_opening_and_repaired() {
     let (db, checkpoint_seq, _) = open_and_compare(folder.path());
     assert_eq!(checkpoint_seq, Some(11));
     assert!(db.verify().unwrap());
+}
+
+#[test]
+fn of_damage_on_both_sides_of_a_checkpoint_the_first_that_is_known_is_repaired() {
+    let folder = with_checkpoint();
+    damage(folder.path(), 1);
+    damage(folder.path(), 13);
+    let db = open(folder.path());
+    assert_eq!(db.open_report().damage.unwrap().seq, 13);
+    assert_eq!(db.verify_report().unwrap().damage.unwrap().seq, 1);
+    assert_eq!(db.repair().unwrap().damage.unwrap().seq, 1);
+    put(&db, "after", 1);
+    assert!(db.verify().unwrap() && db.verify_determinism().unwrap());
 }
 
 #[test]

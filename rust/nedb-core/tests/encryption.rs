@@ -194,6 +194,21 @@ fn a_torn_end_of_an_encrypted_log_is_cut_and_kept() {
 }
 
 #[test]
+fn a_whole_plain_line_at_the_end_of_an_encrypted_log_is_no_crash() {
+    for line in ["{\"seq\":1}\n", "{\"seq\": 15, \"op\": \"put\"}\n", "{}\n"] {
+        let folder = encrypted();
+        let whole = log_of(folder.path());
+        support::write_log(folder.path(), &[&whole, line.as_bytes()].concat());
+        support::write_lock(folder.path(), whole.len() as u64);
+        let db = open(folder.path());
+        let damage = db.open_report().damage.expect(line);
+        assert!(damage.reason.contains("not encrypted, and the database is"), "{damage:?}");
+        assert_eq!(damage.offset_bytes, whole.len() as u64);
+        assert!(!db.verify().unwrap() && db.is_read_only(), "{line}");
+    }
+}
+
+#[test]
 fn index_definitions_of_another_database_or_in_plain_text_are_refused() {
     let folder = encrypted();
     let place = folder.path().join("meta.json");
@@ -412,7 +427,9 @@ fn a_database_without_ops_is_encrypted_without_a_word_in_its_log() {
 
 #[test]
 fn a_key_has_no_effect_in_memory() {
-    let db = Database::in_memory(with_key(Tmk::new(*b"short"))).unwrap();
+    let short = Database::in_memory(with_key(Tmk::new(*b"short")));
+    assert_eq!(code(short).as_str(), "INVALID_ARGUMENT", "as for any new database");
+    let db = Database::in_memory(with_key(key(1))).unwrap();
     put(&db, "a");
     assert!(!db.is_encrypted() && db.verify().unwrap());
 }

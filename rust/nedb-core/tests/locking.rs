@@ -104,6 +104,103 @@ fn closing_gives_the_lock_back_whatever_handles_are_left() {
     assert_eq!(reader.refresh().unwrap(), 0);
 }
 
+/// Returns which files of a directory this process holds open.
+#[cfg(target_os = "linux")]
+fn open_files(directory: &Path) -> Vec<String> {
+    let links = fs::read_dir("/proc/self/fd").unwrap().map(|entry| entry.unwrap().path());
+    let targets = links.filter_map(|link| fs::read_link(link).ok());
+    let ours = targets.filter(|target| target.starts_with(directory));
+    let mut names: Vec<String> = ours
+        .map(|path| path.strip_prefix(directory).unwrap().to_string_lossy().into_owned())
+        .collect();
+    names.sort();
+    names
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn closing_gives_every_file_back_whatever_handles_and_readers_are_left() {
+    use nedb_core::{FileAt, Tier};
+    let folder = tempfile::tempdir().unwrap();
+    let bytes: Vec<u8> = (0..200_000_u32).flat_map(u32::to_le_bytes).collect();
+    for checkpoint_every_ops in [None, Some(2)] {
+        let options = Options { checkpoint_every_ops, ..support::options(support::NOW) };
+        let db = Database::open(folder.path(), options).unwrap();
+        db.put("a", "x", r#"{"n":1}"#, &none()).unwrap();
+        db.put_file("f", &bytes, Tier::Warm, &none()).unwrap();
+        let reader = open_read_only(folder.path()).unwrap();
+        for handle in [db, reader] {
+            let mut file = handle.open_file("f", &FileAt::default()).unwrap();
+            let mut buffer = [0; 16];
+            assert_eq!(file.read_bytes(&mut buffer).unwrap(), 16);
+            let clone = handle.clone();
+            let left = open_files(folder.path()).len();
+            assert!(left >= 2, "the log and a pack at least: {left}");
+            let (seq, head) = (handle.seq(), handle.head());
+            handle.close().unwrap();
+            assert!(open_files(folder.path()).len() < left);
+            assert_eq!((clone.seq(), clone.head()), (seq, head), "these need no file");
+            file.set_position(bytes.len() as u64 - 16);
+            let refusals = [
+                code(clone.get("a", "x", &ReadOptions::default())),
+                code(clone.query("FROM a", &nedb_core::Params::none())),
+                code(clone.op(0)),
+                code(clone.get_file("f", &FileAt::default())),
+                code(file.read_bytes(&mut buffer)),
+                code(clone.verify()),
+                code(clone.verify_determinism()),
+                code(clone.refresh()),
+                code(clone.backup(folder.path().join("copy"))),
+            ];
+            assert_eq!(refusals, [ErrorCode::DatabaseClosed; 9]);
+            handle.close().unwrap();
+            std::mem::forget((handle, clone, file));
+        }
+        assert_eq!(open_files(folder.path()), [] as [&str; 0]);
+    }
+}
+
+#[test]
+fn closing_while_threads_read_gives_each_a_row_or_says_closed() {
+    let folder = tempfile::tempdir().unwrap();
+    let documents: Vec<_> = (0..5_000).map(|n| (n.to_string(), "{\"n\":1}".to_owned())).collect();
+    open(folder.path()).put_many("a", &documents, &none()).unwrap();
+    for _ in 0..5 {
+        let db = open(folder.path());
+        let barrier = std::sync::Barrier::new(5);
+        std::thread::scope(|scope| {
+            for _ in 0..4 {
+                scope.spawn(|| {
+                    barrier.wait();
+                    loop {
+                        match db.query("FROM a WHERE n = 1", &nedb_core::Params::none()) {
+                            Ok(rows) => assert_eq!(rows.len(), 5_000),
+                            Err(error) => {
+                                return assert_eq!(error.code(), ErrorCode::DatabaseClosed);
+                            }
+                        }
+                    }
+                });
+            }
+            barrier.wait();
+            std::thread::sleep(std::time::Duration::from_millis(15));
+            db.close().unwrap();
+        });
+    }
+}
+
+#[test]
+fn a_reader_of_a_file_goes_on_when_its_handle_is_dropped_and_not_closed() {
+    let folder = tempfile::tempdir().unwrap();
+    let db = open(folder.path());
+    db.put_file("f", b"bytes", nedb_core::Tier::Warm, &none()).unwrap();
+    let mut file = db.open_file("f", &nedb_core::FileAt::default()).unwrap();
+    drop(db);
+    let mut buffer = [0; 5];
+    assert_eq!((file.read_bytes(&mut buffer).unwrap(), &buffer), (5, b"bytes"));
+    open(folder.path());
+}
+
 #[test]
 fn a_reader_beside_a_writer_sees_what_was_there_until_it_refreshes() {
     let folder = tempfile::tempdir().unwrap();
@@ -267,6 +364,11 @@ fn a_path_that_is_a_file_is_a_storage_error() {
     for path in [file.clone(), file.join("below")] {
         assert_eq!(code(Database::open(&path, Options::default())), ErrorCode::StorageError);
         assert_eq!(code(open_read_only(&path)), ErrorCode::StorageError);
+    }
+    for options in [Options::default(), Options { read_only: true, ..Options::default() }] {
+        let refused = Database::open(&file, options).unwrap_err().to_string();
+        let says = "a file stands there, and a database is a directory";
+        assert!(refused.contains(says) && refused.contains("/file"), "{refused}");
     }
     assert_eq!(fs::read(&file).unwrap(), b"mine");
     fs::create_dir(folder.path().join("log.aof")).unwrap();

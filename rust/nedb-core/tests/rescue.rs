@@ -3,9 +3,13 @@
 
 #![allow(clippy::unwrap_used, clippy::indexing_slicing, clippy::panic, reason = "it is test code")]
 
+mod support;
+
 use nedb_core::{Database, ErrorCode, IndexKind, Options, Params, ReadOptions, WriteOptions};
 use std::fs;
 use std::path::Path;
+use support::code;
+use tempfile::TempDir;
 
 fn open(path: &Path) -> Database {
     Database::open(path, Options::default()).unwrap()
@@ -150,10 +154,151 @@ fn nothing_is_repaired_where_nothing_is_damaged_or_only_reading_is_allowed() {
     put(&db, "a");
     assert_eq!(db.repair().unwrap().damage, None);
     assert_eq!(db.seq(), 0, "no op is appended");
+    assert_eq!(code(support::open_read_only(folder.path()).unwrap().repair()), ErrorCode::ReadOnly);
     db.close().unwrap();
     let bytes = damage(folder.path());
-    let options = Options { read_only: true, ..Options::default() };
-    let db = Database::open(folder.path(), options).unwrap();
-    assert_eq!(db.repair().unwrap_err().code(), ErrorCode::ReadOnly);
+    let db = support::open_read_only(folder.path()).unwrap();
+    assert_eq!(code(db.repair()), ErrorCode::ReadOnly);
     assert_eq!(log(folder.path()), bytes);
+}
+
+/// Writes six documents, saves a checkpoint, changes the third, and opens it from the checkpoint, with
+/// nothing in the cache. Returns where the line that was changed starts, too.
+fn damaged_behind_a_checkpoint() -> (TempDir, Database, u64) {
+    let folder = tempfile::tempdir().unwrap();
+    let db = support::open(folder.path());
+    (0..6).for_each(|n| put(&db, &n.to_string()));
+    db.checkpoint(None).unwrap();
+    db.close().unwrap();
+    let start = change_third_line(folder.path());
+    let db = support::open(folder.path());
+    assert_eq!(db.open_report().checkpoint_seq, Some(5));
+    (folder, db, start)
+}
+
+fn change_third_line(path: &Path) -> u64 {
+    let text = String::from_utf8(log(path)).unwrap();
+    let mut lines: Vec<String> = text.split_inclusive('\n').map(str::to_owned).collect();
+    lines[2] = lines[2].replace("\"n\":1", "\"n\":2");
+    support::write_log(path, lines.concat().as_bytes());
+    lines[..2].concat().len() as u64
+}
+
+type Find = fn(&Database);
+
+/// Each way in which a handle meets the damage that it did not see when it opened.
+const FINDS: [(&str, Find); 4] = [
+    ("a read", |db| {
+        let read = db.get("c", "2", &ReadOptions::default());
+        assert_eq!(code(read), ErrorCode::IntegrityError);
+    }),
+    ("a query", |db| {
+        let query = db.query("FROM c WHERE n = 1", &Params::none());
+        assert_eq!(code(query), ErrorCode::IntegrityError);
+    }),
+    ("verify", |db| assert!(!db.verify().unwrap())),
+    ("verify_determinism", |db| assert!(!db.verify_determinism().unwrap())),
+];
+
+#[test]
+fn a_handle_that_meets_damage_refuses_writes_until_it_is_repaired() {
+    for (name, find) in FINDS {
+        let (folder, db, start) = damaged_behind_a_checkpoint();
+        put(&db, "before");
+        assert_eq!((db.open_report().damage, db.is_read_only()), (None, false), "{name}");
+        find(&db);
+        let written = log(folder.path());
+        let refusals = [
+            db.put("c", "x", "{}", &WriteOptions::default()).map(drop),
+            db.delete("c", "1", &WriteOptions::default()).map(drop),
+            db.sweep().map(drop),
+            db.checkpoint(None).map(drop),
+            db.create_index("c", "t", IndexKind::Eq),
+            db.put_file("f", b"bytes", nedb_core::Tier::Warm, &WriteOptions::default()).map(drop),
+            db.compact_blobs().map(drop),
+        ];
+        for refused in refusals.map(Result::unwrap_err) {
+            assert_eq!(refused.code(), ErrorCode::ReadOnly, "{name}");
+            let says = |text: &str| refused.message().contains(text);
+            assert!(says("op 2") && says("the hash") && says("repair()"), "{name}: {refused}");
+        }
+        assert!(db.is_read_only() && log(folder.path()) == written, "{name}");
+        let found = db.open_report().damage.unwrap();
+        assert_eq!((found.seq, found.offset_bytes), (2, start), "{name}");
+        assert!(found.reason.contains("the hash is not that of the op"), "{name}: {found:?}");
+        assert_eq!(db.verify_report().unwrap().damage, Some(found), "{name}");
+        assert!(get(&db, "1").is_some() && get(&db, "before").is_some(), "reads go on");
+
+        let repaired = db.repair().unwrap();
+        assert_eq!(repaired.damage.unwrap().seq, 2, "{name}");
+        assert_eq!(fs::read(repaired.damaged_file.unwrap()).unwrap(), written, "{name}");
+        assert_eq!((db.seq(), db.is_read_only(), db.open_report().damage), (2, false, None));
+        put(&db, "x");
+        assert!(db.verify().unwrap() && db.verify_determinism().unwrap(), "{name}");
+    }
+}
+
+#[test]
+fn a_damage_that_was_met_is_not_hidden_by_a_checkpoint_when_closing() {
+    let (folder, db, _) = damaged_behind_a_checkpoint();
+    let options = Options { checkpoint_every_ops: Some(1_000), ..support::options(support::NOW) };
+    db.close().unwrap();
+    let db = Database::open(folder.path(), options).unwrap();
+    put(&db, "before");
+    assert!(!db.verify().unwrap());
+    db.close().unwrap();
+    assert!(folder.path().join("checkpoint.5").exists());
+    // It opens as before, knows nothing, and finds it again.
+    let db = support::open(folder.path());
+    assert_eq!(db.open_report().checkpoint_seq, Some(5));
+    put(&db, "after");
+    assert!(!db.verify().unwrap() && db.is_read_only());
+}
+
+#[test]
+fn a_log_that_changes_while_it_is_open_is_met_without_a_checkpoint_too() {
+    let folder = tempfile::tempdir().unwrap();
+    let db = support::open(folder.path());
+    (0..6).for_each(|n| put(&db, &n.to_string()));
+    change_third_line(folder.path());
+    assert_eq!(code(db.op(2)), ErrorCode::IntegrityError);
+    assert_eq!(code(db.put("c", "x", "{}", &WriteOptions::default())), ErrorCode::ReadOnly);
+    assert_eq!(db.repair().unwrap().damage.unwrap().seq, 2);
+    put(&db, "x");
+    assert!(db.verify().unwrap() && db.verify_determinism().unwrap());
+    // Cut short by somebody.
+    support::write_log(folder.path(), &log(folder.path())[..700]);
+    assert_eq!(code(db.op(3)), ErrorCode::IntegrityError);
+    assert_eq!(code(db.put("c", "y", "{}", &WriteOptions::default())), ErrorCode::ReadOnly);
+    assert!(db.repair().unwrap().damage.is_some());
+    put(&db, "y");
+    assert!(db.verify().unwrap() && db.verify_determinism().unwrap());
+}
+
+#[test]
+fn views_that_are_not_those_of_the_log_are_made_anew_and_nothing_is_cut() {
+    let folder = tempfile::tempdir().unwrap();
+    let automatic = Options { checkpoint_every_ops: Some(1_000), ..support::options(support::NOW) };
+    let db = Database::open(folder.path(), automatic).unwrap();
+    put(&db, "alice");
+    db.close().unwrap();
+    let path = folder.path().join("checkpoint.0");
+    let mut changed = fs::read(&path).unwrap();
+    let at = changed.windows(5).position(|text| text == b"alice").unwrap();
+    changed[at..at + 5].copy_from_slice(b"alica");
+    let checksum = xxhash_rust::xxh3::xxh3_64(&changed[20..]);
+    changed[12..20].copy_from_slice(&checksum.to_le_bytes());
+    fs::write(&path, &changed).unwrap();
+
+    let db = support::open(folder.path());
+    let before = log(folder.path());
+    assert_eq!(code(db.get("c", "alica", &ReadOptions::default())), ErrorCode::IntegrityError);
+    assert_eq!(code(db.put("c", "x", "{}", &WriteOptions::default())), ErrorCode::ReadOnly);
+    let report = db.repair().unwrap();
+    assert_eq!((report.cut_bytes, report.damaged_file), (0, None));
+    assert!(report.damage.unwrap().reason.contains("does not write c:alica"));
+    assert!(log(folder.path()) == before && !path.exists());
+    assert_eq!((get(&db, "alica"), get(&db, "alice").is_some()), (None, true));
+    put(&db, "x");
+    assert!(db.verify().unwrap() && db.verify_determinism().unwrap());
 }

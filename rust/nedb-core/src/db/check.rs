@@ -35,6 +35,18 @@ pub(super) fn damaged(damage: &Damage) -> Error {
     )
 }
 
+/// Makes the refusal of a write to a database in whose log a line was found not to hold after it was opened.
+pub(super) fn damaged_behind(damage: &Damage) -> Error {
+    Error::new(
+        ErrorCode::ReadOnly,
+        format!(
+            "the log is damaged at op {}: {}; what is written now would be cut off with everything after \
+             it: run repair(), which keeps the damaged log beside",
+            damage.seq, damage.reason
+        ),
+    )
+}
+
 /// Checks how a database is to be opened.
 ///
 /// Errors: `InvalidArgument`.

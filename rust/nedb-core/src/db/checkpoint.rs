@@ -42,7 +42,7 @@ impl Database {
         inner.writer.lock().check_process()?;
         let (writer, synced) = inner.lock_when_synced();
         inner.check_open()?;
-        writer.check_takes_writes()?;
+        inner.check_takes_writes(&writer)?;
         synced?;
         let Some(directory) = inner.directory.as_ref().filter(|_| writer.tail.seq >= 0) else {
             return inner.append_checkpoint(writer, note, None, || Ok(()));

@@ -13,10 +13,10 @@
 //! * When a batch fails, so do all after it, and the handle writes no more: what is on the disk is
 //!   unknown.
 
-use super::Inner;
 use super::options::Durability;
 use super::overlay::Pending;
 use super::statistics::Counters;
+use super::{Inner, check};
 use crate::error::{Error, ErrorCode, Result};
 use crate::fold::fold;
 use crate::op::{Op, OpKind, Seq};
@@ -270,6 +270,18 @@ impl Writer {
 }
 
 impl Inner {
+    /// Checks that writes are taken, and that no line of the log was found not to hold since it was opened:
+    /// a repair would cut off what is written after it.
+    ///
+    /// Errors: as `Writer::check_takes_writes`, `ReadOnly`.
+    pub(super) fn check_takes_writes(&self, writer: &Writer) -> Result<()> {
+        writer.check_takes_writes()?;
+        match self.state.read().log.damage() {
+            Some(damage) => Err(check::damaged_behind(damage)),
+            None => Ok(()),
+        }
+    }
+
     /// Folds ops of a log in memory at once.
     pub(super) fn publish(&self, staged: &mut [Staged<'_>], lines: &str) {
         let op_count = staged.len();

@@ -87,8 +87,8 @@ impl Database {
         check::put_file_options(options)?;
         check::options(options)?;
         self.inner.check_open()?;
-        self.inner.writer.lock().check_takes_writes()?;
-        let bytes = BytesWriter::new(&self.inner.chunks, tier)?;
+        self.inner.check_takes_writes(&self.inner.writer.lock())?;
+        let bytes = BytesWriter::new(&self.inner.packs.store()?, tier)?;
         let (name, options) = (name.to_owned(), options.clone());
         Ok(FileWriter { database: self.clone(), bytes, name, options, taken_bytes: 0 })
     }

@@ -7,6 +7,7 @@
 //! * What is damaged is named: the file, the version, the chunk.
 //! * No lock is held while bytes are read.
 
+use super::packs::Packs;
 use super::{Database, Inner};
 use crate::blob::{ChunkStore, FrameCache, LegacyFiles, Manifest};
 use crate::error::{Error, ErrorCode, Result};
@@ -16,7 +17,7 @@ use crate::op::{Seq, Tier};
 use crate::snapshot::FileVersion;
 use crate::store::LEGACY_STATE_FILE_NAME;
 use std::io::{self, Read, Seek, SeekFrom};
-use std::sync::Arc;
+use std::sync::{Arc, Weak};
 
 /// Which version of a file; by default the last.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -115,7 +116,7 @@ impl Database {
 
     /// Opens a version of a file to read it from any place, a few chunks in memory at a time.
     ///
-    /// It goes on reading the same version whatever is written meanwhile.
+    /// It goes on reading the same version whatever is written meanwhile, until the database is closed.
     ///
     /// Errors: as `get_file`.
     pub fn open_file(&self, name: &str, at: &FileAt) -> Result<FileReader> {
@@ -123,7 +124,8 @@ impl Database {
         let named = Named { name: name.to_owned(), number: version.number };
         let source = match self.inner.leaves_of(&named, &version)? {
             Leaves::Packs(manifest) => Source::Packs(PacksSource {
-                store: Arc::clone(&self.inner.chunks),
+                packs: Arc::clone(&self.inner.packs),
+                store: Weak::new(),
                 manifest,
                 cache: FrameCache::new()?,
                 held: None,
@@ -212,7 +214,7 @@ impl Inner {
         let leaves = match &version.content {
             Some(content) => {
                 let mut cache = FrameCache::new()?;
-                let listed = self.chunks.chunk(&content.manifest, &mut cache);
+                let listed = self.packs.store()?.chunk(&content.manifest, &mut cache);
                 let manifest = listed.and_then(|bytes| Manifest::decode(&bytes));
                 Leaves::Packs(manifest.map_err(|error| named.damaged("the list of chunks", error))?)
             }
@@ -345,7 +347,9 @@ enum Source {
 
 #[derive(Debug)]
 struct PacksSource {
-    store: Arc<ChunkStore>,
+    packs: Arc<Packs>,
+    /// The store whose frames are in the cache.
+    store: Weak<ChunkStore>,
     manifest: Manifest,
     cache: FrameCache,
     /// The chunk that was read last, and its number.
@@ -384,7 +388,7 @@ impl FileReader {
     /// Fills a buffer as far as the chunk at the position goes, and returns how many bytes that is; 0 at
     /// the end.
     ///
-    /// Errors: `StorageError`, `IntegrityError`.
+    /// Errors: `StorageError`, `IntegrityError`, `DatabaseClosed`.
     pub fn read_bytes(&mut self, buffer: &mut [u8]) -> Result<usize> {
         let rest = match &mut self.source {
             Source::Memory(bytes) => {
@@ -407,7 +411,8 @@ impl FileReader {
             Source::Memory(bytes) => return Ok(bytes),
             Source::Packs(source) => source,
         };
-        let PacksSource { store, manifest, mut cache, .. } = source;
+        let PacksSource { packs, manifest, mut cache, .. } = source;
+        let store = packs.store()?;
         // The manifest's root was checked, and so were the lengths, by the leaf of the manifest itself.
         let mut bytes = Vec::with_capacity(usize::try_from(manifest.size_bytes()).unwrap_or(0));
         for (place, leaf) in manifest.leaves.iter().enumerate() {
@@ -420,13 +425,23 @@ impl FileReader {
 }
 
 impl PacksSource {
+    /// Returns the store as it is now; the cache holds frames of no other.
+    fn store(&mut self) -> Result<Arc<ChunkStore>> {
+        let store = self.packs.store()?;
+        if !std::ptr::eq(self.store.as_ptr(), Arc::as_ptr(&store)) {
+            self.cache = FrameCache::new()?;
+            self.store = Arc::downgrade(&store);
+        }
+        Ok(store)
+    }
+
     /// Returns what is left of the chunk at a position; None beyond the end.
     fn rest_of_chunk(&mut self, position: u64, named: &Named) -> Result<Option<&[u8]>> {
         let place = self.manifest.chunk_at(position);
         let Some((start, _)) = self.manifest.range(place) else { return Ok(None) };
         if self.held.as_ref().is_none_or(|(held, _)| *held != place) {
             let leaf = self.manifest.leaves.get(place).copied().unwrap_or_default();
-            let chunk = self.store.chunk(&leaf, &mut self.cache);
+            let chunk = self.store()?.chunk(&leaf, &mut self.cache);
             let chunk = chunk.map_err(|error| named.damaged(&format!("chunk {place}"), error))?;
             self.held = Some((place, chunk));
         }

@@ -74,7 +74,7 @@ impl Database {
             unique_chunk_count,
             dedup_hit_count: reference_count - unique_chunk_count,
             logical_bytes,
-            stored_bytes: self.inner.chunks.stored_bytes(tier)?,
+            stored_bytes: self.inner.packs.store()?.stored_bytes(tier)?,
         })
     }
 
@@ -90,8 +90,8 @@ impl Database {
         if self.inner.options.read_only {
             return Err(check::opened_read_only());
         }
-        self.inner.writer.lock().check_takes_writes()?;
-        self.inner.chunks.compact(|| self.inner.referred_leaves(Seq::MAX))
+        self.inner.check_takes_writes(&self.inner.writer.lock())?;
+        self.inner.packs.store()?.compact(|| self.inner.referred_leaves(Seq::MAX))
     }
 }
 

@@ -92,7 +92,7 @@ impl Inner {
         mut writer: MutexGuard<'w, Writer>,
     ) -> Result<Group<'w, 'a>> {
         self.check_open()?;
-        writer.check_takes_writes()?;
+        self.check_takes_writes(&writer)?;
         writer.buffers.lines.clear();
         writer.buffers.overlay.clear();
         let now_seconds = self.options.clock.now_seconds();

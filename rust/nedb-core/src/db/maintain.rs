@@ -4,6 +4,7 @@ use super::check;
 use super::open::{OpenReport, write_damage, write_texts};
 use super::options::WriteOptions;
 use super::protect::META_CONTEXT;
+use super::restore::remove_saved;
 use super::write::{Target, delete_draft};
 use super::{Database, Inner};
 use crate::error::{Error, ErrorCode, Result};
@@ -69,7 +70,7 @@ impl Database {
         self.inner.writer.lock().check_process()?;
         let writer = self.inner.lock_when_idle();
         self.inner.check_open()?;
-        writer.check_takes_writes()?;
+        self.inner.check_takes_writes(&writer)?;
         let built = {
             let state = self.inner.state.read();
             let number = state.views.documents.collection(collection);
@@ -90,7 +91,8 @@ impl Database {
             let _held = self.inner.checkpoints.hold_files();
             let text = self.inner.meta_text(Some((collection, &built)));
             directory.write_meta(&self.inner.protection.seal_text(META_CONTEXT, &text)?)?;
-            // The file that is there lacks the index: it is no use any more.
+            // The file that is there lacks the index: it is no use any more, and only a warning at opening.
+            remove_saved(directory, |_| true);
             self.inner.checkpoints.set_covered_seq(-1);
         }
         let mut state = self.inner.state.write();
@@ -187,21 +189,25 @@ impl Database {
         let found = verify(end_bytes, &self.inner.protection, &mut |offset, bytes_max, out| {
             self.inner.read_state()?.log.read_bytes(offset, bytes_max, out)
         })?;
+        if let Some(damage) = &found.damage {
+            self.inner.state.read().log.note_damage(damage);
+        }
         let is_known = found.head == known.head && found.op_count as Seq == known.seq + 1;
-        // Opening looks into payloads, which the chain does not: the first of both is named.
-        let damages = report.damage.iter().chain(&found.damage).cloned();
-        let damage = damages.min_by_key(|damage| damage.seq).or_else(|| {
-            (!is_known).then(|| Damage {
-                seq: found.op_count as Seq,
-                offset_bytes: end_bytes,
-                reason: "the log is no longer the one that was opened: it holds other ops"
-                    .to_owned(),
-            })
+        // Opening looks into payloads, which the chain does not: the first of all is named.
+        let is_other = (!is_known && found.damage.is_none()).then(|| Damage {
+            seq: found.op_count as Seq,
+            offset_bytes: end_bytes,
+            reason: "the log is no longer the one that was opened: it holds other ops".to_owned(),
         });
+        let damages = report.damage.iter().chain(&found.damage).chain(&is_other);
+        let damage = damages.min_by_key(|damage| damage.seq).cloned();
         Ok((known, found, damage))
     }
 
     /// Folds the log anew and tells whether the state is what it says.
+    ///
+    /// It is about what was read: of a log that is damaged, the ops before the damage. That there is none
+    /// `verify` says.
     ///
     /// Cost: as opening, and the memory of a second set of views.
     /// Errors: `DatabaseClosed`, `StorageError`, `IntegrityError`.
@@ -264,6 +270,8 @@ impl Database {
 
     /// Closes the database for every handle and lets another process write. Closing twice is harmless.
     ///
+    /// Its files are closed too, whoever holds a handle or a reader still; calls that are under way end first.
+    ///
     /// Where many ops came since the last checkpoint, the views are saved first, so that the next opening
     /// is quick; that this failed is a warning in the open report.
     ///
@@ -284,10 +292,11 @@ impl Database {
             return Ok(());
         }
         // What may not be on the disk is not to be saved.
-        if synced.is_ok() && writer.check_takes_writes().is_ok() {
+        if synced.is_ok() && self.inner.check_takes_writes(&writer).is_ok() {
             self.inner.save_at_the_end();
         }
         writer.close();
+        self.inner.let_go_of_files();
         // Whoever's write failed before was told; what was acknowledged before it is on the disk.
         if has_failed { Ok(()) } else { synced }
     }
@@ -305,10 +314,12 @@ impl Database {
         self.inner.is_closed.load(Ordering::Acquire)
     }
 
-    /// Tells whether writes are refused: opened read-only, damaged, or after a write that failed.
+    /// Tells whether writes are refused: opened read-only, damaged as far as is known, or after a write that
+    /// failed.
     pub fn is_read_only(&self) -> bool {
         self.inner.options.read_only
             || self.inner.report.lock().damage.is_some()
+            || self.inner.state.read().log.damage().is_some()
             || self.inner.has_failed()
     }
 
@@ -319,6 +330,13 @@ impl Database {
 }
 
 impl Inner {
+    /// Closes what is open of the log and of the packs, and gives back the memory of texts.
+    fn let_go_of_files(&self) {
+        self.state.write().log.close();
+        self.packs.close();
+        *self.legacy.lock() = None;
+    }
+
     /// Returns `meta.json`, with the indexes of one collection as they will be.
     pub(super) fn meta_text(&self, changed: Option<(&str, &CollectionIndexes)>) -> String {
         let state = self.state.read();

@@ -23,7 +23,9 @@
 //! | `write` | put, delete, link and their kin |
 //! | `transaction` | several things as one op |
 //! | `read` | get, query, neighbours, ops |
+//! | `refresh` | a reader, moved on to what a writer has done since |
 //! | `file`, `file_read` | files, written and read |
+//! | `packs` | the bytes of files, until the database is closed |
 //! | `file_upkeep` | what files cost, and what can be given back |
 //! | `rescue` | backup and repair |
 //! | `checkpoint` | the views saved: when asked for, and when closing |
@@ -61,8 +63,10 @@ mod maintain;
 mod open;
 mod options;
 mod overlay;
+mod packs;
 mod protect;
 mod read;
+mod refresh;
 mod rescue;
 mod restore;
 #[cfg(test)]
@@ -77,13 +81,14 @@ mod transaction;
 mod watch;
 mod write;
 
-use crate::blob::{ChunkStore, LegacyFiles};
+use crate::blob::LegacyFiles;
 use crate::crypto::Protection;
-use crate::error::{Error, ErrorCode, Result};
+use crate::error::{Error, Result};
 use crate::store::Directory;
 use crate::views::State;
 use commit::Writer;
 use keeper::Keeper;
+use packs::Packs;
 use parking_lot::{Condvar, Mutex, RwLock, RwLockReadGuard};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
@@ -119,7 +124,7 @@ struct Inner {
     /// How what is on the disk is sealed.
     protection: Arc<Protection>,
     /// The bytes of files.
-    chunks: Arc<ChunkStore>,
+    packs: Arc<Packs>,
     /// Those of NEDB 1.x, once they were asked for.
     legacy: Mutex<Option<Arc<LegacyFiles>>>,
     is_closed: AtomicBool,
@@ -161,10 +166,7 @@ impl Inner {
 
     fn check_open(&self) -> Result<()> {
         if self.is_closed.load(Ordering::Acquire) {
-            return Err(Error::new(
-                ErrorCode::DatabaseClosed,
-                "the database is closed; open it again to use it",
-            ));
+            return Err(Error::closed());
         }
         Ok(())
     }

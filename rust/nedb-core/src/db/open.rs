@@ -10,8 +10,9 @@ use super::checkpoint::keeper_of;
 use super::commit::{Writer, sync_periodically, tail_of};
 use super::keeper::Keeper;
 use super::options::{Durability, Options};
+use super::packs::Packs;
 use super::protect::{self, key_required};
-use super::restore::{Folded, LogSource, fold_log, read_definitions, replay_into};
+use super::restore::{Folded, LogSource, fold_log, read_definitions};
 use super::statistics::Counters;
 use super::watch::Watch;
 use super::{Database, Inner, check};
@@ -41,7 +42,8 @@ pub struct OpenReport {
     pub cut_bytes: u64,
     /// Where they are kept.
     pub cut_file: Option<PathBuf>,
-    /// Why the database opened for reading only, if it did.
+    /// Why the database opened for reading only, if it did; or the first line that was found not to hold
+    /// since, by a read or by `verify`, behind a checkpoint or where something changed the log.
     pub damage: Option<Damage>,
     /// What else a person should know.
     pub warnings: Vec<String>,
@@ -96,19 +98,23 @@ pub(super) fn write_texts(texts: &[String], out: &mut String) {
 impl Database {
     /// Makes an empty database in memory, which is gone when the last handle is.
     ///
-    /// Errors: `InvalidArgument` when the options ask for reading only.
+    /// Errors: `InvalidArgument` when the options ask for reading only, or with a key that is too short for a
+    /// new database.
     pub fn in_memory(options: Options) -> Result<Database> {
         check::open_options(&options)?;
         if options.read_only {
             return Err(Error::invalid("a database in memory cannot be opened read-only"));
+        }
+        if let Some(tmk) = &options.tmk {
+            tmk.check_long_enough()?;
         }
         let state = State::new(LogReader::memory());
         let writer = Writer::memory(tail_of(&state));
         let keeper = keeper_of(None, None, false);
         let files = Directory::open(Arc::new(MemoryFiles::default()), Path::new("memory"), true)?;
         let plain = Arc::new(Protection::Plain);
-        let chunks = ChunkStore::new(files, Arc::clone(&plain), true);
-        let place = (None, chunks, plain);
+        let packs = Packs::new(ChunkStore::new(files, Arc::clone(&plain), true));
+        let place = (None, packs, plain);
         Ok(Database::assemble(state, writer, options, place, OpenReport::default(), keeper))
     }
 
@@ -141,6 +147,13 @@ impl Database {
     ) -> Result<Database> {
         check::open_options(&options)?;
         let for_writing = !options.read_only;
+        if files.exists(path) && !files.is_directory(path) {
+            let file = std::io::Error::new(
+                std::io::ErrorKind::NotADirectory,
+                "a file stands there, and a database is a directory",
+            );
+            return Err(Error::storage(format!("open {}", path.display()), file));
+        }
         protect::check(&files, path, &options)?;
         let directory = Directory::open(files, path, for_writing)?;
         let lock = if for_writing { Some(directory.lock()?) } else { None };
@@ -194,8 +207,11 @@ impl Database {
             let must_sync = options.durability != Durability::Always;
             keeper.start(directory.clone(), Arc::clone(&protection), must_sync)?;
         }
-        let chunks = ChunkStore::new(directory.clone(), Arc::clone(&protection), for_writing);
-        let place = (Some(directory), chunks, protection);
+        let packs = match for_writing {
+            true => Packs::new(ChunkStore::new(directory.clone(), Arc::clone(&protection), true)),
+            false => Packs::of_reader(&directory, &protection)?,
+        };
+        let place = (Some(directory), packs, protection);
         let database = Database::assemble(state, writer, options, place, report, keeper);
         if let Durability::Interval { milliseconds } = database.inner.options.durability {
             sync_periodically(&database.inner, milliseconds)
@@ -204,52 +220,22 @@ impl Database {
         Ok(database)
     }
 
-    /// Returns what opening found: how many ops, what was cut, what is damaged.
+    /// Returns what opening found: how many ops, what was cut, what is damaged; also what was found to be
+    /// damaged since.
     pub fn open_report(&self) -> OpenReport {
         let mut report = self.inner.report.lock().clone();
+        if report.damage.is_none() {
+            report.damage = self.inner.state.read().log.damage().cloned();
+        }
         report.warnings.extend(self.inner.checkpoints.failure());
         report
-    }
-
-    /// Reads on in a database that was opened read-only: what a writer has synced since. Returns seq.
-    ///
-    /// Errors: `DatabaseClosed`, `StorageError`, `IntegrityError` when the log is damaged after what
-    /// was read before.
-    pub fn refresh(&self) -> Result<Seq> {
-        let writer = self.inner.writer.lock();
-        let mut state = self.inner.state.write();
-        self.inner.check_open()?;
-        let (Some(directory), true) = (&self.inner.directory, self.inner.options.read_only) else {
-            return Ok(state.views.seq);
-        };
-        let Some(bytes) = state.log.disk_bytes().map(Arc::clone) else {
-            return Ok(state.views.seq);
-        };
-        // In this order: a length seen first may end within a batch that is synced a moment later.
-        let synced_bytes = directory.durable_bytes();
-        let len_bytes = bytes.len_bytes().map_err(|error| Error::storage("read the log", error))?;
-        let end_bytes = readable_bytes(directory, synced_bytes, len_bytes);
-        let end = replay_into(&mut state, bytes.as_ref(), end_bytes, &mut |_| Ok(()))?;
-        drop(writer);
-        match end.fault {
-            None => Ok(state.views.seq),
-            // Without a `LOCK` to say so, the end of the file may be a line that is being written.
-            Some(Fault::NotWellFormed(_)) if synced_bytes.is_none() && end.is_last_line => {
-                Ok(state.views.seq)
-            }
-            Some(fault) => Err(Error::integrity(format!(
-                "the log is damaged at op {}: {}",
-                end.next_seq,
-                fault.reason()
-            ))),
-        }
     }
 
     fn assemble(
         state: State,
         writer: Writer,
         options: Options,
-        (directory, chunks, protection): (Option<Directory>, ChunkStore, Arc<Protection>),
+        (directory, packs, protection): (Option<Directory>, Arc<Packs>, Arc<Protection>),
         report: OpenReport,
         checkpoints: Arc<Keeper>,
     ) -> Database {
@@ -263,7 +249,7 @@ impl Database {
                 options,
                 directory,
                 protection,
-                chunks: Arc::new(chunks),
+                packs,
                 legacy: Mutex::new(None),
                 is_closed: AtomicBool::new(false),
                 report: Mutex::new(report),
@@ -360,7 +346,11 @@ impl Opening {
 /// Returns how far a reader may read: beside a writer what is synced, else all there is.
 ///
 /// `len_bytes` must have been looked up before: a writer that begins later appends after it.
-fn readable_bytes(directory: &Directory, synced_bytes: Option<u64>, len_bytes: u64) -> u64 {
+pub(super) fn readable_bytes(
+    directory: &Directory,
+    synced_bytes: Option<u64>,
+    len_bytes: u64,
+) -> u64 {
     match synced_bytes {
         Some(synced_bytes) if directory.is_locked() => synced_bytes.min(len_bytes),
         _ => len_bytes,

@@ -14,7 +14,8 @@ pub struct Options {
     pub clock: Arc<dyn Clock>,
     /// Reads only, beside a writer if there is one; writes get `ReadOnly`.
     pub read_only: bool,
-    /// Memory for document texts of a database on disk, in bytes.
+    /// Memory for document texts of a database on disk, in bytes; the texts of one transaction are held
+    /// together while they are read, however long.
     pub cache_bytes: usize,
     /// When a write to a disk is acknowledged.
     pub durability: Durability,

@@ -258,7 +258,7 @@ impl Database {
     pub fn rewrap_key(&self, old: &Tmk, new: &Tmk) -> Result<()> {
         let writer = self.inner.lock_when_idle();
         self.inner.check_open()?;
-        writer.check_takes_writes()?;
+        self.inner.check_takes_writes(&writer)?;
         let Some(directory) = &self.inner.directory else {
             return Err(Error::new(
                 ErrorCode::PlainDatabase,

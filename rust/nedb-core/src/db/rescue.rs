@@ -15,9 +15,10 @@ use super::write::stage_one;
 use super::{Database, check};
 use crate::error::{Error, Result};
 use crate::json::write_string;
-use crate::log::{Damage, verify};
+use crate::log::{Damage, ReplayEnd, verify};
 use crate::op::{Item, Items, OpKind, Seq, kind};
 use crate::store::{Directory, Disk, LEGACY_STATE_FILE_NAME, LogFile, LogStore};
+use crate::views::State;
 use std::borrow::Cow;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -116,21 +117,27 @@ impl Database {
     /// log before the first op that does not hold, and appends an op that says what was done.
     ///
     /// What comes after the damage cannot be proven and is no longer read; it stays in the file that is
-    /// kept. A database without damage is left as it is.
+    /// kept. A database without damage is left as it is; one whose log is whole and whose views are not those
+    /// of its log, since a checkpoint file was changed, gets views that are, and nothing is cut.
     ///
-    /// Cost: a copy of the log; after opening from a checkpoint, a pass over the log to look for damage.
+    /// Cost: a copy of the log; where damage may lie behind a checkpoint, a pass over the log to look for it.
     /// Errors: `ReadOnly` when it was opened read-only; `DatabaseLocked`,
     /// `StorageError`, `CommitUnknown`, `DatabaseClosed`.
     pub fn repair(&self) -> Result<RepairReport> {
         self.inner.check_open()?;
+        if self.inner.options.read_only {
+            return Err(check::opened_read_only());
+        }
         let damage = self.known_damage()?;
         let (Some(damage), Some(directory)) = (damage, &self.inner.directory) else {
             return Ok(RepairReport { damage: None, cut_bytes: 0, damaged_file: None });
         };
-        if self.inner.options.read_only {
-            return Err(check::opened_read_only());
-        }
-        let damage = self.read_up_to(directory, damage)?;
+        let damage = match self.read_up_to(directory, &damage)? {
+            Some(first) => first,
+            None => {
+                return Ok(RepairReport { damage: Some(damage), cut_bytes: 0, damaged_file: None });
+            }
+        };
         let (cut_bytes, damaged_file) = self.cut_damage(directory, &damage)?;
         *self.inner.report.lock() = OpenReport {
             op_count: damage.seq as u64,
@@ -159,52 +166,82 @@ impl Database {
         copy.write_key_file(&key)
     }
 
-    /// Returns the damage that opening found; after opening from a checkpoint, which passes over what
-    /// comes before it, the log is checked.
+    /// Returns the damage that opening or a read has found; after opening from a checkpoint, which passes
+    /// over what comes before it, the log is checked.
     fn known_damage(&self) -> Result<Option<Damage>> {
+        let found_at_opening = self.inner.report.lock().damage.clone();
+        let met = self.inner.state.read().log.damage().cloned();
+        let known = found_at_opening.into_iter().chain(met).min_by_key(|damage| damage.seq);
         let report = self.open_report();
-        if report.damage.is_some() || report.checkpoint_seq.is_none() {
-            return Ok(report.damage);
+        if known.is_some() || report.checkpoint_seq.is_none() {
+            return Ok(known);
         }
         self.verify_log(&report).map(|(_, _, damage)| damage)
     }
 
-    /// Takes back what was read beyond a damage that opening had passed over: from here on the database is
-    /// as if opening had found it. Returns the first damage that reading finds.
-    fn read_up_to(&self, directory: &Directory, damage: Damage) -> Result<Damage> {
-        if self.inner.report.lock().damage.is_some() {
-            return Ok(damage);
+    /// Takes back what was read beyond a damage that opening has passed over: from here on the database is
+    /// as if opening had found it. Returns the first damage that reading finds; None where the log is whole,
+    /// and the views alone were not those of it, which they are now.
+    fn read_up_to(&self, directory: &Directory, known: &Damage) -> Result<Option<Damage>> {
+        let found_at_opening = self.inner.report.lock().damage.clone();
+        if found_at_opening.is_some_and(|damage| damage.seq <= known.seq) {
+            self.inner.state.write().log.forget_damage();
+            return Ok(Some(known.clone()));
         }
         let mut writer = self.inner.lock_when_idle();
+        let (state, end) = self.fold_anew(directory)?;
+        let reason = match end.fault {
+            Some(fault) => fault.reason(),
+            None if state.head == self.inner.state.read().head => {
+                self.take_views(directory, state);
+                return Ok(None);
+            }
+            // The log is another one than was read.
+            None => known.reason.clone(),
+        };
+        let damage = Damage { seq: end.next_seq, offset_bytes: end.offset_bytes, reason };
+        writer.close();
+        *writer = Writer::refusing(check::damaged(&damage), tail_of(&state));
+        self.inner.durable_seq.store(state.views.seq, Ordering::Release);
+        *self.inner.state.write() = state;
+        self.inner.report.lock().damage = Some(damage.clone());
+        Ok(Some(damage))
+    }
+
+    /// Folds the log as far as it was read, without a look at checkpoints; the writer must be held.
+    fn fold_anew(&self, directory: &Directory) -> Result<(State, ReplayEnd)> {
         let definitions = read_definitions(directory, &self.inner.protection, &mut Vec::new())?;
         let source = LogSource {
             directory,
             protection: &self.inner.protection,
             file: &directory.open_log(false)?,
             definitions: &definitions,
-            end_bytes: damage.offset_bytes,
+            end_bytes: self.inner.state.read().log.len_bytes(),
             cache_bytes: self.inner.options.cache_bytes,
             may_be_ahead: false,
         };
-        let (state, end) = fold_from_start(&source, &mut |_| Ok(()))?;
-        let damage = Damage {
-            seq: end.next_seq,
-            offset_bytes: end.offset_bytes,
-            reason: end.fault.map_or(damage.reason, |fault| fault.reason()),
-        };
-        writer.close();
-        *writer = Writer::refusing(check::damaged(&damage), tail_of(&state));
-        self.inner.durable_seq.store(state.views.seq, Ordering::Release);
+        fold_from_start(&source, &mut |_| Ok(()))
+    }
+
+    /// Puts views that were folded from the log in the place of those that came from a checkpoint file, and
+    /// removes the file.
+    fn take_views(&self, directory: &Directory, state: State) {
+        let _held = self.inner.checkpoints.hold_files();
+        remove_saved_from(directory, 0);
+        self.inner.checkpoints.set_covered_seq(-1);
         *self.inner.state.write() = state;
-        self.inner.report.lock().damage = Some(damage.clone());
-        Ok(damage)
+        let mut report = self.inner.report.lock();
+        report.checkpoint_seq = None;
+        report.warnings.push(
+            "the views were not those of the log, which is whole: they were made anew".to_owned(),
+        );
     }
 
     /// Copies the bytes of the files that ops up to a seq put, each chunk checked.
     fn copy_files(&self, directory: &Directory, seq_max: Seq) -> Result<()> {
         let leaves = self.inner.referred_leaves(seq_max)?;
         if !leaves.is_empty() {
-            self.inner.chunks.copy_to(directory, &leaves)?;
+            self.inner.packs.store()?.copy_to(directory, &leaves)?;
         }
         if let (Some(own), true) = (&self.inner.directory, self.inner.has_legacy_files(seq_max)?)
             && let Some(snapshot) = own.read(LEGACY_STATE_FILE_NAME)?

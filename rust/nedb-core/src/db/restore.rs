@@ -210,7 +210,7 @@ fn load(source: &LogSource<'_>, seq: Seq) -> std::result::Result<Option<Loaded>,
 }
 
 /// Tells whether views have the indexes that are defined, and no others.
-fn has_indexes(views: &Views, definitions: &[Definition]) -> bool {
+pub(super) fn has_indexes(views: &Views, definitions: &[Definition]) -> bool {
     let sorted = |all: &mut dyn Iterator<Item = (String, FieldPath, &'static str)>| {
         let mut all: Vec<_> = all.collect();
         all.sort();

@@ -212,10 +212,17 @@ impl<'c> Run<'c> {
     }
 
     fn read_what_stands(&mut self) {
-        // A closed database has readers no more; what stands in its log stands.
-        let state = self.stage.db.inner.state.read();
+        let db = &self.stage.db;
+        let state = db.inner.state.read();
         for seq in self.standing.len() as i64..=state.views.seq {
-            let line = state.log.with_fields(seq, |fields| fields.to_canonical()).unwrap();
+            let line = match db.is_closed() {
+                // A closed database has no log to read any more; what stands in its file stands.
+                true => {
+                    let log = std::fs::read_to_string(db.path().unwrap().join("log.aof")).unwrap();
+                    log.lines().nth(seq as usize).unwrap().to_owned()
+                }
+                false => state.log.with_fields(seq, |fields| fields.to_canonical()).unwrap(),
+            };
             let text = |key: &str| {
                 let rest = line.split_once(&format!("\"{key}\":\"")).map(|(_, rest)| rest);
                 rest.and_then(|rest| rest.split('"').next()).unwrap_or_default().to_owned()

@@ -22,7 +22,7 @@ impl Options {
     ///
     /// `variable` looks a variable up, `read` reads a file. `encrypt_existing` is what was given for it.
     ///
-    /// Errors: `InvalidArgument` for a variable of the wrong form; `StorageError` for a key file that cannot
+    /// Errors: `InvalidArgument` for a variable of the wrong form or an empty key file; `StorageError` for a key file that cannot
     /// be read.
     pub fn with_environment(
         mut self,
@@ -42,7 +42,13 @@ impl Options {
                     let bytes = read(Path::new(&path)).map_err(|error| {
                         Error::storage(format!("read the key file {path} (NEDB_TMK_FILE)"), error)
                     })?;
-                    Some(Tmk::from_file_bytes(&zeroize::Zeroizing::new(bytes)))
+                    let bytes = zeroize::Zeroizing::new(bytes);
+                    if bytes.trim_ascii().is_empty() {
+                        return Err(Error::invalid(format!(
+                            "NEDB_TMK_FILE: the key file {path} is empty"
+                        )));
+                    }
+                    Some(Tmk::from_file_bytes(&bytes))
                 }
                 (None, None) => None,
             };
@@ -77,6 +83,7 @@ mod tests {
         };
         given.with_environment(encrypt, variable, |path| match path.to_str() {
             Some("there") => Ok(FILE.as_bytes().to_vec()),
+            Some("empty") => Ok(b" \n".to_vec()),
             _ => Err(io::ErrorKind::NotFound.into()),
         })
     }
@@ -111,6 +118,9 @@ mod tests {
         let error = refused(&[("NEDB_TMK_FILE", "gone")]);
         assert_eq!(error.code(), ErrorCode::StorageError);
         assert!(error.message().contains("gone (NEDB_TMK_FILE)"), "{error}");
+        let error = refused(&[("NEDB_TMK_FILE", "empty")]);
+        assert_eq!(error.code(), ErrorCode::InvalidArgument);
+        assert!(error.message().contains("the key file empty is empty"), "{error}");
         let error = refused(&[("NEDB_ENCRYPT_EXISTING", "perhaps")]);
         assert_eq!(error.code(), ErrorCode::InvalidArgument);
     }

@@ -12,7 +12,7 @@ use super::group::{Admitted, Draft};
 use super::options::WriteOptions;
 use super::write::{
     Target, edge_kind, write_delete_payload, write_edge_payload, write_item_provenance, write_put,
-    written_text,
+    written_by, written_texts,
 };
 use crate::document::write_with_seq;
 use crate::error::{Error, Result};
@@ -75,11 +75,13 @@ impl Database {
 
 /// Returns what the items of an op wrote, as it was handed out then.
 fn originals(state: &State, seq: Seq, texts: &[Option<String>]) -> Result<Vec<String>> {
-    let original = |(at, text): (usize, &Option<String>)| {
-        let stored = text.as_ref().map(|_| written_text(state, seq, at as u32)).transpose()?;
+    let mut written = written_texts(state, seq)?.into_iter();
+    let original = |text: &Option<String>| {
+        let stored = written.next();
+        let stored = text.as_ref().map(|_| written_by(seq, stored)).transpose()?;
         Ok(result(stored, seq))
     };
-    texts.iter().enumerate().map(original).collect()
+    texts.iter().map(original).collect()
 }
 
 fn result(stored: Option<String>, seq: Seq) -> String {

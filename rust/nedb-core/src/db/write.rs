@@ -8,7 +8,6 @@ use crate::document::{Provenance, write_seqs, write_stored, write_with_seq};
 use crate::error::{Error, Result};
 use crate::json::{elements, members, string_text, write_string};
 use crate::limits::{BATCH_ITEMS_COUNT_MAX, DOCUMENT_BYTES_MAX};
-use crate::log::Fault;
 use crate::op::{Item, Items, OpKind, Put, Seq, TextPlace, kind};
 use crate::views::State;
 use std::borrow::Cow;
@@ -257,8 +256,8 @@ fn hand_out(group: &Group<'_, '_>, admitted: Admitted, out: &mut String) -> Resu
             write_with_seq(group.last_staged_text().unwrap_or_default(), seq, out);
         }
         Admitted::Replayed(seq) => {
-            let original = group.with_state(|state| written_text(state, seq, 0))?;
-            write_with_seq(&original, seq, out);
+            let originals = group.with_state(|state| written_texts(state, seq))?;
+            write_with_seq(&written_by(seq, originals.into_iter().next())?, seq, out);
         }
     }
     Ok(())
@@ -414,14 +413,19 @@ pub(super) fn stored_text<'d>(items: &'d Items<'_>) -> Option<&'d str> {
     }
 }
 
-/// Returns the stored text that an item of an op wrote.
-pub(super) fn written_text(state: &State, seq: Seq, item: u32) -> Result<String> {
+/// Returns what an item wrote that is known to be a put.
+pub(super) fn written_by(seq: Seq, text: Option<Option<String>>) -> Result<String> {
+    text.flatten().ok_or_else(|| Error::integrity(format!("op {seq} of the log is no put")))
+}
+
+/// Returns the stored texts that the items of an op wrote; None for an item that is no put.
+pub(super) fn written_texts(state: &State, seq: Seq) -> Result<Vec<Option<String>>> {
     state.log.with_fields(seq, |fields| {
-        let op = fields.to_op()?;
-        match op.items.as_slice().get(item as usize).map(|item| &item.kind) {
-            Some(OpKind::Put(put)) => Ok(put.text.clone().into_owned()),
-            _ => Err(Fault::Unreadable("it is no put".to_owned())),
-        }
+        let text = |item: &Item<'_>| match &item.kind {
+            OpKind::Put(put) => Some(put.text.clone().into_owned()),
+            _ => None,
+        };
+        Ok(fields.to_op()?.items.as_slice().iter().map(text).collect())
     })
 }
 

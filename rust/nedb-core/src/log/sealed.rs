@@ -7,8 +7,9 @@
 //! * A line is opened as the one that stands at its place: a moved, repeated or dropped one makes a fault
 //!   at the first place that is wrong.
 
-use super::decode::{Fault, Fields, normalize};
-use crate::crypto::{EnvelopeFault, LineOpener, Sealed};
+use super::decode::Fault;
+use crate::crypto::{EnvelopeFault, LineOpener, Sealed, is_envelope};
+use crate::json::canonicalize_legacy;
 use crate::op::Seq;
 use memchr::memchr;
 use std::ops::Range;
@@ -24,7 +25,7 @@ pub(super) fn open_line(
 ) -> Result<(), Fault> {
     opener.open(seq, line, plain).map_err(|fault| match fault {
         EnvelopeFault::NotAuthentic => Fault::NotAuthentic(seq),
-        EnvelopeFault::NotWellFormed if is_op(line) => Fault::Plain,
+        EnvelopeFault::NotWellFormed if is_plain(line) => Fault::Plain,
         EnvelopeFault::NotWellFormed => Fault::NotWellFormed("it is no whole envelope".to_owned()),
     })
 }
@@ -59,7 +60,12 @@ pub(super) fn open_lines(
     lines
 }
 
-/// Tells whether a line is that of an op, as a plain log has them.
-fn is_op(line: &[u8]) -> bool {
-    normalize(line).is_ok_and(|normalized| Fields::split(&normalized).is_ok())
+/// Tells whether a line is a whole object in plain text: a crash leaves parts of an envelope, and no part of
+/// one is that.
+fn is_plain(line: &[u8]) -> bool {
+    if is_envelope(line) {
+        return false;
+    }
+    let text = std::str::from_utf8(line).unwrap_or_default();
+    text.starts_with('{') && canonicalize_legacy(text, &mut String::new()).is_ok()
 }
