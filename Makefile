@@ -32,7 +32,7 @@ endif
 PY := $(CURDIR)/.venv/$(VENV_BIN)/python$(EXE)
 PY_1X := $(CURDIR)/.venv-1x/$(VENV_BIN)/python$(EXE)
 STAMPS := build/stamps
-NEDBD := $(or $(CARGO_TARGET_DIR),$(CURDIR)/target)/debug/nedbd$(EXE)
+NEDBD := $(or $(CARGO_TARGET_DIR),$(CURDIR)/target)/release/nedbd$(EXE)
 FILMS := examples/node_modules/vega-datasets/data/movies.json
 
 export PYO3_PYTHON := $(PY)
@@ -93,15 +93,15 @@ $(STAMPS)/addon: $(ADDON_SOURCES) scripts/build_addon.mjs
 	$(NODE) scripts/build_addon.mjs --cargo $(CARGO)
 	@mkdir -p $(STAMPS) && touch $@
 
-$(STAMPS)/nedbd: $(NEDBD_SOURCES)
+# The server that ships, so that a wheel, which holds it, finds it built.
+$(STAMPS)/nedbd: $(NEDBD_SOURCES) scripts/build_addon.mjs
 	$(call step,Server)
-	$(CARGO) build --quiet --package nedbd
+	$(NODE) scripts/build_addon.mjs --cargo $(CARGO) --nedbd
 	@mkdir -p $(STAMPS) && touch $@
 
 .PHONY: build wheel addon nedbd
 build: wheel addon ## Build the Python extension and the Node addon (release)
-nedbd: ## Build the server (release), as target/release/nedbd
-	$(CARGO) build --release --package nedbd
+nedbd: $(STAMPS)/nedbd ## Build the server (release), as target/release/nedbd
 wheel: $(STAMPS)/wheel
 addon: $(STAMPS)/addon
 
@@ -158,11 +158,13 @@ test-node: $(STAMPS)/addon $(STAMPS)/npm ## Node: node --test, and the type decl
 	$(call step,Node tests)
 	$(NODE) --test --test-reporter=spec tests/node/*.test.js
 
-test-server: $(STAMPS)/venv $(STAMPS)/nedbd ## The server: unit tests, pytest against the binary, the conformance suite over HTTP
+test-server: $(STAMPS)/wheel $(STAMPS)/nedbd ## The server: unit tests, pytest against the binary, the conformance suite through the clients
 	$(call step,Server unit tests)
 	$(CARGO) test --quiet --package nedbd
 	$(call step,Server tests)
 	NEDBD_BINARY=$(NEDBD) $(PY) -m pytest tests/server $(PYTEST_ARGS)
+	$(call step,Client for Node)
+	NEDBD_BINARY=$(NEDBD) $(NODE) --test --test-reporter=spec tests/server/*.test.js
 
 test-docs: $(STAMPS)/venv ## The documents: generated pages are current, links lead somewhere
 	$(call step,Documents)
@@ -190,4 +192,4 @@ bench-disk: $(STAMPS)/wheel $(STAMPS)/venv-1x $(STAMPS)/films ## Measure what a 
 clean: ## Remove everything that was built or fetched
 	$(CARGO) clean
 	rm -rf build dist .venv .venv-1x node_modules examples/node_modules .pytest_cache .mypy_cache
-	rm -f node/*.node python/nedb/_native*.so python/nedb/_native*.pyd
+	rm -f node/*.node node/nedbd.*-* python/nedb/_native*.so python/nedb/_native*.pyd

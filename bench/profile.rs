@@ -5,7 +5,7 @@
 //! perf record -g target/release/examples/profile scan 2 && perf report
 //! ```
 //!
-//! Arguments: a task (`put`, `get`, `verify`, `all`, or a query's name, after `head/` or `half_way/` for a
+//! Arguments: a task (`put`, `put_many` in a folder that is made for it, `get`, `verify`, `all`, or a query's name, after `head/` or `half_way/` for a
 //! collection that was overwritten once),
 //! seconds (or a number of times, as `x100`, for `valgrind --tool=callgrind`), bytes of a document. Prints what one of it took.
 
@@ -26,6 +26,7 @@ fn main() {
     let documents = documents(COUNT, size, 0);
     match task {
         "put" => repeat(task, budget, COUNT, || put(&documents)),
+        "put_many" => repeat(task, budget, COUNT, || put_many(&documents)),
         "get" => get(&database(&documents, false), budget),
         "verify" => {
             let db = database(&documents, false);
@@ -71,6 +72,14 @@ fn put(documents: &[(String, String)]) {
     for (id, text) in documents {
         out.clear();
         db.put_into(COLLECTION, id, text, &WriteOptions::default(), &mut out).unwrap();
+    }
+}
+
+fn put_many(documents: &[(String, String)]) {
+    let folder = tempfile::tempdir_in(".").unwrap();
+    let db = Database::open(folder.path(), Options::default()).unwrap();
+    for thousand in documents.chunks(1_000) {
+        drop(db.put_many(COLLECTION, thousand, &WriteOptions::default()).unwrap());
     }
 }
 

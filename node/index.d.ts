@@ -36,10 +36,10 @@ export interface QueryPosition {
 }
 
 /** An error of NEDB. */
-export class NedbError extends Error {
-  constructor(message: string, code: ErrorCode, position?: QueryPosition);
+export class NedbError<Code extends string = ErrorCode> extends Error {
+  constructor(message: string, code: Code, position?: QueryPosition);
   readonly name: "NedbError";
-  readonly code: ErrorCode;
+  readonly code: Code;
   /** For NQL_ERROR: where. */
   readonly position?: QueryPosition;
 }

@@ -6,34 +6,7 @@
  * this file, and the package of this platform, which npm installs as an optional dependency.
  */
 
-/** The platforms that have a package, as napi names them. */
-const PLATFORMS = [
-  "darwin-arm64",
-  "darwin-x64",
-  "linux-arm64-gnu",
-  "linux-arm64-musl",
-  "linux-x64-gnu",
-  "linux-x64-musl",
-  "win32-x64-msvc",
-];
-
-/** Names this platform: system, processor and, where there are several, the C library. */
-function platformName() {
-  const name = `${process.platform}-${process.arch}`;
-  if (process.platform === "win32") return `${name}-msvc`;
-  if (process.platform === "linux") return `${name}-${isMusl() ? "musl" : "gnu"}`;
-  return name;
-}
-
-/** Says whether Node runs on musl, as in Alpine Linux. */
-function isMusl() {
-  const excluded = process.report.excludeNetwork;
-  // Without this the report looks up the name of every open connection, which takes seconds.
-  process.report.excludeNetwork = true;
-  const { header } = process.report.getReport();
-  process.report.excludeNetwork = excluded;
-  return header.glibcVersionRuntime === undefined;
-}
+const { PLATFORMS, platformName } = require("./platform.js");
 
 /** Loads the addon, or throws an error that says what was tried and what to do. */
 function load() {

@@ -11,60 +11,14 @@ const fs = require("node:fs");
 const os = require("node:os");
 const path = require("node:path");
 const { NedbCore } = require("../../node/index.js");
-const { parse, stringify } = require("./lossless.js");
+const { stringify } = require("./lossless.js");
+const { Arguments, allCases } = require("./conformance.cases.js");
 const { check } = require("./conformance.expect.js");
 
-const CASES = path.join(__dirname, "..", "conformance", "cases");
-const ONLY = process.env.NEDB_CONFORMANCE_ONLY ?? "";
 const NEEDS_DISK = new Set(["reopen", "open_again", "rewrap_key"]);
 /** The clock of this host cannot move: such a case runs in a directory and is reopened. */
 const MOVES_CLOCK = "set_clock";
-const NO_OPTIONS = new Set(["coll", "id", "doc", "doc_text", "docs", "items", "items_text", "frm", "rel", "to",
-  "name", "text", "tier"]);
 const counts = { cases: 0, memory: 0, disk: 0, skipped: 0, failed: 0 };
-
-/** Writes `{"$repeat": [[text, count], ...]}` out as the joined text. */
-function writtenOut(value) {
-  if (!(value instanceof Map) || !value.has("$repeat")) return value;
-  return value.get("$repeat").map(([text, count]) => text.repeat(Number(count.text))).join("");
-}
-
-/** The arguments of a step. */
-class Arguments {
-  /** @param {Map} members the `args` of a step, or undefined */
-  constructor(members) {
-    this.members = new Map([...(members ?? [])].map(([name, value]) => [name, writtenOut(value)]));
-  }
-
-  /** Returns a text, or undefined. */
-  text(name) {
-    return this.members.get(name) ?? undefined;
-  }
-
-  /** Returns a whole number as a BigInt, or undefined. */
-  integer(name) {
-    const number = this.members.get(name);
-    return number === undefined || number === null ? undefined : BigInt(number.text);
-  }
-
-  /** Returns a number, or undefined. */
-  number(name) {
-    const number = this.members.get(name);
-    return number === undefined ? undefined : Number(number.text);
-  }
-
-  /** Returns the JSON text of `name`, or the string of `name_text` as it is. */
-  json(name) {
-    if (this.members.has(`${name}_text`)) return this.members.get(`${name}_text`);
-    return this.members.has(name) ? stringify(this.members.get(name)) : undefined;
-  }
-
-  /** Returns the write options as JSON text. */
-  options() {
-    const options = [...this.members].filter(([name]) => !NO_OPTIONS.has(name));
-    return options.length === 0 ? undefined : stringify(new Map(options));
-  }
-}
 
 const nothing = () => ({ text: "null" });
 const one = (value) => ({ text: value === null ? "null" : value });
@@ -286,28 +240,15 @@ function runEverywhere(conformanceCase) {
   counts.memory += 1;
 }
 
-/** Lists the case files, by name. */
-function caseFiles() {
-  const files = fs.readdirSync(CASES, { withFileTypes: true }).filter((entry) => entry.isDirectory());
-  return files
-    .flatMap(({ name }) => fs.readdirSync(path.join(CASES, name)).map((file) => `${name}/${file}`))
-    .filter((name) => name.endsWith(".json"))
-    .sort();
-}
-
-for (const file of caseFiles()) {
-  for (const conformanceCase of parse(fs.readFileSync(path.join(CASES, file), "utf8"))) {
-    const name = conformanceCase.get("name");
-    if (!file.includes(ONLY) && !name.includes(ONLY)) continue;
-    const skip = conformanceCase.get("skip")?.get("node");
-    counts.cases += 1;
-    if (skip !== undefined) counts.skipped += 1;
-    test(`${file}: ${name}`, { skip: skip ?? false }, () => {
-      counts.failed += 1;
-      runEverywhere(conformanceCase);
-      counts.failed -= 1;
-    });
-  }
+for (const { title, conformanceCase } of allCases()) {
+  const skip = conformanceCase.get("skip")?.get("node");
+  counts.cases += 1;
+  if (skip !== undefined) counts.skipped += 1;
+  test(title, { skip: skip ?? false }, () => {
+    counts.failed += 1;
+    runEverywhere(conformanceCase);
+    counts.failed -= 1;
+  });
 }
 
 after(() => {

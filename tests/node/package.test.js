@@ -28,6 +28,34 @@ test("every verb is declared in index.d.ts and every declared verb is there", ()
   }
 });
 
+test("every method of the client is declared in client.d.ts and every declared one is there", () => {
+  const text = readFileSync(join(ROOT, "node", "client.d.ts"), "utf8");
+  const { NedbClient } = require("nedb-engine/client");
+  const { Database } = require("../../node/client_database.js");
+  for (const [Class, own] of [[NedbClient, []], [Database, ["name"]]]) {
+    const [, body] = new RegExp(`export class ${Class.name} \\{\\n([^]*?)\\n\\}`).exec(text);
+    const declared = [...body.matchAll(/^ {2}(?:readonly )?([a-z][A-Za-z]*)(?=[<(:])/gm)].map((m) => m[1]);
+    const there = [...Object.getOwnPropertyNames(Class.prototype), ...own];
+    // Only the client makes a Database, so that its constructor is not declared as one to call.
+    const names = (all) => [...new Set(all)].filter((name) => name !== "constructor").sort();
+    assert.deepEqual(names(declared), names(there));
+  }
+});
+
+test("the client loads no addon and nothing of Node, so that a browser can have it", async () => {
+  const code = `const { NedbClient } = require("nedb-engine/client"); new NedbClient();
+    process.stdout.write(Object.keys(require.cache).join("\\n"))`;
+  const loaded = execFileSync(process.execPath, ["-e", code], { encoding: "utf8", cwd: ROOT }).split("\n");
+  assert.ok(loaded.length > 5 && !loaded.some((file) => file.endsWith(".node")), loaded.join());
+  for (const file of loaded) {
+    assert.doesNotMatch(readFileSync(file, "utf8"), /(?:require|import)\(\s*["'](?!\.)/, file);
+  }
+  const imported = await import("nedb-engine/client");
+  assert.deepEqual(Object.keys(imported).filter((name) => name !== "default" && name !== "module.exports").sort(), [
+    "NedbClient", "NedbError", "ServerError",
+  ]);
+});
+
 test("without an addon the error names the platform and what to do", async (context) => {
   const folder = await directory(context);
   for (const file of readdirSync(join(ROOT, "node")).filter((file) => file.endsWith(".js"))) {

@@ -7,6 +7,7 @@ const fs = require("node:fs");
 const path = require("node:path");
 const { parse } = require("smol-toml");
 const { NEDB, NedbCore } = require("../../node/index.js");
+const { Database } = require("../../node/client_database.js");
 
 const ROOT = path.join(__dirname, "..", "..");
 
@@ -23,9 +24,12 @@ function publicNames(type) {
   return [...statics, ...members].sort();
 }
 
-for (const [column, type] of [["node_core", NedbCore], ["node", NEDB]]) {
+for (const [column, type] of [["node_core", NedbCore], ["node", NEDB], ["node_client", Database]]) {
   test(`every verb of ${column} is there and none is extra`, () => {
-    const listed = load("surface.toml").verb.flatMap((verb) => verb[column]);
+    const { verb: verbs, client_only: own } = load("surface.toml");
+    const listed = verbs.flatMap((verb) => verb[column]);
+    // The name is set in the constructor.
+    if (type === Database) listed.push(...own.node.filter((name) => name !== "name"));
     assert.deepStrictEqual(publicNames(type), listed.sort());
   });
 

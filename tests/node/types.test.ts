@@ -6,6 +6,8 @@
 
 import { NEDB, NedbCore, NedbError, type BatchItem, type ErrorCode, type Op } from "nedb-engine";
 
+import { NedbClient, ServerError, type ServerErrorCode } from "nedb-engine/client";
+
 interface User {
   name: string;
   age: number;
@@ -96,4 +98,32 @@ export function errors(error: unknown): ErrorCode | undefined {
   if (!(error instanceof NedbError)) return undefined;
   is<number | undefined>(error.position?.line);
   return error.code;
+}
+
+export async function client(): Promise<void> {
+  const server = new NedbClient("https://host:7070", { token: "t", timeoutMs: 1000, retryCount: 0 });
+  const db = await server.createDatabase("shop", { init: { indexes: [["users", "age", "ordered"]] }, existOk: true });
+  const stored = await db.put<User>("users", "alice", { name: "Alice", age: 31 }, { idem: "k", signal: new AbortSignalOf() });
+  is<number>(stored._seq);
+  is<User[]>(await db.query<User>("FROM users", null, {}));
+  is<bigint>(await db.seq);
+  for await (const op of db.changes(-1n, { follow: false })) is<Op>(op);
+  // @ts-expect-error: the seq of a server is asked for
+  is<bigint>(db.seq);
+  // @ts-expect-error: an option that is not known
+  new NedbClient("http://host", { tokn: "t" });
+  // @ts-expect-error: a database is made by its client
+  new (db.constructor as typeof import("nedb-engine/client").Database)();
+  const error: unknown = undefined;
+  if (error instanceof ServerError) {
+    is<ServerErrorCode>(error.code);
+    is<number | undefined>(error.status);
+  }
+}
+
+declare class AbortSignalOf {
+  readonly aborted: boolean;
+  readonly reason: unknown;
+  addEventListener(type: "abort", listener: () => void): void;
+  removeEventListener(type: "abort", listener: () => void): void;
 }

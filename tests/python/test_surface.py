@@ -6,6 +6,8 @@ import builtins
 import pathlib
 
 import nedb
+import nedb.client
+import pytest
 
 try:
     import tomllib
@@ -26,10 +28,21 @@ def test_every_verb_is_there_and_none_is_extra():
     assert listed == sorted(name for name in dir(nedb.NEDB) if not name.startswith("_"))
 
 
-def test_a_verb_that_is_missing_says_why():
+@pytest.mark.parametrize("cls", [nedb.client.Database, nedb.client.AsyncDatabase])
+def test_every_verb_of_a_client_is_there_and_none_is_extra(cls):
+    """The public names of a database of a server are those of the table."""
+    table = load("surface.toml")
+    listed = [name for verb in table["verb"] for name in verb["python_client"]]
+    # The name is set in the constructor.
+    own = [name for name in table["client_only"]["python"] if name != "name"]
+    assert sorted(listed + own) == sorted(name for name in dir(cls) if not name.startswith("_"))
+
+
+@pytest.mark.parametrize("column", ["python", "python_client"])
+def test_a_verb_that_is_missing_says_why(column):
     """Only a verb without a name in Python has a reason for it."""
     for verb in load("surface.toml")["verb"]:
-        assert bool(verb["python"]) != bool(verb.get("missing", {}).get("python")), verb["name"]
+        assert bool(verb[column]) != bool(verb.get("missing", {}).get(column)), verb["name"]
 
 
 def test_every_error_has_its_class_its_code_and_its_bases():

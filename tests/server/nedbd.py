@@ -14,7 +14,7 @@ from typing import Any, Iterator, NamedTuple
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 #: The binary; `make test-server` says which, since a build may be elsewhere.
-BINARY = os.environ.get("NEDBD_BINARY", str(ROOT / "target" / "debug" / "nedbd"))
+BINARY = os.environ.get("NEDBD_BINARY", str(ROOT / "target" / "release" / "nedbd"))
 #: Longer than anything here takes on a machine that does three other things.
 PATIENCE_S = 30.0
 
@@ -53,9 +53,14 @@ class Nedbd:
                 [BINARY, *flags], stdout=subprocess.PIPE, stderr=log, env=environment, text=True, encoding="utf-8")
         assert self.process.stdout is not None
         self.line = self.process.stdout.readline()
-        assert "http://" in self.line, f"it did not start: {self.log.read_text()}"
-        self.host, port = self.line.split("http://")[1].split()[0].rsplit(":", 1)
+        assert "://" in self.line, f"it did not start: {self.log.read_text()}"
+        self.host, port = self.line.split("://")[1].split()[0].rsplit(":", 1)
         self.port = int(port)
+
+    @property
+    def url(self) -> str:
+        """Where it is, for a client."""
+        return f"http://{self.host}:{self.port}"
 
     def __enter__(self) -> Nedbd:
         return self

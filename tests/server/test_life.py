@@ -47,6 +47,18 @@ def test_a_checkpoint_is_saved_beside_the_writes_and_used_at_the_next_start(star
     assert again.ok("GET", f"{db}/verify?determinism=true")["deterministic"] is True
 
 
+def test_a_checkpoint_is_saved_after_some_time_where_something_was_written(start: Start) -> None:
+    server = start("--checkpoint-interval-ms", "20", "--log-level", "2")
+    server.create("idle")
+    db = server.create()
+    seq = put(server, db, "a")["seq"]
+    saved = server.data / "db"
+    eventually(lambda: [path.name for path in saved.glob("checkpoint.*")] == [f"checkpoint.{seq}"])
+    time.sleep(0.2)
+    assert server.log.read_text().count("checkpoint saved") == 1
+    assert server.ok("GET", db)["seq"] == seq and not list((server.data / "idle").glob("checkpoint.*"))
+
+
 def test_with_a_key_what_is_on_the_disk_is_encrypted(start: Start) -> None:
     key = "000102030405060708090a0b0c0d0e0f" * 2
     server = start(NEDB_TMK=key)

@@ -4,7 +4,7 @@
 //! every run of it writes the same bytes.
 
 use std::sync::Mutex;
-use std::time::{SystemTime, UNIX_EPOCH};
+use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
 /// Tells the time as seconds since 1970-01-01T00:00:00Z.
 pub trait Clock: Send + Sync {
@@ -20,6 +20,23 @@ impl Clock for SystemClock {
     fn now_seconds(&self) -> f64 {
         // A machine set before 1970 counts as 1970: a log must not hold a time that is no number.
         SystemTime::now().duration_since(UNIX_EPOCH).map_or(0.0, |elapsed| elapsed.as_secs_f64())
+    }
+}
+
+/// How long something takes, for statistics alone: nothing that is written depends on it.
+pub(crate) struct Stopwatch {
+    begun: Instant,
+}
+
+impl Stopwatch {
+    /// Begins to measure.
+    pub fn start() -> Self {
+        Stopwatch { begun: Instant::now() }
+    }
+
+    /// Returns the time since it began, in microseconds.
+    pub fn elapsed_us(&self) -> u64 {
+        u64::try_from(self.begun.elapsed().as_micros()).unwrap_or(u64::MAX)
     }
 }
 

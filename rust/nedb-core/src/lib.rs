@@ -23,9 +23,9 @@ mod views;
 pub use clock::{Clock, ManualClock, SystemClock};
 pub use crypto::{Randomness, SystemRandomness, Tmk};
 pub use db::{
-    BackupReport, CommitCounts, CompactReport, CompressionStats, Database, Durability, FileAt,
+    BackupReport, CompactReport, CompressionStats, Database, Distribution, Durability, FileAt,
     FileInfo, FileProof, FileReader, FileWriter, OpenReport, Options, Progress, ReadOptions,
-    RepairReport, Subscription, Update, VerifyReport, WriteOptions, rewrap_key,
+    RepairReport, Statistics, Subscription, Update, VerifyReport, WriteOptions, rewrap_key,
 };
 pub use error::{Error, ErrorCode, QueryPosition, Result};
 pub use hash::ZERO_HASH;

@@ -624,3 +624,27 @@ fn checkpoints_made_while_threads_write_and_close_never_spoil_anything() {
     assert!(checkpoint_seq.is_some() && warnings.is_empty(), "{checkpoint_seq:?} {warnings:?}");
     assert!(db.verify().unwrap());
 }
+
+#[test]
+fn a_checkpoint_is_saved_when_asked_where_something_was_written_since_and_appends_nothing() {
+    let folder = tempfile::tempdir().unwrap();
+    for durability in [Durability::Always, Durability::Never] {
+        let db = Database::open(folder.path(), Options { durability, ..options(NOW) }).unwrap();
+        if durability == Durability::Always {
+            assert!(!db.save_checkpoint().unwrap(), "there is no op yet");
+        }
+        put(&db, "a", 1);
+        let (seq, head) = (db.seq(), db.head());
+        assert!(db.save_checkpoint().unwrap());
+        assert!(!db.save_checkpoint().unwrap(), "nothing was written since");
+        assert_eq!((db.seq(), db.head()), (seq, head));
+        assert_eq!(db.open_report().warnings, Vec::<String>::new());
+        drop(db);
+        let (reopened, loaded, warnings) = open_and_compare(folder.path());
+        assert_eq!((loaded, warnings), (Some(seq), Vec::new()));
+        reopened.close().unwrap();
+        assert!(reopened.save_checkpoint().is_err(), "it is closed");
+    }
+    assert!(!open_read_only(folder.path()).unwrap().save_checkpoint().unwrap());
+    assert!(!Database::in_memory(options(NOW)).unwrap().save_checkpoint().unwrap());
+}

@@ -1,4 +1,5 @@
-//! What the server does by itself, on a timer: deletes what has expired, reads on beside a writer.
+//! What the server does by itself, on a timer: deletes what has expired, saves checkpoints, reads on beside a
+//! writer.
 
 use crate::logs::DATABASE;
 use crate::server::Shared;
@@ -10,8 +11,14 @@ pub fn begin(server: &Shared) {
     let config = &server.config;
     if config.read_only {
         tokio::spawn(repeat(server.clone(), config.refresh_interval, refresh));
-    } else if let Some(every) = config.sweep_interval {
-        tokio::spawn(repeat(server.clone(), every, sweep));
+        return;
+    }
+    let chores: [(_, fn(&Shared)); 2] =
+        [(config.sweep_interval, sweep), (config.checkpoint_interval, save_checkpoints)];
+    for (interval, chore) in chores {
+        if let Some(every) = interval {
+            tokio::spawn(repeat(server.clone(), every, chore));
+        }
     }
 }
 
@@ -44,6 +51,19 @@ fn sweep(server: &Shared) {
             Ok(deleted) => tracing::info!(target: DATABASE, database, deleted, "swept"),
             Err(_) if served.database.is_read_only() || served.database.is_closed() => {}
             Err(error) => tracing::error!(database, %error, "not swept"),
+        }
+    }
+}
+
+/// Saves the views of databases that were written to since they were saved last.
+fn save_checkpoints(server: &Shared) {
+    for served in server.databases.open() {
+        let database = &served.name;
+        match served.database.save_checkpoint() {
+            Ok(false) => {}
+            Ok(true) => tracing::info!(target: DATABASE, database, "checkpoint saved"),
+            Err(_) if served.database.is_closed() => {}
+            Err(error) => tracing::error!(database, %error, "no checkpoint saved"),
         }
     }
 }

@@ -30,6 +30,9 @@ pub struct Config {
     pub tmk: Option<Tmk>,
     /// Whether plain databases are encrypted when they are opened with a key.
     pub encrypt_existing: bool,
+    /// The files of the certificate and its key, in PEM; without them connections are not encrypted.
+    pub tls_cert: Option<PathBuf>,
+    pub tls_key: Option<PathBuf>,
     /// Whether other machines may connect without a token.
     pub insecure: bool,
     pub read_only: bool,
@@ -44,6 +47,8 @@ pub struct Config {
     pub limits: Limits,
     /// How often expired documents are deleted; None is never.
     pub sweep_interval: Option<Duration>,
+    /// How often checkpoints are saved, where something was written since; None is never.
+    pub checkpoint_interval: Option<Duration>,
     /// How often a server that only reads looks for what the writer has synced.
     pub refresh_interval: Duration,
     /// How long a stop waits for what is in flight.
@@ -57,12 +62,16 @@ pub struct Config {
 pub struct Limits {
     /// Longest body of a request.
     pub body_bytes_max: usize,
+    /// Longest file that is taken; it is never in memory whole.
+    pub file_bytes_max: u64,
     /// Longest head of a request: its line and its headers.
     pub header_bytes_max: usize,
     /// Most rows in one answer.
     pub rows_count_max: usize,
     /// Most connections at a time; a call to the engine has one too.
     pub connections_count_max: usize,
+    /// Most files on their way in and out at a time: each needs the memory of a few chunks, up to 64 MiB.
+    pub files_count_max: usize,
     /// Longest time for a body to arrive, and for a read to be answered.
     pub request_timeout: Duration,
     /// Longest time without a byte from a client that owes one, or to a client that takes none.
@@ -86,6 +95,8 @@ impl Default for Config {
             token: None,
             tmk: None,
             encrypt_existing: true,
+            tls_cert: None,
+            tls_key: None,
             insecure: false,
             read_only: false,
             durability: Durability::Always,
@@ -96,6 +107,7 @@ impl Default for Config {
             log_format: LogFormat::Text,
             limits: Limits::default(),
             sweep_interval: Some(Duration::from_secs(60)),
+            checkpoint_interval: Some(Duration::from_secs(300)),
             refresh_interval: Duration::from_secs(1),
             stop_timeout: Duration::from_secs(30),
             test_clock: None,
@@ -108,9 +120,12 @@ impl Default for Limits {
         Limits {
             // A document of the engine's largest size, with its escapes and the members around it.
             body_bytes_max: 32 << 20,
+            // What the engine takes.
+            file_bytes_max: 64 << 30,
             header_bytes_max: 64 << 10,
             rows_count_max: 100_000,
             connections_count_max: 512,
+            files_count_max: 32,
             request_timeout: Duration::from_secs(30),
             idle_timeout: Duration::from_secs(75),
         }
@@ -150,7 +165,7 @@ const fn flag(
 
 /// Every setting, in the order of the help text.
 #[rustfmt::skip]
-pub const SETTINGS: [Setting; 27] = [
+pub const SETTINGS: [Setting; 32] = [
     flag("host", "ADDRESS", "address to listen on (127.0.0.1)", |it, text| { it.host = text.to_owned(); Ok(()) }),
     flag("port", "NUMBER", "port to listen on; 0 takes a free one (7070)", |it, text| set(&mut it.port, text)),
     flag("data", "DIRECTORY", "where the databases are, each in a directory of its name (./nedb-data)", |it, text| { it.data = text.into(); Ok(()) }),
@@ -160,6 +175,8 @@ pub const SETTINGS: [Setting; 27] = [
     Setting { name: "tmk", value: "HEX", help: "the key that encrypts every database", is_flag: false, apply: set_tmk },
     flag("tmk_file", "FILE", "a file that holds that key", set_tmk_file),
     flag("encrypt_existing", "WHETHER", "encrypt plain databases that are found when there is a key (true)", |it, text| switch(&mut it.encrypt_existing, text)),
+    flag("tls_cert", "FILE", "the certificate, in PEM, with those that lead to it: serve HTTPS", |it, text| { it.tls_cert = Some(text.into()); Ok(()) }),
+    flag("tls_key", "FILE", "the key of that certificate, in PEM", |it, text| { it.tls_key = Some(text.into()); Ok(()) }),
     flag("insecure", "", "let other machines connect without a token", |it, text| switch(&mut it.insecure, text)),
     flag("read_only", "", "read beside a process that writes, and write nothing", |it, text| switch(&mut it.read_only, text)),
     flag("durability", "WHEN", "when a write is answered: always, never, or milliseconds between syncs (always)", |it, text| { it.durability = Durability::parse(text).map_err(|error| error.to_string())?; Ok(()) }),
@@ -169,12 +186,15 @@ pub const SETTINGS: [Setting; 27] = [
     flag("log_level", "0..3", "0 errors, starts and stops; 1 requests; 2 databases; 3 everything (0)", set_log_level),
     flag("log_format", "FORMAT", "text or json (text)", set_log_format),
     flag("body_bytes_max", "BYTES", "longest body of a request (32 MiB)", |it, text| positive(&mut it.limits.body_bytes_max, text)),
+    flag("file_bytes_max", "BYTES", "longest file that is taken (64 GiB)", |it, text| set(&mut it.limits.file_bytes_max, text)),
     flag("header_bytes_max", "BYTES", "longest head of a request, at least 8192 (64 KiB)", set_header_bytes_max),
     flag("rows_count_max", "NUMBER", "most rows in one answer (100000)", |it, text| positive(&mut it.limits.rows_count_max, text)),
     flag("connections_count_max", "NUMBER", "most connections at a time (512)", |it, text| positive(&mut it.limits.connections_count_max, text)),
+    flag("files_count_max", "NUMBER", "most files on their way in and out at a time (32)", |it, text| positive(&mut it.limits.files_count_max, text)),
     flag("request_timeout_ms", "MS", "longest time for a body to arrive and for a read to be answered (30000)", |it, text| milliseconds(&mut it.limits.request_timeout, text)),
     flag("idle_timeout_ms", "MS", "longest time that a connection stands still (75000)", |it, text| milliseconds(&mut it.limits.idle_timeout, text)),
-    flag("sweep_interval_ms", "MS", "time between two deletions of what has expired; 0 is never (60000)", set_sweep_interval),
+    flag("sweep_interval_ms", "MS", "time between two deletions of what has expired; 0 is never (60000)", |it, text| optional_milliseconds(&mut it.sweep_interval, text)),
+    flag("checkpoint_interval_ms", "MS", "time between two checkpoints of what was written to; 0 is never (300000)", |it, text| optional_milliseconds(&mut it.checkpoint_interval, text)),
     flag("refresh_interval_ms", "MS", "time between two looks at the writer's log, with read-only (1000)", |it, text| milliseconds(&mut it.refresh_interval, text)),
     flag("stop_timeout_ms", "MS", "longest time that a stop waits for what is in flight (30000)", |it, text| milliseconds(&mut it.stop_timeout, text)),
     Setting { name: "debug", value: "", help: "log everything, as --log-level 3", is_flag: false, apply: |it, text| { let mut on = false; switch(&mut on, text)?; if on { it.log_level = 3; } Ok(()) } },
@@ -389,10 +409,10 @@ fn set_checkpoint_every_ops(config: &mut Config, text: &str) -> Result<(), Strin
     Ok(())
 }
 
-fn set_sweep_interval(config: &mut Config, text: &str) -> Result<(), String> {
+fn optional_milliseconds(place: &mut Option<Duration>, text: &str) -> Result<(), String> {
     let mut count = 0_u64;
     set(&mut count, text)?;
-    config.sweep_interval = (count > 0).then(|| Duration::from_millis(count));
+    *place = (count > 0).then(|| Duration::from_millis(count));
     Ok(())
 }
 

@@ -3,15 +3,17 @@
 //! In: a listener. Out: requests to the service, answers to clients.
 //!
 //! Invariants:
+//! * A client that does not shake hands has no connection for long.
 //! * A client that sends nothing, or takes nothing, costs a connection and no thread, and not for ever.
 //! * What of a body was not read is never taken for a request: the connection ends instead.
 //! * After a stop no connection is accepted, and those that are idle end at once.
 
 use crate::server::Shared;
+use crate::tls::Tls;
 use axum::Router;
 use hyper::server::conn::http1;
 use hyper_util::rt::{TokioIo, TokioTimer};
-use hyper_util::server::graceful::GracefulShutdown;
+use hyper_util::server::graceful::{GracefulShutdown, Watcher};
 use hyper_util::service::TowerToHyperService;
 use std::io;
 use std::pin::Pin;
@@ -22,6 +24,7 @@ use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, ReadBuf};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::Semaphore;
 use tokio::time::{Instant, Sleep};
+use tokio_rustls::server::TlsStream;
 
 /// What a client gets for whom there is no place.
 const NO_PLACE: &[u8] = b"HTTP/1.1 429 Too Many Requests\r\ncontent-type: application/json\r\n\
@@ -32,9 +35,11 @@ const NO_PLACE: &[u8] = b"HTTP/1.1 429 Too Many Requests\r\ncontent-type: applic
 const TOLD_COUNT_MAX: usize = 32;
 /// How long one of them has to read it.
 const TOLD_TIMEOUT: Duration = Duration::from_secs(1);
+/// How long a client has to shake hands.
+const HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// Serves a listener until the server is to stop, then waits for what is in flight.
-pub async fn serve(listener: TcpListener, router: Router, server: &Shared) {
+pub async fn serve(listener: TcpListener, tls: Option<Arc<Tls>>, router: Router, server: &Shared) {
     let graceful = GracefulShutdown::new();
     let places = Arc::new(Semaphore::new(server.config.limits.connections_count_max));
     let told = Arc::new(Semaphore::new(TOLD_COUNT_MAX));
@@ -55,13 +60,14 @@ pub async fn serve(listener: TcpListener, router: Router, server: &Shared) {
         };
         match Arc::clone(&places).try_acquire_owned() {
             Ok(place) => {
-                let connection = graceful.watch(connect(stream, &router, server));
-                let server = Arc::clone(server);
+                let client = Client {
+                    watcher: graceful.watcher(),
+                    router: router.clone(),
+                    server: Arc::clone(server),
+                };
+                let tls = tls.clone();
                 tokio::spawn(async move {
-                    server.metrics.connected();
-                    // Whatever ended it, there is nobody left to tell.
-                    let _ended = connection.await;
-                    server.metrics.disconnected();
+                    client.serve(stream, tls).await;
                     drop(place);
                 });
             }
@@ -83,20 +89,54 @@ pub async fn serve(listener: TcpListener, router: Router, server: &Shared) {
     }
 }
 
-type Connection = http1::Connection<TokioIo<Paced<TcpStream>>, TowerToHyperService<Router>>;
+/// What serves one client.
+struct Client {
+    watcher: Watcher,
+    router: Router,
+    server: Shared,
+}
 
-fn connect(stream: TcpStream, router: &Router, server: &Shared) -> Connection {
-    let limits = &server.config.limits;
-    // An answer is one piece, so there is nothing to wait for.
-    let _slower_without = stream.set_nodelay(true);
-    http1::Builder::new()
-        .timer(TokioTimer::new())
-        .header_read_timeout(limits.idle_timeout)
-        .max_buf_size(limits.header_bytes_max)
-        .serve_connection(
-            TokioIo::new(Paced::new(stream, limits.idle_timeout)),
-            TowerToHyperService::new(router.clone()),
-        )
+impl Client {
+    async fn serve(self, stream: TcpStream, tls: Option<Arc<Tls>>) {
+        let server = Arc::clone(&self.server);
+        server.metrics.connected();
+        // An answer is one piece, so there is nothing to wait for.
+        let _slower_without = stream.set_nodelay(true);
+        let stream = Paced::new(stream, server.config.limits.idle_timeout);
+        match tls {
+            None => self.answer(stream).await,
+            Some(tls) => match self.shake_hands(stream, &tls).await {
+                Some(stream) => self.answer(stream).await,
+                None => server.metrics.handshake_failed(),
+            },
+        }
+        server.metrics.disconnected();
+    }
+
+    /// Returns the stream that the client and the server have agreed on; None when it did not come to that.
+    async fn shake_hands<S: AsyncRead + AsyncWrite + Unpin>(
+        &self,
+        stream: S,
+        tls: &Tls,
+    ) -> Option<TlsStream<S>> {
+        let timeout = HANDSHAKE_TIMEOUT.min(self.server.config.limits.idle_timeout);
+        let mut stop = self.server.stop.subscribe();
+        tokio::select! {
+            shaken = tokio::time::timeout(timeout, tls.acceptor().accept(stream)) => shaken.ok()?.ok(),
+            _ = stop.wait_for(|stops| *stops) => None,
+        }
+    }
+
+    async fn answer<S: AsyncRead + AsyncWrite + Unpin + Send + 'static>(self, stream: S) {
+        let limits = &self.server.config.limits;
+        let connection = http1::Builder::new()
+            .timer(TokioTimer::new())
+            .header_read_timeout(limits.idle_timeout)
+            .max_buf_size(limits.header_bytes_max)
+            .serve_connection(TokioIo::new(stream), TowerToHyperService::new(self.router));
+        // Whatever ended it, there is nobody left to tell.
+        let _ended = self.watcher.watch(connection).await;
+    }
 }
 
 /// Tells a client that there is no place for it.

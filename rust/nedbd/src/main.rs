@@ -6,6 +6,7 @@
 //! | `logs` | what is written about itself |
 //! | `run` | the life of a server: listen, open, serve, stop |
 //! | `connections` | how many, how long, how much |
+//! | `tls` | the certificate and its key |
 //! | `databases` | the databases of a data directory, by name |
 //! | `init` | what a new database begins with |
 //! | `server` | what every request shares; how the engine is called |
@@ -29,6 +30,7 @@ mod metrics;
 mod refusal;
 mod run;
 mod server;
+mod tls;
 
 use config::Command;
 use std::io::Write;

@@ -6,6 +6,7 @@
 //! * A label is a route, a method, a status or a database: never what a client made up, so the number of
 //!   series is bounded.
 
+use nedb_core::{Distribution, Statistics};
 use std::collections::BTreeMap;
 use std::fmt::Write;
 use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
@@ -26,6 +27,7 @@ pub struct Metrics {
     open_connections: AtomicI64,
     accepted_connections: AtomicU64,
     refused_connections: AtomicU64,
+    failed_handshakes: AtomicU64,
 }
 
 /// A method, a route and a status.
@@ -51,10 +53,7 @@ pub struct Answered<'a> {
 /// What is known of a database.
 pub struct DatabaseGauge {
     pub name: String,
-    pub seq: i64,
-    pub batch_count: u64,
-    pub op_count: u64,
-    pub written_bytes: u64,
+    pub statistics: Statistics,
 }
 
 impl Metrics {
@@ -90,6 +89,11 @@ impl Metrics {
         self.refused_connections.fetch_add(1, Ordering::Relaxed);
     }
 
+    /// Counts a client that did not agree on TLS with the server.
+    pub fn handshake_failed(&self) {
+        self.failed_handshakes.fetch_add(1, Ordering::Relaxed);
+    }
+
     /// Writes everything in the text format of Prometheus.
     pub fn write(&self, databases: &[DatabaseGauge]) -> String {
         let mut out = String::new();
@@ -104,6 +108,12 @@ impl Metrics {
                 "counter",
                 "Connections for which there was no place.",
                 &self.refused_connections,
+            ),
+            (
+                "tls_handshakes_failed_total",
+                "counter",
+                "Connections that ended before TLS was agreed on.",
+                &self.failed_handshakes,
             ),
         ] {
             head(&mut out, name, kind, help);
@@ -140,27 +150,58 @@ impl Metrics {
 }
 
 fn write_databases(databases: &[DatabaseGauge], out: &mut String) {
-    type Value = fn(&DatabaseGauge) -> i64;
-    let columns: [(&str, &str, &str, Value); 4] = [
+    type Value = fn(&Statistics) -> i64;
+    let columns: [(&str, &str, &str, Value); 7] = [
         ("database_seq", "gauge", "Seq of the last op.", |it| it.seq),
-        (
-            "commit_batches_total",
-            "counter",
-            "Batches committed since the start; with durability always, syncs.",
-            |it| clamp(it.batch_count),
-        ),
-        ("commit_ops_total", "counter", "Ops committed since the start.", |it| clamp(it.op_count)),
+        ("database_durable_seq", "gauge", "Seq of the last op that is on the disk.", |it| {
+            it.durable_seq
+        }),
+        ("commit_batches_total", "counter", "Batches committed since the start.", |it| {
+            clamp(it.batch_ops.count())
+        }),
+        ("commit_ops_total", "counter", "Ops committed since the start.", |it| {
+            clamp(it.batch_ops.sum)
+        }),
         ("commit_bytes_total", "counter", "Bytes of log written since the start.", |it| {
             clamp(it.written_bytes)
+        }),
+        ("cache_hits_total", "counter", "Texts found in the cache.", |it| {
+            clamp(it.cache_hit_count)
+        }),
+        ("cache_misses_total", "counter", "Texts read from the disk.", |it| {
+            clamp(it.cache_miss_count)
         }),
     ];
     for (name, kind, help, value) in columns {
         head(out, name, kind, help);
-        for database in databases {
-            let (label, value) = (&database.name, value(database));
+        for DatabaseGauge { name: label, statistics } in databases {
+            let value = value(statistics);
             push(out, format_args!("nedbd_{name}{{database=\"{label}\"}} {value}"));
         }
     }
+    head(out, "commit_batch_ops", "histogram", "Ops that were committed together.");
+    for DatabaseGauge { name, statistics } in databases {
+        write_distribution("commit_batch_ops", name, &statistics.batch_ops, 1.0, out);
+    }
+    head(out, "sync_seconds", "histogram", "Time that a sync of a log took.");
+    for DatabaseGauge { name, statistics } in databases {
+        write_distribution("sync_seconds", name, &statistics.sync_us, 1e-6, out);
+    }
+}
+
+/// Writes a histogram of one database, its values times a unit.
+fn write_distribution(name: &str, label: &str, of: &Distribution, unit: f64, out: &mut String) {
+    let labels = format!("database=\"{label}\"");
+    let mut count = 0;
+    for (bound, more) in of.bounds.iter().zip(&of.counts) {
+        count += more;
+        let bound = *bound as f64 * unit;
+        push(out, format_args!("nedbd_{name}_bucket{{{labels},le=\"{bound}\"}} {count}"));
+    }
+    let (count, sum) = (of.count(), of.sum as f64 * unit);
+    push(out, format_args!("nedbd_{name}_bucket{{{labels},le=\"+Inf\"}} {count}"));
+    push(out, format_args!("nedbd_{name}_sum{{{labels}}} {sum}"));
+    push(out, format_args!("nedbd_{name}_count{{{labels}}} {count}"));
 }
 
 fn clamp(count: u64) -> i64 {
@@ -214,18 +255,33 @@ mod tests {
 
     #[test]
     fn databases_have_a_series_each() {
+        let distribution =
+            |bounds, counts: &[u64], sum| Distribution { bounds, counts: counts.to_vec(), sum };
         let gauge = |name: &str, seq| DatabaseGauge {
             name: name.to_owned(),
-            seq,
-            batch_count: 1,
-            op_count: 2,
-            written_bytes: 300,
+            statistics: Statistics {
+                seq,
+                durable_seq: -1,
+                batch_ops: distribution(&[1, 8], &[2, 1, 0], 9),
+                written_bytes: 300,
+                sync_us: distribution(&[250, 1_000_000], &[1, 1, 1], 3_500_000),
+                cache_hit_count: 4,
+                cache_miss_count: 5,
+            },
         };
         let text = Metrics::default().write(&[gauge("a", -1), gauge("b", 5)]);
         for line in [
             "nedbd_database_seq{database=\"a\"} -1",
             "nedbd_database_seq{database=\"b\"} 5",
             "nedbd_commit_bytes_total{database=\"b\"} 300",
+            "nedbd_commit_batches_total{database=\"b\"} 3",
+            "nedbd_commit_batch_ops_bucket{database=\"a\",le=\"8\"} 3",
+            "nedbd_commit_batch_ops_sum{database=\"a\"} 9",
+            "nedbd_sync_seconds_bucket{database=\"b\",le=\"0.00025\"} 1",
+            "nedbd_sync_seconds_bucket{database=\"b\",le=\"1\"} 2",
+            "nedbd_sync_seconds_bucket{database=\"b\",le=\"+Inf\"} 3",
+            "nedbd_sync_seconds_sum{database=\"b\"} 3.5",
+            "nedbd_cache_misses_total{database=\"a\"} 5",
         ] {
             assert!(text.lines().any(|it| it == line), "{line} is not in\n{text}");
         }

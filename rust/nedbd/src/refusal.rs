@@ -31,6 +31,8 @@ pub enum Code {
     DatabaseExists,
     /// There is no such document.
     DocumentNotFound,
+    /// A part of a file that begins behind its end.
+    RangeNotSatisfiable,
     /// The database is being opened.
     NotReady,
     /// A body did not arrive, or a read was not answered, in time.
@@ -44,7 +46,7 @@ pub enum Code {
 impl Code {
     /// The codes that only a server has.
     #[cfg(test)]
-    pub const OWN: [Code; 11] = [
+    pub const OWN: [Code; 12] = [
         Code::Unauthorized,
         Code::OriginRefused,
         Code::RouteNotFound,
@@ -52,6 +54,7 @@ impl Code {
         Code::DatabaseNotFound,
         Code::DatabaseExists,
         Code::DocumentNotFound,
+        Code::RangeNotSatisfiable,
         Code::NotReady,
         Code::RequestTimeout,
         Code::TooManyRequests,
@@ -69,6 +72,7 @@ impl Code {
             Code::DatabaseNotFound => "DATABASE_NOT_FOUND",
             Code::DatabaseExists => "DATABASE_EXISTS",
             Code::DocumentNotFound => "DOCUMENT_NOT_FOUND",
+            Code::RangeNotSatisfiable => "RANGE_NOT_SATISFIABLE",
             Code::NotReady => "NOT_READY",
             Code::RequestTimeout => "REQUEST_TIMEOUT",
             Code::TooManyRequests => "TOO_MANY_REQUESTS",

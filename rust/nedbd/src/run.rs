@@ -14,6 +14,7 @@ use crate::databases::Databases;
 use crate::http::router;
 use crate::logs::OPERATION;
 use crate::server::{Server, Shared};
+use crate::tls::Tls;
 use nedb_core::Options;
 use std::io::Write;
 use std::net::SocketAddr;
@@ -37,6 +38,7 @@ pub fn run(config: Config) -> Result<ExitCode, String> {
 }
 
 async fn serve(config: Config) -> Result<ExitCode, String> {
+    let tls = Tls::open(config.tls_cert.as_deref(), config.tls_key.as_deref())?;
     let listener = listen(&config).await?;
     let address = listener.local_addr().map_err(|error| error.to_string())?;
     check_exposure(&config, &address)?;
@@ -56,10 +58,13 @@ async fn serve(config: Config) -> Result<ExitCode, String> {
     let server: Shared = Arc::new(Server::new(config, databases, origins));
     announce(&server.config, &address);
     stop_on_signal(server.clone())?;
+    if let Some(tls) = &tls {
+        reload_on_signal(Arc::clone(tls))?;
+    }
     let opening = Arc::clone(&server);
     let opened = tokio::task::spawn_blocking(move || opening.databases.open_all());
     chores::begin(&server);
-    connections::serve(listener, router(server.clone()), &server).await;
+    connections::serve(listener, tls, router(server.clone()), &server).await;
     Ok(finish(&server, opened).await)
 }
 
@@ -87,8 +92,9 @@ fn announce(config: &Config, address: &SocketAddr) {
     let (version, data) = (env!("CARGO_PKG_VERSION"), config.data.display());
     let auth = if config.token.is_some() { "on" } else { "off" };
     let mut out = std::io::stdout().lock();
+    let scheme = if config.tls_cert.is_some() { "https" } else { "http" };
     // Nobody may be reading it.
-    let _told = writeln!(out, "nedbd {version} — http://{address} data={data} auth={auth}")
+    let _told = writeln!(out, "nedbd {version} — {scheme}://{address} data={data} auth={auth}")
         .and_then(|()| out.flush());
     if config.test_clock.is_some() {
         tracing::error!(target: OPERATION, "NEDBD_TEST_CLOCK is set: every time in the log is made up");
@@ -128,6 +134,28 @@ fn stop_on_signal(server: Shared) -> Result<(), String> {
         signals.next().await;
         std::process::exit(INTERRUPTED);
     });
+    Ok(())
+}
+
+/// Reads the certificate and its key again at each SIGHUP, as whoever renews them sends it.
+#[cfg(unix)]
+fn reload_on_signal(tls: Arc<Tls>) -> Result<(), String> {
+    use tokio::signal::unix::{SignalKind, signal};
+    let mut hangups = signal(SignalKind::hangup()).map_err(|error| format!("signals: {error}"))?;
+    tokio::spawn(async move {
+        while hangups.recv().await.is_some() {
+            match tls.reload() {
+                Ok(()) => tracing::info!(target: OPERATION, "certificate reloaded"),
+                Err(why) => tracing::error!(target: OPERATION, why, "certificate not reloaded"),
+            }
+        }
+    });
+    Ok(())
+}
+
+/// There is no such signal here: a new certificate needs a new start.
+#[cfg(not(unix))]
+fn reload_on_signal(_tls: Arc<Tls>) -> Result<(), String> {
     Ok(())
 }
 

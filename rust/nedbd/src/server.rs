@@ -18,7 +18,7 @@ use crate::refusal::{Code, Refusal, Result};
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
-use tokio::sync::{Semaphore, watch};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
 use tokio::task::JoinHandle;
 
 /// What every request shares.
@@ -31,7 +31,12 @@ pub struct Server {
     pub stop: watch::Sender<bool>,
     /// The places of calls to the engine.
     calls: Arc<Semaphore>,
+    /// The places of files on their way in and out.
+    files: Arc<Semaphore>,
 }
+
+/// A place among the files on their way in and out.
+pub type FilePlace = OwnedSemaphorePermit;
 
 /// The server as handlers have it.
 pub type Shared = Arc<Server>;
@@ -39,8 +44,9 @@ pub type Shared = Arc<Server>;
 impl Server {
     pub fn new(config: Config, databases: Databases, origins: OriginGuard) -> Server {
         let calls = Arc::new(Semaphore::new(config.limits.connections_count_max));
+        let files = Arc::new(Semaphore::new(config.limits.files_count_max));
         let (metrics, stop) = (Metrics::default(), watch::Sender::new(false));
-        Server { config, databases, metrics, origins, stop, calls }
+        Server { config, databases, metrics, origins, stop, calls, files }
     }
 
     /// Runs a call that reads, for as long as a request may take.
@@ -67,6 +73,31 @@ impl Server {
         self.begin(work)?.await.map_err(defect)?
     }
 
+    /// Runs one of many calls for one request to its end, and waits for a place for it: what has begun is not
+    /// refused in its middle.
+    ///
+    /// Errors: what the call says.
+    pub async fn step<T: Send + 'static>(
+        &self,
+        work: impl FnOnce() -> Result<T> + Send + 'static,
+    ) -> Result<T> {
+        let place =
+            Arc::clone(&self.calls).acquire_owned().await.map_err(|_| none_left("calls"))?;
+        spawn(place, work).await.map_err(defect)?
+    }
+
+    /// Takes a place among the files on their way in and out, and waits for one for as long as a request may
+    /// take.
+    ///
+    /// Errors: `TOO_MANY_REQUESTS`.
+    pub async fn file_place(&self) -> Result<FilePlace> {
+        let places = Arc::clone(&self.files).acquire_owned();
+        match tokio::time::timeout(self.config.limits.request_timeout, places).await {
+            Ok(Ok(place)) => Ok(place),
+            _ => Err(none_left("files")),
+        }
+    }
+
     /// Waits until no call is running, for some time at most; tells whether it came to that.
     pub async fn wait_for_calls(&self, timeout: Duration) -> bool {
         let count = u32::try_from(self.config.limits.connections_count_max).unwrap_or(u32::MAX);
@@ -83,14 +114,25 @@ impl Server {
         work: impl FnOnce() -> Result<T> + Send + 'static,
     ) -> Result<JoinHandle<Result<T>>> {
         let Ok(place) = Arc::clone(&self.calls).try_acquire_owned() else {
-            let message = "as many calls are running as there may be; ask again in a moment";
-            return Err(Refusal::new(Code::TooManyRequests, message));
+            return Err(none_left("calls"));
         };
-        Ok(tokio::task::spawn_blocking(move || {
-            let _held_until_the_end = place;
-            work()
-        }))
+        Ok(spawn(place, work))
     }
+}
+
+fn spawn<T: Send + 'static>(
+    place: OwnedSemaphorePermit,
+    work: impl FnOnce() -> Result<T> + Send + 'static,
+) -> JoinHandle<Result<T>> {
+    tokio::task::spawn_blocking(move || {
+        let _held_until_the_end = place;
+        work()
+    })
+}
+
+fn none_left(what: &str) -> Refusal {
+    let message = format!("as many {what} are under way as there may be; ask again in a moment");
+    Refusal::new(Code::TooManyRequests, message)
 }
 
 /// Makes the refusal of what took longer than it may.

@@ -90,7 +90,9 @@ impl ChunkStore {
         };
         let chunk = cache.chunk(self, place, frame, &*file)?;
         let right = chunk.filter(|(_, found)| found == leaf);
-        right.map(|(chunk, _)| look(chunk)).ok_or_else(|| Error::integrity("its content is not what it was"))
+        right
+            .map(|(chunk, _)| look(chunk))
+            .ok_or_else(|| Error::integrity("its content is not what it was"))
     }
 
     /// Returns how many bytes the frames of a tier take.
@@ -156,7 +158,9 @@ impl ChunkStore {
         for (address, place) in copies {
             let Some((frame, file)) = shelf.frame(place.frame) else { continue };
             let chunk = cache.chunk(self, place, frame, &*file);
-            if chunk.is_ok_and(|found| found.is_some_and(|(_, leaf)| self.address(&leaf) == address)) {
+            if chunk
+                .is_ok_and(|found| found.is_some_and(|(_, leaf)| self.address(&leaf) == address))
+            {
                 shelf.prefer(address, place);
             }
         }

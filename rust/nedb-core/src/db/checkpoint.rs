@@ -11,7 +11,7 @@
 use super::commit::Writer;
 use super::group::Draft;
 use super::keeper::{Job, Keeper};
-use super::options::WriteOptions;
+use super::options::{Durability, WriteOptions};
 use super::restore::{self, seal_in};
 use super::write::stage_one;
 use super::{Database, Inner, check};
@@ -63,6 +63,36 @@ impl Database {
         }
         drop(held);
         appended
+    }
+}
+
+impl Database {
+    /// Saves the views in a file where something was written since they were saved last, and appends
+    /// nothing. Tells whether it did.
+    ///
+    /// The file is made of the log, beside the writes, which wait for nothing: a host calls it every so often.
+    /// In memory, and where the database only reads, there is nothing to save.
+    ///
+    /// Cost: as opening the database; the memory of a second set of views meanwhile.
+    /// Errors: `StorageError`, `IntegrityError`, `DatabaseClosed`, `DatabaseLocked` in a fork.
+    pub fn save_checkpoint(&self) -> Result<bool> {
+        let inner = &*self.inner;
+        inner.writer.lock().check_process()?;
+        let Some(directory) = inner.directory.as_ref().filter(|_| !inner.options.read_only) else {
+            return Ok(false);
+        };
+        let job = {
+            let state = inner.read_state()?;
+            Job { seq: state.views.seq, log_bytes: state.log.len_bytes() }
+        };
+        let before_seq = inner.checkpoints.covered_seq();
+        if before_seq >= job.seq || inner.writer.lock().check_takes_writes().is_err() {
+            return Ok(false);
+        }
+        let must_sync = inner.options.durability != Durability::Always;
+        let saved = inner.checkpoints.save(directory, &inner.protection, job, must_sync);
+        inner.checkpoints.note_outcome(&saved);
+        saved.map(|()| inner.checkpoints.covered_seq() > before_seq)
     }
 }
 

@@ -15,6 +15,7 @@
 
 use super::options::Durability;
 use super::overlay::Pending;
+use super::statistics::Counters;
 use super::{Inner, check};
 use crate::error::{Error, ErrorCode, Result};
 use crate::fold::fold;
@@ -298,7 +299,8 @@ impl Inner {
         }
         let last_seq = state.views.seq;
         drop(state);
-        self.watch.committed(last_seq, op_count, lines.len());
+        self.counters.committed(op_count, lines.len());
+        self.watch.committed(last_seq);
     }
 
     /// Waits until the batch that is being gathered is durable, and leads it if nobody does.
@@ -335,7 +337,8 @@ impl Inner {
         let mut store = writer.take_store();
         let syncs = self.options.durability == Durability::Always;
         let written = MutexGuard::unlocked(writer, || {
-            let written = append(store.as_deref_mut(), &batch.lines, syncs);
+            let written =
+                append(store.as_deref_mut(), &batch.lines, syncs.then_some(&self.counters));
             if written.is_ok() {
                 self.publish(&mut batch.staged, &batch.lines);
                 if let Some(last) = batch.staged.last() {
@@ -496,7 +499,7 @@ impl Inner {
         }
         let Some(mut store) = writer.take_store() else { return Ok(()) };
         writer.is_led = true;
-        let synced = MutexGuard::unlocked(writer, || store.sync());
+        let synced = MutexGuard::unlocked(writer, || self.counters.sync(&mut *store));
         writer.give_store_back(Some(store));
         writer.is_led = false;
         match synced {
@@ -534,11 +537,11 @@ pub(super) fn sync_periodically(inner: &Arc<Inner>, milliseconds: u64) -> io::Re
 fn append(
     store: Option<&mut (dyn LogStore + 'static)>,
     lines: &str,
-    syncs: bool,
+    syncs: Option<&Counters>,
 ) -> io::Result<()> {
     let store = store.ok_or_else(|| io::Error::other("the log was closed"))?;
     store.append(lines.as_bytes())?;
-    if syncs { store.sync() } else { Ok(()) }
+    syncs.map_or(Ok(()), |counters| counters.sync(store))
 }
 
 fn unknown(error: Option<io::Error>) -> Error {

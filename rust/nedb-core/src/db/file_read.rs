@@ -134,7 +134,7 @@ impl Database {
                 Source::Memory(named.legacy_bytes(&files, version.tier, &leaves)?)
             }
         };
-        Ok(FileReader { named, source, position: 0 })
+        Ok(FileReader { named, info: FileInfo::of(&version), source, position: 0 })
     }
 
     /// Returns the root of the tree over a version's chunks, as its op says, 64 characters of hex.
@@ -333,6 +333,7 @@ impl Leaves {
 #[derive(Debug)]
 pub struct FileReader {
     named: Named,
+    info: FileInfo,
     source: Source,
     position: u64,
 }
@@ -362,6 +363,11 @@ impl FileReader {
             Source::Packs(source) => source.manifest.size_bytes(),
             Source::Memory(bytes) => bytes.len() as u64,
         }
+    }
+
+    /// Returns what the log says of the version.
+    pub fn info(&self) -> &FileInfo {
+        &self.info
     }
 
     /// Returns the number of the version.

@@ -104,6 +104,8 @@ impl Keeper {
         if let Some(thread) = thread {
             let _whatever_became_of_it = thread.join();
         }
+        // Another thread may be about to save what it was asked to; from here on none does.
+        drop(self.files.lock());
     }
 
     /// Holds back everyone who replaces checkpoint files or `meta.json`.
@@ -164,7 +166,10 @@ impl Keeper {
         self.is_stopping.load(Ordering::Acquire)
     }
 
-    fn save(
+    /// Makes a checkpoint file of a part of the log, unless one covers it; the caller's thread folds it.
+    ///
+    /// Errors: `StorageError`, `IntegrityError`.
+    pub fn save(
         &self,
         directory: &Directory,
         protection: &Arc<Protection>,

@@ -31,7 +31,8 @@
 //! | `checkpoint` | the views saved: when asked for, and when closing |
 //! | `keeper` | the thread that saves them every so many ops |
 //! | `maintain` | indexes, verification, sweeping, closing |
-//! | `watch` | what a host that serves others asks: listeners, position, counts |
+//! | `watch` | what a host that serves others asks: listeners, position, counts of documents |
+//! | `statistics` | what was done since opening, counted |
 //! | `crash` | tests with a disk that fails and crashes |
 //! | `encrypt_crash` | tests that encrypt on a disk that stops |
 //! | `file_fault` | tests of files with a disk that fails |
@@ -73,6 +74,7 @@ mod saved_views;
 #[cfg(test)]
 mod schedules;
 mod settings;
+mod statistics;
 #[cfg(test)]
 mod steps;
 mod transaction;
@@ -100,7 +102,8 @@ pub use open::OpenReport;
 pub use options::{Durability, Options, Progress, ReadOptions, WriteOptions};
 pub use protect::rewrap_key;
 pub use rescue::{BackupReport, RepairReport};
-pub use watch::{CommitCounts, Subscription};
+pub use statistics::{Distribution, Statistics};
+pub use watch::Subscription;
 pub use write::Update;
 
 /// A database, open. Clones share it; every method may be called from any thread.
@@ -127,6 +130,7 @@ struct Inner {
     is_closed: AtomicBool,
     report: Mutex<OpenReport>,
     watch: watch::Watch,
+    counters: statistics::Counters,
     checkpoints: Arc<Keeper>,
 }
 

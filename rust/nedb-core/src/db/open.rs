@@ -13,6 +13,7 @@ use super::options::{Durability, Options};
 use super::packs::Packs;
 use super::protect::{self, key_required};
 use super::restore::{Folded, LogSource, fold_log, read_definitions};
+use super::statistics::Counters;
 use super::watch::Watch;
 use super::{Database, Inner, check};
 use crate::blob::ChunkStore;
@@ -251,6 +252,7 @@ impl Database {
                 is_closed: AtomicBool::new(false),
                 report: Mutex::new(report),
                 watch: Watch::default(),
+                counters: Counters::default(),
                 checkpoints,
             }),
         }

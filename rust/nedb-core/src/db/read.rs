@@ -4,7 +4,7 @@ use super::Database;
 use super::check;
 use super::options::ReadOptions;
 use crate::document::write_with_seq;
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::instant::Bound;
 use crate::op::Seq;
 use crate::query::{self, Params, Rows, algebra};
@@ -43,6 +43,28 @@ impl Database {
     /// `IntegrityError`, `LimitExceeded`.
     pub fn query(&self, nql: &str, params: &Params) -> Result<Rows> {
         self.run(&query::parse(nql, params)?)
+    }
+
+    /// Runs an NQL query whose rows are so many at most, and stops where they are more.
+    ///
+    /// The bound is a part of the plan, as a LIMIT would be: what is beyond it is not looked for, unless a
+    /// sort or a group must see it. A LIMIT below it changes nothing; of one above it, as of none, more rows
+    /// than the bound are an error.
+    ///
+    /// Errors: as `query`, and `LimitExceeded` for more rows.
+    pub fn query_at_most(&self, nql: &str, params: &Params, rows_count_max: usize) -> Result<Rows> {
+        let query = query::parse(nql, params)?;
+        if query.explain {
+            return self.run(&query);
+        }
+        let rows = self.run(&query.with_limit(rows_count_max.saturating_add(1)))?;
+        if rows.len() <= rows_count_max {
+            return Ok(rows);
+        }
+        Err(Error::limit(format!(
+            "the query has more than {rows_count_max} rows, which is the most that are answered at once; use \
+             LIMIT and OFFSET"
+        )))
     }
 
     /// Runs a query of any front end.
@@ -109,5 +131,51 @@ impl Database {
         let needs_time = as_of.is_none() && may_expire(&state, valid_at);
         let now_seconds = if needs_time { self.inner.options.clock.now_seconds() } else { 0.0 };
         Ok(Snapshot::open(state, &SnapshotOptions { as_of, valid_at, now_seconds }))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::db::{Options, WriteOptions};
+    use crate::error::ErrorCode;
+
+    fn filled(path: &std::path::Path, count: usize) -> Database {
+        let database = Database::open(path, Options::default()).unwrap();
+        let documents: Vec<_> =
+            (0..count).map(|n| (n.to_string(), format!("{{\"n\":{n}}}"))).collect();
+        database.put_many("c", &documents, &WriteOptions::default()).unwrap();
+        drop(database);
+        Database::open(path, Options::default()).unwrap()
+    }
+
+    #[test]
+    fn a_bound_of_rows_stops_the_query_and_changes_none_below_it() {
+        let directory = tempfile::tempdir().unwrap();
+        let database = filled(directory.path(), 5_000);
+        let query = |nql: &str, most| database.query_at_most(nql, &Params::none(), most);
+        let read_before = database.statistics().cache_miss_count;
+        for nql in ["FROM c", "FROM c WHERE n >= 0", "FROM c WHERE n >= 0 LIMIT 4000 OFFSET 5"] {
+            let error = query(nql, 10).unwrap_err();
+            assert_eq!(error.code(), ErrorCode::LimitExceeded, "{nql}");
+            assert!(error.to_string().contains("more than 10 rows"));
+        }
+        let read_count = database.statistics().cache_miss_count - read_before;
+        assert!(read_count < 100, "{read_count} texts were read for 11 rows");
+        for nql in [
+            "FROM c LIMIT 10",
+            "FROM c WHERE n > 4989",
+            "FROM c ORDER BY n DESC LIMIT 3",
+            "FROM c GROUP BY n LIMIT 2",
+            "FROM c WHERE n < 0",
+            "EXPLAIN FROM c WHERE n > 7",
+        ] {
+            let whole = database.query(nql, &Params::none()).unwrap();
+            assert_eq!(query(nql, 10).unwrap(), whole, "{nql}");
+        }
+        assert_eq!(query("FROM c", 5_000).unwrap().len(), 5_000);
+        assert_eq!(query("FROM c", usize::MAX).unwrap().len(), 5_000);
+        assert_eq!(query("FROM c WHERE n < 0", 0).unwrap().len(), 0);
+        assert_eq!(query("FROM c ORDER BY n", 10).unwrap_err().code(), ErrorCode::LimitExceeded);
     }
 }

@@ -1,6 +1,6 @@
-//! What a host that serves others asks: where the log stands, what it holds, and when it moves.
+//! What a host that serves others asks: where the log stands, how many documents it holds, and when it moves.
 //!
-//! In: listeners. Out: a call to each of them after every commit; counts.
+//! In: listeners. Out: a call to each of them after every commit; counts of documents.
 //!
 //! Invariants:
 //! * A listener is told of a seq only when its op is visible, and after the locks that readers share are
@@ -12,46 +12,25 @@ use crate::error::Result;
 use crate::op::Seq;
 use parking_lot::RwLock;
 use std::fmt;
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Weak};
 
 type Listener = dyn Fn(Seq) + Send + Sync;
 
-/// Who listens, and what was committed since the database was opened.
+/// Who listens.
 #[derive(Default)]
 pub(super) struct Watch {
     listeners: RwLock<Vec<Arc<Listener>>>,
-    batch_count: AtomicU64,
-    op_count: AtomicU64,
-    written_bytes: AtomicU64,
 }
 
 impl Watch {
-    /// Counts a batch that is visible now, and tells everyone of its last op.
+    /// Tells everyone of the last op of a batch that is visible now.
     ///
-    /// Only whoever publishes calls this, one at a time, so that nothing is added twice or lost.
-    pub fn committed(&self, last_seq: Seq, op_count: usize, written_bytes: usize) {
-        let add = |total: &AtomicU64, more: usize| {
-            total.store(total.load(Ordering::Relaxed) + more as u64, Ordering::Relaxed);
-        };
-        add(&self.batch_count, 1);
-        add(&self.op_count, op_count);
-        add(&self.written_bytes, written_bytes);
+    /// Only whoever publishes calls this, one at a time, so that seqs come in order.
+    pub fn committed(&self, last_seq: Seq) {
         for listener in self.listeners.read().iter() {
             listener(last_seq);
         }
     }
-}
-
-/// What was committed through a handle and its clones since the database was opened.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct CommitCounts {
-    /// How many batches: on a disk, with `Durability::Always`, as many syncs.
-    pub batch_count: u64,
-    /// How many ops they held.
-    pub op_count: u64,
-    /// How long their lines were, in bytes.
-    pub written_bytes: u64,
 }
 
 /// A listener's place; it is told nothing more once this is dropped.
@@ -93,16 +72,6 @@ impl Database {
     pub fn position(&self) -> Result<(Seq, String)> {
         let state = self.inner.read_state()?;
         Ok((state.views.seq, state.head.clone()))
-    }
-
-    /// Returns what was committed since the database was opened.
-    pub fn commit_counts(&self) -> CommitCounts {
-        let watch = &self.inner.watch;
-        CommitCounts {
-            batch_count: watch.batch_count.load(Ordering::Relaxed),
-            op_count: watch.op_count.load(Ordering::Relaxed),
-            written_bytes: watch.written_bytes.load(Ordering::Relaxed),
-        }
     }
 
     /// Returns the collections that hold a document, each with how many, in order of creation.
@@ -177,7 +146,7 @@ mod tests {
         let if_absent = WriteOptions { if_seq: Some(5), ..WriteOptions::default() };
         database.put("c", "a", "{}", &if_absent).unwrap_err();
         assert!(seen.lock().is_empty());
-        assert_eq!(database.commit_counts(), CommitCounts::default());
+        assert_eq!(database.statistics().batch_ops.count(), 0);
     }
 
     #[test]
@@ -213,8 +182,9 @@ mod tests {
         let op_count = thread_count * put_count;
         assert!(seen.is_sorted_by(|left, right| left < right), "{seen:?}");
         assert_eq!(seen.last(), Some(&(op_count as Seq - 1)));
-        let counts = database.commit_counts();
-        assert_eq!((counts.op_count, counts.batch_count), (op_count as u64, seen.len() as u64));
+        let counts = database.statistics();
+        let batch_ops = &counts.batch_ops;
+        assert_eq!((batch_ops.sum, batch_ops.count()), (op_count as u64, seen.len() as u64));
         let log_bytes = std::fs::metadata(directory.path().join("log.aof")).unwrap().len();
         assert_eq!(counts.written_bytes, log_bytes);
     }

@@ -85,6 +85,19 @@ impl Cache {
         self.shard(seq)?.lock().get(&(seq, item))
     }
 
+    /// Returns how many texts were asked for that were held, and how many that were not.
+    pub fn counts(&self) -> (u64, u64) {
+        let (mut hits, mut misses) = (0, 0);
+        for shard in &self.shards {
+            let shard = shard.lock();
+            hits += shard.hit_count;
+            misses += shard.miss_count;
+        }
+        // Who finds no text of an op looks for the transaction.
+        let found_there = self.transactions.lock().hit_count;
+        (hits + found_there, misses.saturating_sub(found_there))
+    }
+
     /// Holds a text, and lets go of colder ones.
     pub fn insert(&self, seq: Seq, item: u32, text: Arc<str>) {
         let taken_bytes = self.transactions_bytes.load(Ordering::Relaxed);
@@ -121,6 +134,8 @@ struct Clock<K, V> {
     entries: FxHashMap<K, Entry<V>>,
     order: VecDeque<K>,
     bytes: usize,
+    hit_count: u64,
+    miss_count: u64,
 }
 
 #[derive(Debug)]
@@ -132,15 +147,22 @@ struct Entry<V> {
 
 impl<K, V> Default for Clock<K, V> {
     fn default() -> Self {
-        Clock { entries: FxHashMap::default(), order: VecDeque::new(), bytes: 0 }
+        let (entries, order) = (FxHashMap::default(), VecDeque::new());
+        Clock { entries, order, bytes: 0, hit_count: 0, miss_count: 0 }
     }
 }
 
 impl<K: Copy + Eq + Hash, V: Clone> Clock<K, V> {
     fn get(&mut self, key: &K) -> Option<V> {
-        let entry = self.entries.get_mut(key)?;
-        entry.was_used = true;
-        Some(entry.value.clone())
+        let found = self.entries.get_mut(key).map(|entry| {
+            entry.was_used = true;
+            entry.value.clone()
+        });
+        match found {
+            Some(_) => self.hit_count += 1,
+            None => self.miss_count += 1,
+        }
+        found
     }
 
     fn insert(&mut self, key: K, value: V, cost_bytes: usize) {
@@ -188,6 +210,8 @@ mod tests {
         }
         let held = seqs.iter().filter(|seq| cache.get(**seq, 0).is_some()).count();
         assert_eq!(held, 1_000 / 180);
+        let (hit_count, miss_count) = cache.counts();
+        assert_eq!((hit_count, miss_count), (19 + held as u64, 20 - held as u64));
     }
 
     #[test]

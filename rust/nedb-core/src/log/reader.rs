@@ -129,6 +129,14 @@ impl LogReader {
         }
     }
 
+    /// Returns how many texts were found in the cache, and how many were not; in memory there is none.
+    pub fn cache_counts(&self) -> (u64, u64) {
+        match &self.source {
+            Source::Memory(_) | Source::Closed => (0, 0),
+            Source::Disk { cache, .. } => cache.counts(),
+        }
+    }
+
     /// Reads from another file from now on, which begins with the lines that are known.
     pub fn read_from(&mut self, file: Arc<dyn LogBytes>) {
         if let Source::Disk { bytes, .. } = &mut self.source {

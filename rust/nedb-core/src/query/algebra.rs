@@ -21,6 +21,14 @@ pub struct Query {
     pub explain: bool,
 }
 
+impl Query {
+    /// Returns the same query, of which the first rows are wanted alone.
+    pub(crate) fn with_limit(self, limit: usize) -> Query {
+        let (input, limit) = (Box::new(self.root), Some(limit as u64));
+        Query { root: Operator::Slice { input, offset: 0, limit }, ..self }
+    }
+}
+
 /// A place on the two time axes.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct ReadPoint {

@@ -11,6 +11,7 @@
 use super::answer::{Answer, json};
 use super::request::{At, Url};
 use super::routes::{position_members, position_of};
+use super::shapes;
 use crate::refusal::{Refusal, Result};
 use crate::server::Shared;
 use axum::body::Body;
@@ -54,8 +55,8 @@ pub struct ChangesQuery {
 /// Gives every committed op after a seq: a page of them, or, to `Accept: text/event-stream`, a stream.
 #[utoipa::path(get, path = "/v1/databases/{name}/changes", tag = "changes",
     params(("name" = String, Path), ChangesQuery),
-    responses((status = 200, description = "{changes, seq, head, more}: seq is where the next page goes on; or events `op` with the seq as their id", body = Object),
-        (status = 400, description = "after_seq is beyond the log", body = Object)))]
+    responses((status = 200, description = "{changes, seq, head, more}: seq is where the next page goes on; or events `op` with the seq as their id", body = shapes::ChangeList),
+        (status = 400, description = "after_seq is beyond the log", body = shapes::ErrorBody)))]
 pub async fn changes(
     State(server): State<Shared>,
     At(served): At,

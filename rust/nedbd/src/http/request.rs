@@ -126,6 +126,22 @@ impl FromRequestParts<Shared> for Row {
     }
 }
 
+/// The file that the path names.
+pub struct FilePath {
+    pub served: Arc<Served>,
+    pub file: String,
+}
+
+impl FromRequestParts<Shared> for FilePath {
+    type Rejection = Refusal;
+
+    async fn from_request_parts(parts: &mut Parts, server: &Shared) -> Result<FilePath> {
+        let segments = segments(parts, server).await?;
+        let served = server.databases.get(segment(&segments, "name"))?;
+        Ok(FilePath { served, file: segment(&segments, "file").to_owned() })
+    }
+}
+
 async fn segments(parts: &mut Parts, server: &Shared) -> Result<RawPathParams> {
     RawPathParams::from_request_parts(parts, server)
         .await

@@ -4,8 +4,8 @@ use super::answer::json;
 use super::changes;
 use super::guard;
 use super::leftover::discard_leftover;
-use super::openapi::Document;
-use super::routes::{databases, documents, graph, queries, service, upkeep};
+use super::openapi::{Document, add_errors};
+use super::routes::{databases, documents, files, graph, queries, service, upkeep};
 use crate::refusal::{Code, Refusal};
 use crate::server::Shared;
 use axum::Router;
@@ -19,7 +19,8 @@ use utoipa_axum::routes;
 
 /// Makes the service that answers every request.
 pub fn router(server: Shared) -> Router {
-    let (router, document) = described().split_for_parts();
+    let (router, mut document) = described().split_for_parts();
+    add_errors(&mut document);
     let document = document.to_json().unwrap_or_default();
     let mut router = router
         .route("/openapi.json", get(|| async move { json(document.clone()) }))
@@ -65,6 +66,13 @@ fn described() -> OpenApiRouter<Shared> {
         .routes(routes!(graph::unlink))
         .routes(routes!(graph::neighbors))
         .routes(routes!(graph::inbound))
+        .routes(routes!(files::put_file, files::get_file))
+        .routes(routes!(files::files))
+        .routes(routes!(files::file_versions))
+        .routes(routes!(files::file_root))
+        .routes(routes!(files::file_proof))
+        .routes(routes!(files::compression_stats))
+        .routes(routes!(files::compact_blobs))
         .routes(routes!(upkeep::verify))
         .routes(routes!(upkeep::log))
         .routes(routes!(upkeep::checkpoint))

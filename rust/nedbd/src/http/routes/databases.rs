@@ -5,6 +5,7 @@ use super::upkeep::newest;
 use crate::databases::{Served, Verified};
 use crate::http::answer::{Answer, created, error_text, json};
 use crate::http::request::{At, JsonBody, Name};
+use crate::http::shapes;
 use crate::init::{Init, quoted};
 use crate::refusal::{Code, Result};
 use crate::server::Shared;
@@ -31,7 +32,7 @@ pub struct CreateBody<'a> {
 
 /// Lists all databases.
 #[utoipa::path(get, path = "/v1/databases", tag = "databases",
-    responses((status = 200, description = "{databases: [{name, seq, head, rows, collections}]}; one that is not open has a state instead", body = Object)))]
+    responses((status = 200, description = "{databases: [{name, seq, head, rows, collections}]}; one that is not open has a state instead", body = shapes::DatabaseList)))]
 pub async fn list(State(server): State<Shared>) -> Answer {
     let shared = server.clone();
     let call = move || {
@@ -45,8 +46,8 @@ pub async fn list(State(server): State<Shared>) -> Answer {
 
 /// Makes a database.
 #[utoipa::path(post, path = "/v1/databases", tag = "databases", request_body = CreateBody,
-    responses((status = 201, description = "{database: {name, seq, head, rows, collections}}", body = Object),
-        (status = 409, description = "there is one of that name", body = Object)))]
+    responses((status = 201, description = "{database: {name, seq, head, rows, collections}}", body = shapes::Created),
+        (status = 409, description = "there is one of that name", body = shapes::ErrorBody)))]
 pub async fn create(State(server): State<Shared>, body: JsonBody) -> Answer {
     let shared = server.clone();
     let call = move || {
@@ -62,8 +63,8 @@ pub async fn create(State(server): State<Shared>, body: JsonBody) -> Answer {
 /// Describes a database: its indexes, its integrity, its newest ops.
 #[utoipa::path(get, path = "/v1/databases/{name}", tag = "databases",
     params(("name" = String, Path)),
-    responses((status = 200, description = "{name, seq, head, rows, collections, indexes, integrity, read_only, log}", body = Object),
-        (status = 404, description = "there is none", body = Object)))]
+    responses((status = 200, description = "{name, seq, head, rows, collections, indexes, integrity, read_only, log}", body = shapes::Detail),
+        (status = 404, description = "there is none", body = shapes::ErrorBody)))]
 pub async fn detail(State(server): State<Shared>, At(served): At) -> Answer {
     server.read(move || described(&served)).await.map(json)
 }
@@ -71,7 +72,7 @@ pub async fn detail(State(server): State<Shared>, At(served): At) -> Answer {
 /// Drops a database and removes its files.
 #[utoipa::path(delete, path = "/v1/databases/{name}", tag = "databases",
     params(("name" = String, Path)),
-    responses((status = 200, description = "{dropped: true}", body = Object)))]
+    responses((status = 200, description = "{dropped: true}", body = shapes::Dropped)))]
 pub async fn remove(State(server): State<Shared>, Name(name): Name) -> Answer {
     let shared = server.clone();
     let call = move || {

@@ -3,6 +3,7 @@
 use super::fields::{ok, position, position_members, position_of, seq_of, write_body};
 use crate::http::answer::{Answer, json};
 use crate::http::request::{At, JsonBody, Row, Url};
+use crate::http::shapes;
 use crate::refusal::{Code, Refusal, Result};
 use crate::server::Shared;
 use axum::extract::State;
@@ -88,7 +89,7 @@ pub struct DeleteQuery {
 /// Inserts or replaces a document.
 #[utoipa::path(post, path = "/v1/databases/{name}/put", tag = "documents",
     params(("name" = String, Path)), request_body = PutBody,
-    responses((status = 200, description = "{ok, doc, seq, head}: the document as stored, and where the log stood after it", body = Object)))]
+    responses((status = 200, description = "{ok, doc, seq, head}: the document as stored, and where the log stood after it", body = shapes::Put)))]
 pub async fn put(State(server): State<Shared>, At(served): At, body: JsonBody) -> Answer {
     let call = move || {
         let mut put: PutBody = body.read()?;
@@ -103,7 +104,7 @@ pub async fn put(State(server): State<Shared>, At(served): At, body: JsonBody) -
 /// Writes many documents of one collection with one sync.
 #[utoipa::path(post, path = "/v1/databases/{name}/put_many", tag = "documents",
     params(("name" = String, Path)), request_body = PutManyBody,
-    responses((status = 200, description = "{ok, docs, seq, head}", body = Object)))]
+    responses((status = 200, description = "{ok, docs, seq, head}", body = shapes::PutMany)))]
 pub async fn put_many(State(server): State<Shared>, At(served): At, body: JsonBody) -> Answer {
     let call = move || {
         let mut put: PutManyBody = body.read()?;
@@ -122,8 +123,8 @@ pub async fn put_many(State(server): State<Shared>, At(served): At, body: JsonBo
 /// Writes items as one op, all or nothing.
 #[utoipa::path(post, path = "/v1/databases/{name}/batch", tag = "documents",
     params(("name" = String, Path)), request_body = BatchBody,
-    responses((status = 200, description = "{ok, results, seq, head}: for each item the document as stored, or null", body = Object),
-        (status = 412, description = "an if_seq does not hold", body = Object)))]
+    responses((status = 200, description = "{ok, results, seq, head}: for each item the document as stored, or null", body = shapes::Batch),
+        (status = 412, description = "an if_seq does not hold", body = shapes::ErrorBody)))]
 pub async fn batch(State(server): State<Shared>, At(served): At, body: JsonBody) -> Answer {
     let call = move || {
         let mut batch: BatchBody = body.read()?;
@@ -143,7 +144,7 @@ pub async fn batch(State(server): State<Shared>, At(served): At, body: JsonBody)
 /// Reads a document, or null.
 #[utoipa::path(get, path = "/v1/databases/{name}/get", tag = "documents",
     params(("name" = String, Path), GetQuery),
-    responses((status = 200, description = "{doc, seq, head}: the document or null; the log as it stood before the read", body = Object)))]
+    responses((status = 200, description = "{doc, seq, head}: the document or null; the log as it stood before the read", body = shapes::Got)))]
 pub async fn get(
     State(server): State<Shared>,
     At(served): At,
@@ -166,7 +167,7 @@ pub async fn get(
 #[utoipa::path(get, path = "/v1/databases/{name}/rows/{coll}/{id}", tag = "documents",
     params(("name" = String, Path), ("coll" = String, Path), ("id" = String, Path), ReadAt),
     responses((status = 200, description = "the document", body = Object),
-        (status = 404, description = "there is none", body = Object)))]
+        (status = 404, description = "there is none", body = shapes::ErrorBody)))]
 pub async fn get_row(State(server): State<Shared>, row: Row, Url(at): Url<ReadAt>) -> Answer {
     let options = ReadOptions { as_of: at.as_of, valid_as_of: at.valid_as_of };
     let read = move |database: &Database| {
@@ -180,7 +181,7 @@ pub async fn get_row(State(server): State<Shared>, row: Row, Url(at): Url<ReadAt
 /// Deletes a document by its path.
 #[utoipa::path(delete, path = "/v1/databases/{name}/rows/{coll}/{id}", tag = "documents",
     params(("name" = String, Path), ("coll" = String, Path), ("id" = String, Path), DeleteQuery),
-    responses((status = 200, description = "{ok, seq, head}", body = Object)))]
+    responses((status = 200, description = "{ok, seq, head}", body = shapes::Written)))]
 pub async fn delete_row(
     State(server): State<Shared>,
     row: Row,
@@ -195,7 +196,7 @@ pub async fn delete_row(
 /// Deletes a document, with everything that a write may say.
 #[utoipa::path(post, path = "/v1/databases/{name}/delete", tag = "documents",
     params(("name" = String, Path)), request_body = DeleteBody,
-    responses((status = 200, description = "{ok, seq, head}", body = Object)))]
+    responses((status = 200, description = "{ok, seq, head}", body = shapes::Written)))]
 pub async fn delete(State(server): State<Shared>, At(served): At, body: JsonBody) -> Answer {
     let call = move || {
         let mut delete: DeleteBody = body.read()?;
@@ -208,7 +209,7 @@ pub async fn delete(State(server): State<Shared>, At(served): At, body: JsonBody
 /// Lets a document expire in `ttl_s` seconds.
 #[utoipa::path(post, path = "/v1/databases/{name}/expire", tag = "documents",
     params(("name" = String, Path)), request_body = ExpireBody,
-    responses((status = 200, description = "{ok, found, seq, head}: whether there is such a document", body = Object)))]
+    responses((status = 200, description = "{ok, found, seq, head}: whether there is such a document", body = shapes::Expired)))]
 pub async fn expire(State(server): State<Shared>, At(served): At, body: JsonBody) -> Answer {
     let call = move || {
         let mut expire: ExpireBody = body.read()?;

@@ -3,6 +3,7 @@
 use super::fields::{ok, position, position_members, position_of, strings, write_body};
 use crate::http::answer::{Answer, json};
 use crate::http::request::{At, JsonBody, Url};
+use crate::http::shapes;
 use crate::refusal::Result;
 use crate::server::Shared;
 use axum::extract::State;
@@ -33,7 +34,7 @@ type ReadNodes = fn(&Database, &str, &str, Option<Seq>) -> nedb_core::Result<Vec
 /// Adds an edge.
 #[utoipa::path(post, path = "/v1/databases/{name}/link", tag = "graph",
     params(("name" = String, Path)), request_body = LinkBody,
-    responses((status = 200, description = "{ok, seq, head}", body = Object)))]
+    responses((status = 200, description = "{ok, seq, head}", body = shapes::Written)))]
 pub async fn link(State(server): State<Shared>, At(served): At, body: JsonBody) -> Answer {
     server.run(move || edge(&served.database, &body, Database::link)).await.map(json)
 }
@@ -41,7 +42,7 @@ pub async fn link(State(server): State<Shared>, At(served): At, body: JsonBody) 
 /// Ends an edge.
 #[utoipa::path(post, path = "/v1/databases/{name}/unlink", tag = "graph",
     params(("name" = String, Path)), request_body = LinkBody,
-    responses((status = 200, description = "{ok, seq, head}", body = Object)))]
+    responses((status = 200, description = "{ok, seq, head}", body = shapes::Written)))]
 pub async fn unlink(State(server): State<Shared>, At(served): At, body: JsonBody) -> Answer {
     server.run(move || edge(&served.database, &body, Database::unlink)).await.map(json)
 }
@@ -49,7 +50,7 @@ pub async fn unlink(State(server): State<Shared>, At(served): At, body: JsonBody
 /// Lists the nodes that a node links to, in the order linked.
 #[utoipa::path(get, path = "/v1/databases/{name}/neighbors", tag = "graph",
     params(("name" = String, Path), NodeQuery),
-    responses((status = 200, description = "{nodes, count, seq, head}", body = Object)))]
+    responses((status = 200, description = "{nodes, count, seq, head}", body = shapes::NodeList)))]
 pub async fn neighbors(
     State(server): State<Shared>,
     At(served): At,
@@ -61,7 +62,7 @@ pub async fn neighbors(
 /// Lists the nodes that link to a node, in the order linked.
 #[utoipa::path(get, path = "/v1/databases/{name}/inbound", tag = "graph",
     params(("name" = String, Path), NodeQuery),
-    responses((status = 200, description = "{nodes, count, seq, head}", body = Object)))]
+    responses((status = 200, description = "{nodes, count, seq, head}", body = shapes::NodeList)))]
 pub async fn inbound(
     State(server): State<Shared>,
     At(served): At,

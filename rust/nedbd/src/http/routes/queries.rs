@@ -3,7 +3,8 @@
 use super::fields::{position, position_members};
 use crate::http::answer::{Answer, json};
 use crate::http::request::{At, JsonBody};
-use crate::refusal::{Refusal, Result};
+use crate::http::shapes;
+use crate::refusal::Result;
 use crate::server::Shared;
 use axum::extract::State;
 use nedb_core::{Database, IndexKind, Params, Rows};
@@ -35,8 +36,8 @@ pub struct IndexBody {
 /// Runs an NQL query.
 #[utoipa::path(post, path = "/v1/databases/{name}/query", tag = "queries",
     params(("name" = String, Path)), request_body = QueryBody,
-    responses((status = 200, description = "{rows, count, seq, head}; everything up to seq is in the rows", body = Object),
-        (status = 400, description = "the query does not parse; the error has a position", body = Object)))]
+    responses((status = 200, description = "{rows, count, seq, head}; everything up to seq is in the rows", body = shapes::RowList),
+        (status = 400, description = "the query does not parse; the error has a position", body = shapes::ErrorBody)))]
 pub async fn query(State(server): State<Shared>, At(served): At, body: JsonBody) -> Answer {
     let rows_count_max = server.config.limits.rows_count_max;
     server.read(move || run(&served.database, &body, rows_count_max)).await.map(json)
@@ -45,7 +46,7 @@ pub async fn query(State(server): State<Shared>, At(served): At, body: JsonBody)
 /// Makes an index.
 #[utoipa::path(post, path = "/v1/databases/{name}/index", tag = "queries",
     params(("name" = String, Path)), request_body = IndexBody,
-    responses((status = 200, description = "{ok}", body = Object)))]
+    responses((status = 200, description = "{ok}", body = shapes::Done)))]
 pub async fn index(State(server): State<Shared>, At(served): At, body: JsonBody) -> Answer {
     let call = move || {
         let index: IndexBody = body.read()?;
@@ -64,13 +65,7 @@ fn run(database: &Database, body: &JsonBody, rows_count_max: usize) -> Result<St
     };
     // Before the rows: what stands after them may not be in them.
     let position = position_members(&position(database)?);
-    let rows = database.query(&query.nql, &params)?;
-    if rows.len() > rows_count_max {
-        return Err(Refusal::limit(format!(
-            "the query has {} rows and an answer at most {rows_count_max}; use LIMIT and OFFSET",
-            rows.len()
-        )));
-    }
+    let rows = database.query_at_most(&query.nql, &params, rows_count_max)?;
     Ok(rows_text(&rows, &position))
 }
 

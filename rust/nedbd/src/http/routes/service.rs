@@ -2,6 +2,7 @@
 
 use crate::http::answer::{Answer, json};
 use crate::http::request::Url;
+use crate::http::shapes;
 use crate::metrics::DatabaseGauge;
 use crate::server::Shared;
 use axum::extract::State;
@@ -22,8 +23,8 @@ pub struct HealthQuery {
 
 /// Tells whether the server lives, and whether all databases are open. Asks for no token.
 #[utoipa::path(get, path = "/health", tag = "service", params(HealthQuery), security(()),
-    responses((status = 200, description = "{ok, service, version, live, ready, databases}; no databases where a token is set", body = Object),
-        (status = 503, description = "asked with ready=true before it is", body = Object)))]
+    responses((status = 200, description = "{ok, service, version, live, ready, databases}; no databases where a token is set", body = shapes::Health),
+        (status = 503, description = "asked with ready=true before it is", body = shapes::Health)))]
 pub async fn health(State(server): State<Shared>, Url(query): Url<HealthQuery>) -> Answer {
     let ready = server.databases.is_ready();
     let databases = match &server.config.token {
@@ -45,15 +46,9 @@ pub async fn health(State(server): State<Shared>, Url(query): Url<HealthQuery>) 
 #[utoipa::path(get, path = "/metrics", tag = "service",
     responses((status = 200, description = "the text format of Prometheus", body = String, content_type = "text/plain")))]
 pub async fn metrics(State(server): State<Shared>) -> Response {
-    let gauge = |served: &std::sync::Arc<crate::databases::Served>| {
-        let counts = served.database.commit_counts();
-        DatabaseGauge {
-            name: served.name.clone(),
-            seq: *served.commits.borrow(),
-            batch_count: counts.batch_count,
-            op_count: counts.op_count,
-            written_bytes: counts.written_bytes,
-        }
+    let gauge = |served: &std::sync::Arc<crate::databases::Served>| DatabaseGauge {
+        name: served.name.clone(),
+        statistics: served.database.statistics(),
     };
     let gauges: Vec<DatabaseGauge> = server.databases.open().iter().map(gauge).collect();
     let mut response = server.metrics.write(&gauges).into_response();

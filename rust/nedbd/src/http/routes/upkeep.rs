@@ -4,6 +4,7 @@ use super::fields::{ok, position, position_members, position_of};
 use crate::databases::{Served, Verified, check_name};
 use crate::http::answer::{Answer, json};
 use crate::http::request::{At, JsonBody, Url};
+use crate::http::shapes;
 use crate::init::quoted;
 use crate::refusal::Result;
 use crate::server::Shared;
@@ -57,7 +58,7 @@ pub struct BackupBody {
 /// Reads the log again and checks every hash and link.
 #[utoipa::path(get, path = "/v1/databases/{name}/verify", tag = "upkeep",
     params(("name" = String, Path), VerifyQuery),
-    responses((status = 200, description = "{ok, seq, head, report}; with determinism, {deterministic} too", body = Object)))]
+    responses((status = 200, description = "{ok, seq, head, report}; with determinism, {deterministic} too", body = shapes::Verified)))]
 pub async fn verify(
     State(server): State<Shared>,
     At(served): At,
@@ -69,7 +70,7 @@ pub async fn verify(
 /// Lists ops, newest first.
 #[utoipa::path(get, path = "/v1/databases/{name}/log", tag = "upkeep",
     params(("name" = String, Path), LogQuery),
-    responses((status = 200, description = "{log, seq, head}", body = Object)))]
+    responses((status = 200, description = "{log, seq, head}", body = shapes::OpList)))]
 pub async fn log(
     State(server): State<Shared>,
     At(served): At,
@@ -88,7 +89,7 @@ pub async fn log(
 /// Appends a checkpoint op.
 #[utoipa::path(post, path = "/v1/databases/{name}/checkpoint", tag = "upkeep",
     params(("name" = String, Path)), request_body = Option<CheckpointBody>,
-    responses((status = 200, description = "{ok, seq, head}", body = Object)))]
+    responses((status = 200, description = "{ok, seq, head}", body = shapes::Written)))]
 pub async fn checkpoint(State(server): State<Shared>, At(served): At, body: JsonBody) -> Answer {
     let call = move || {
         let body: CheckpointBody = body.read_if_any()?;
@@ -101,7 +102,7 @@ pub async fn checkpoint(State(server): State<Shared>, At(served): At, body: Json
 /// Deletes what has expired.
 #[utoipa::path(post, path = "/v1/databases/{name}/sweep", tag = "upkeep",
     params(("name" = String, Path)),
-    responses((status = 200, description = "{ok, deleted, seq, head}", body = Object)))]
+    responses((status = 200, description = "{ok, deleted, seq, head}", body = shapes::Swept)))]
 pub async fn sweep(State(server): State<Shared>, At(served): At) -> Answer {
     let call = move || {
         let deleted = served.database.sweep()?;
@@ -114,7 +115,7 @@ pub async fn sweep(State(server): State<Shared>, At(served): At) -> Answer {
 /// Waits until everything acknowledged is on the disk.
 #[utoipa::path(post, path = "/v1/databases/{name}/flush", tag = "upkeep",
     params(("name" = String, Path)),
-    responses((status = 200, description = "{ok, durable_seq, seq, head}", body = Object)))]
+    responses((status = 200, description = "{ok, durable_seq, seq, head}", body = shapes::Flushed)))]
 pub async fn flush(State(server): State<Shared>, At(served): At) -> Answer {
     let call = move || {
         served.database.flush()?;
@@ -128,7 +129,7 @@ pub async fn flush(State(server): State<Shared>, At(served): At) -> Answer {
 /// Copies the database as it is now, on the server, while writes go on.
 #[utoipa::path(post, path = "/v1/databases/{name}/backup", tag = "upkeep",
     params(("name" = String, Path)), request_body = Option<BackupBody>,
-    responses((status = 200, description = "{ok, path, seq, head, log_bytes}: path is relative to the directory of backups", body = Object)))]
+    responses((status = 200, description = "{ok, path, seq, head, log_bytes}: path is relative to the directory of backups", body = shapes::BackedUp)))]
 pub async fn backup(State(server): State<Shared>, At(served): At, body: JsonBody) -> Answer {
     let root = server.backups();
     let call = move || {
