@@ -153,7 +153,8 @@ impl Database {
     ///
     /// Errors: `DatabaseClosed`, `StorageError`.
     pub fn verify_report(&self) -> Result<VerifyReport> {
-        let report = self.open_report();
+        // What reads have met is in the log and found again, or it was the views that were wrong.
+        let report = self.opening_report();
         let (_, found, damage) = self.verify_log(&report)?;
         // What is damaged is named first where it stands first in the log.
         let damages = damage.into_iter().chain(self.inner.broken_seal()?);

@@ -27,6 +27,7 @@ use crate::store::{
 };
 use crate::views::State;
 use parking_lot::{Condvar, Mutex, RwLock};
+use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicI64};
@@ -147,13 +148,7 @@ impl Database {
     ) -> Result<Database> {
         check::open_options(&options)?;
         let for_writing = !options.read_only;
-        if files.exists(path) && !files.is_directory(path) {
-            let file = std::io::Error::new(
-                std::io::ErrorKind::NotADirectory,
-                "a file stands there, and a database is a directory",
-            );
-            return Err(Error::storage(format!("open {}", path.display()), file));
-        }
+        check_no_file(&*files, path)?;
         protect::check(&files, path, &options)?;
         let directory = Directory::open(files, path, for_writing)?;
         let lock = if for_writing { Some(directory.lock()?) } else { None };
@@ -207,10 +202,7 @@ impl Database {
             let must_sync = options.durability != Durability::Always;
             keeper.start(directory.clone(), Arc::clone(&protection), must_sync)?;
         }
-        let packs = match for_writing {
-            true => Packs::new(ChunkStore::new(directory.clone(), Arc::clone(&protection), true)),
-            false => Packs::of_reader(&directory, &protection)?,
-        };
+        let packs = Packs::of_directory(&directory, &protection, for_writing)?;
         let place = (Some(directory), packs, protection);
         let database = Database::assemble(state, writer, options, place, report, keeper);
         if let Durability::Interval { milliseconds } = database.inner.options.durability {
@@ -223,10 +215,16 @@ impl Database {
     /// Returns what opening found: how many ops, what was cut, what is damaged; also what was found to be
     /// damaged since.
     pub fn open_report(&self) -> OpenReport {
-        let mut report = self.inner.report.lock().clone();
+        let mut report = self.opening_report();
         if report.damage.is_none() {
             report.damage = self.inner.state.read().log.damage().cloned();
         }
+        report
+    }
+
+    /// Returns what opening found, and nothing that was found since to be damaged.
+    pub(super) fn opening_report(&self) -> OpenReport {
+        let mut report = self.inner.report.lock().clone();
         report.warnings.extend(self.inner.checkpoints.failure());
         report
     }
@@ -341,6 +339,18 @@ impl Opening {
             None => end.is_last_line,
         }
     }
+}
+
+/// Checks that a database's path is not that of a file.
+///
+/// Errors: `StorageError`.
+fn check_no_file(files: &dyn FileSystem, path: &Path) -> Result<()> {
+    if !files.exists(path) || files.is_directory(path) {
+        return Ok(());
+    }
+    let reason = "a file stands there, and a database is a directory";
+    let error = io::Error::new(io::ErrorKind::NotADirectory, reason);
+    Err(Error::storage(format!("open {}", path.display()), error))
 }
 
 /// Returns how far a reader may read: beside a writer what is synced, else all there is.

@@ -29,10 +29,18 @@ impl Packs {
         Packs::with_names(store, Vec::new())
     }
 
-    /// Makes it of the store of a directory for which another process may write.
+    /// Makes it of the store of a directory; where it is not for writing, another process may write.
     ///
     /// Errors: `StorageError`.
-    pub fn of_reader(directory: &Directory, protection: &Arc<Protection>) -> Result<Arc<Packs>> {
+    pub fn of_directory(
+        directory: &Directory,
+        protection: &Arc<Protection>,
+        for_writing: bool,
+    ) -> Result<Arc<Packs>> {
+        if for_writing {
+            let store = ChunkStore::new(directory.clone(), Arc::clone(protection), true);
+            return Ok(Packs::new(store));
+        }
         let names = directory.list(BLOBS_NAME)?;
         Ok(Packs::with_names(reading(directory, protection), names))
     }

@@ -202,7 +202,7 @@ impl Database {
         let found_at_opening = self.inner.report.lock().damage.clone();
         let met = self.inner.state.read().log.damage().cloned();
         let known = found_at_opening.into_iter().chain(met).min_by_key(|damage| damage.seq);
-        let report = self.open_report();
+        let report = self.opening_report();
         if known.is_some() || report.checkpoint_seq.is_none() {
             return Ok(known);
         }

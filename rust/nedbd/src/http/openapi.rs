@@ -53,11 +53,8 @@ const ERRORS: [(&str, &str); 15] = [
 /// Says of every path how it answers errors, where the path does not say so itself.
 pub fn add_errors(document: &mut utoipa::openapi::OpenApi) {
     for item in document.paths.paths.values_mut() {
-        for operation in [&mut item.get, &mut item.put, &mut item.post, &mut item.delete] {
-            if let Some(operation) = operation {
-                add_errors_to(operation);
-            }
-        }
+        let methods = [&mut item.get, &mut item.put, &mut item.post, &mut item.delete];
+        methods.into_iter().flatten().for_each(add_errors_to);
     }
 }
 
