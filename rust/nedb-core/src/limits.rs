@@ -26,6 +26,11 @@ pub const EXPRESSION_DEPTH_MAX: usize = 128;
 pub const LIST_VALUES_COUNT_MAX: usize = 100_000;
 /// Documents examined under one hold of the views' lock: a writer waits for one chunk at most.
 pub const SCAN_CHUNK_COUNT: usize = 1_024;
+/// Documents that a query reaches at the most which is run at once, on a thread that others wait for: about
+/// half a millisecond.
+pub const AT_ONCE_DOCUMENTS_COUNT_MAX: usize = 1_024;
+/// Bytes of texts that such a query looks at before it gives up: some hundreds of microseconds.
+pub const AT_ONCE_TEXT_BYTES_MAX: usize = 1 << 20;
 /// Largest time to live, in seconds: 1,000 years, so that no expiry overflows a double's second.
 pub const TTL_SECONDS_MAX: f64 = 31_557_600_000.0;
 /// Largest checkpoint that is written or read: it is held in memory whole.
