@@ -16,11 +16,14 @@
 
 const { fileURLToPath } = require("node:url");
 const { NedbCore, NedbTasks } = require("./native.js");
+const { bytesOf, isStream } = require("./bytes.js");
 const { invalid, rethrown } = require("./errors.js");
-const { FILE_AT, PUT_FILE, bytesOf, isStream, readable, take } = require("./files.js");
+const { readable, take } = require("./files.js");
 const { stringify, parse, refuseHidden } = require("./json.js");
 const { Listener } = require("./progress.js");
-const { READ, WRITE, camelCased, fromText, keyText, openText, optionsText, renamed } = require("./options.js");
+const {
+  FILE_AT, PUT_FILE, READ, WRITE, camelCased, fromText, keyText, openText, optionsText, renamed,
+} = require("./options.js");
 const { Query } = require("./query.js");
 const { Transaction, batchItem } = require("./transaction.js");
 const { Writes } = require("./writes.js");

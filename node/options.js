@@ -24,6 +24,11 @@ const ITEM = {
 const WRITE = { client: "client", nonce: "nonce", idem: "idem", ...ITEM };
 /** The options of a read. */
 const READ = { asOf: "as_of", validAsOf: "valid_as_of" };
+/** The options of `putFile`: those of a write that a file has too, and two of its own. */
+const { ifSeq: _ifSeq, ttlS: _ttlS, ...FILE_WRITE } = WRITE;
+const PUT_FILE = { ...FILE_WRITE, tier: "tier", progress: "progress" };
+/** The options that say which version of a file is meant. */
+const FILE_AT = { version: "version", tier: "tier", asOf: "as_of" };
 /** The options of opening. */
 const OPEN = {
   readOnly: "read_only",
@@ -101,4 +106,6 @@ function camelCased(value) {
   return Object.fromEntries(members);
 }
 
-module.exports = { ITEM, WRITE, READ, renamed, optionsText, documentText, fromText, camelCased, keyText, openText };
+module.exports = {
+  ITEM, WRITE, READ, PUT_FILE, FILE_AT, renamed, optionsText, documentText, fromText, camelCased, keyText, openText,
+};
