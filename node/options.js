@@ -38,6 +38,7 @@ const OPEN = {
   checkpointEveryOps: "checkpoint_every_ops",
   tmk: "tmk",
   encryptExisting: "encrypt_existing",
+  progress: "progress",
 };
 
 /**
@@ -70,9 +71,10 @@ function keyText(tmk) {
   return Buffer.from(tmk.buffer, tmk.byteOffset, tmk.byteLength).toString("hex");
 }
 
-/** Writes the options of opening as JSON text; undefined when there are none. */
+/** Writes the options of opening as JSON text, but for `progress`; undefined when there are none. */
 function openText(options) {
   const found = renamed(options, OPEN);
+  if (found !== undefined) delete found.progress;
   if (found?.tmk !== undefined) found.tmk = keyText(found.tmk);
   return found === undefined ? undefined : stringify(found);
 }

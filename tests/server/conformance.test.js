@@ -31,6 +31,7 @@ const NO_PATH = {
   encrypted: KEY,
   rewrap_key: KEY,
   verify_proof: "it has no path: the engine of the one who doubts checks a proof",
+  verify_files: "it is not in the client yet",
 };
 
 /** The server of all cases, and the client's transport to it. */
