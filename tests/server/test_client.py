@@ -316,6 +316,11 @@ def test_a_file_is_sent_again_only_where_it_can_be_read_again(flaky: Flaky, conn
     with pytest.raises(nedb.CommitUnknown):
         db.put_file("once", iter([b"a", b"b"]))
     assert len(flaky.seen) == before + 1
+    # The server did nothing, but the iterable is at its end: what is left of it is no file.
+    flaky.script = [(503, "NOT_READY")]
+    with pytest.raises(nedb.client.ServerError):
+        db.put_file("rest", iter([b"a", b"b"]))
+    assert len(flaky.seen) == before + 2 and "rest" not in db.files()
     flaky.script = ["drop", "cut"]
     assert db.get_file("f0lose") == b"bytes"
 

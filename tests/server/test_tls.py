@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import shutil
 import signal
 import ssl
 import subprocess
@@ -12,7 +14,9 @@ from typing import Any, Callable
 
 import pytest
 import trustme
-from nedbd import BINARY, PATIENCE_S, Nedbd, eventually, read_all
+from clients import KINDS
+from nedb.client import ServerError
+from nedbd import BINARY, PATIENCE_S, ROOT, Nedbd, eventually, read_all
 
 Start = Callable[..., Nedbd]
 
@@ -74,6 +78,51 @@ def test_requests_and_streams_go_through_tls(start: Start, pair: Pair) -> None:
         assert server.get(f"/v1/databases/{name}/files/f", connection=connection).body == data
         connection.close()
     assert server.stop() == 0
+
+
+@pytest.mark.parametrize("kind", list(KINDS))
+def test_the_clients_for_python_go_through_tls(start: Start, pair: Pair, tmp_path: Path, kind: str) -> None:
+    server = start(*pair.flags, token="t")
+    url, trusted = f"https://{server.host}:{server.port}", tmp_path / "authority.pem"
+    pair.authority.cert_pem.write_to_path(str(trusted))
+    with KINDS[kind](url, token="t", tls_ca_file=str(trusted)) as client:
+        db = client.create_database("db")
+        assert db.put("c", "a", {"n": 1})["_seq"] == 0 and db.get("c", "a")["n"] == 1
+        data = b"0123456789" * 300_000
+        assert db.put_file("f", iter([data, data])) == 0 and db.get_file("f") == data * 2
+    with KINDS[kind](url, token="t", tls_verify=False) as trusting:
+        assert trusting.db("db").seq == 1
+    # The system's certificates do not vouch for it; it is not tried again.
+    with KINDS[kind](url, token="t") as stranger, pytest.raises(ServerError, match="(?i)certificate"):
+        stranger.databases()
+
+
+NODE_SCRIPT = """
+const { NedbClient } = require("nedb-engine/client");
+(async () => {
+  const client = new NedbClient(process.argv[1], { token: "t", retryCount: 0 });
+  const db = await client.createDatabase("db");
+  await db.put("c", "a", { n: 1 });
+  const data = Buffer.alloc(3_000_000, "0123456789");
+  await db.putFile("f", new Blob([data]).stream());
+  console.log((await db.get("c", "a")).n, data.equals(await db.getFile("f")));
+})().catch((error) => console.log(error.code));
+"""
+
+
+def test_the_client_for_node_goes_through_tls(start: Start, pair: Pair, tmp_path: Path) -> None:
+    node = os.environ.get("NODE") or shutil.which("node")
+    if node is None:
+        pytest.skip("there is no node")
+    server, trusted = start(*pair.flags, token="t"), tmp_path / "authority.pem"
+    pair.authority.cert_pem.write_to_path(str(trusted))
+    told = []
+    for variables in ({}, {"NODE_EXTRA_CA_CERTS": str(trusted)}):
+        ended = subprocess.run(
+            [node, "-e", NODE_SCRIPT, f"https://{server.host}:{server.port}"], cwd=ROOT, capture_output=True,
+            text=True, timeout=PATIENCE_S, env={**os.environ, **variables})
+        told.append(ended.stdout.strip())
+    assert told == ["COMMIT_UNKNOWN", "1 true"]
 
 
 def test_who_speaks_no_tls_or_does_not_trust_gets_nothing(start: Start, pair: Pair) -> None:

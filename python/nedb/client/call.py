@@ -78,8 +78,8 @@ class Call(Generic[T]):
     repeatable: bool = False
     #: It takes an idempotency key: with one it may be sent twice.
     keyed: bool = False
-    #: The body can be begun anew.
-    replayable: bool = True
+    #: Tells whether the whole body can be sent: what was taken of an iterable is gone.
+    is_whole: Callable[[], bool] = lambda: True
     writes: bool = False
     #: The query, for the place of an error in it.
     nql: Optional[str] = None
@@ -95,7 +95,7 @@ class Call(Generic[T]):
         if place.get("idem") is None:
             key = secrets.token_urlsafe(16)
             place["idem"] = key if self.members is None else text_of(key)
-        self.repeatable = self.replayable
+        self.repeatable = True
 
     def target(self) -> str:
         """Return the path with its query string."""
@@ -181,7 +181,7 @@ class Attempts:
             raise of_answer(answer.status, error, self.call.nql)
         # A proxy does not know what the server did.
         self.may_be_written |= self.call.writes and error["code"] == PROXY
-        if self.call.repeatable or not begun:
+        if self.call.is_whole() and (self.call.repeatable or not begun):
             delay = next(self.delays, None)
             if delay is not None:
                 return max(delay, _retry_after_s(answer))
@@ -192,7 +192,7 @@ class Attempts:
     def failed(self, failure: Failure) -> float:
         """Return how long to wait before the call is repeated, or raise."""
         self.may_be_written |= failure.was_sent and self.call.writes
-        if not failure.is_final and (self.call.repeatable or not failure.was_sent):
+        if not failure.is_final and self.call.is_whole() and (self.call.repeatable or not failure.was_sent):
             delay = next(self.delays, None)
             if delay is not None:
                 return delay

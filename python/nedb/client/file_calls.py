@@ -62,7 +62,7 @@ def put_file(
              "valid_from": valid_from, "valid_to": valid_to}
     source = Source(data, progress)
     call: Call[int] = Call("PUT", path(at, name), lambda answer: int(answer.value()["file"]["version"]), query,
-                           content=source.pieces, keyed=True, writes=True, replayable=source.is_replayable)
+                           content=source.pieces, keyed=True, writes=True, is_whole=lambda: source.is_whole)
     call.headers["Content-Type"] = "application/octet-stream"
     call.extra_s = WHOLE_LOG_S
     if isinstance(source.data, bytes) and progress is None:
@@ -82,6 +82,7 @@ class Source:
         """Look at what was given."""
         self.progress = progress
         self.start: Optional[int] = None
+        self.is_taken = False
         if isinstance(data, (bytes, bytearray, memoryview)):
             # What the caller does with its own bytes meanwhile changes nothing.
             data = bytes(data)
@@ -92,13 +93,14 @@ class Source:
         self.data = data
 
     @property
-    def is_replayable(self) -> bool:
-        """Whether it can be sent twice."""
-        return isinstance(self.data, bytes) or self.start is not None
+    def is_whole(self) -> bool:
+        """Whether all of it can be sent: the rest of an iterable would be another file."""
+        return isinstance(self.data, bytes) or self.start is not None or not self.is_taken
 
     def pieces(self) -> Iterator[bytes]:
         """Yield the bytes from their start."""
         taken_bytes = 0
+        self.is_taken = True
         for piece in self._parts():
             if not isinstance(piece, (bytes, bytearray, memoryview)):
                 raise InvalidArgument(f"a file comes in pieces of bytes, got {type(piece).__name__}")
