@@ -77,7 +77,7 @@ fn linked_anew() -> FaultDisk {
     let disk = FaultDisk::new();
     drop(open(&disk).unwrap());
     let log = include_bytes!("../../../../../tests/fixtures/format/1.2.2/healed/log.aof");
-    disk.place(&Path::new(PATH).join("log.aof"), log).unwrap();
+    disk.place(Path::new(PATH).join("log.aof"), log).unwrap();
     disk.images(seed()).pop().unwrap().disk
 }
 
