@@ -188,6 +188,10 @@ bench-disk: $(STAMPS)/wheel $(STAMPS)/venv-1x $(STAMPS)/films ## Measure what a 
 	$(CARGO) run --release --quiet --package nedb-core --example files -- --films $(FILMS)
 	$(CARGO) run --release --quiet --package nedb-core --example encryption
 
+.PHONY: bench-server
+bench-server: $(STAMPS)/venv $(STAMPS)/nedbd ## Measure the server, with wrk; five minutes (see bench/README.md)
+	NEDBD_BINARY=$(NEDBD) $(PY) bench/serve.py $(BENCH_ARGS)
+
 .PHONY: clean
 clean: ## Remove everything that was built or fetched
 	$(CARGO) clean

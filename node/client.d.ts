@@ -4,8 +4,9 @@
  */
 
 import type {
-  BatchItem, Document, IndexKind, Op, Query, ReadOptions, Seq, Stored, Transaction,
-  VerifyReport, WriteOptions,
+  BatchItem, CompactReport, CompressionStats, Document, FileAt, FileBytes, FileInfo, FileProof, IndexKind, Op,
+  PutFileOptions, Query, ReadOptions, Seq, Stored, Tier, Transaction, VerifyFilesReport, VerifyReport,
+  WriteOptions,
 } from "./index.js";
 import { NedbError } from "./index.js";
 
@@ -98,6 +99,22 @@ export interface RemoteBackupReport {
   logBytes: number;
 }
 
+/** A `Blob`, or a `File` of a page, as far as types can say so without those of Node or a browser. */
+export interface BlobLike {
+  readonly size: number;
+  slice(start?: number, end?: number): BlobLike;
+  arrayBuffer(): Promise<ArrayBuffer>;
+}
+
+/** A `ReadableStream`, as far as types can say so without those of Node or a browser. */
+export interface ByteStream extends AsyncIterable<Uint8Array> {
+  readonly locked: boolean;
+  getReader(): any;
+  cancel(reason?: any): Promise<void>;
+  pipeTo(destination: any, options?: any): Promise<void>;
+  pipeThrough(transform: any, options?: any): any;
+}
+
 /**
  * A database of a server, with the methods of NEDB.
  *
@@ -138,6 +155,30 @@ export class Database {
   batch(items: BatchItem[], options?: WriteOptions & CallOptions): Promise<((Document & Stored) | null)[]>;
   transaction<T>(work: (tx: Transaction) => T | Promise<T>, options?: WriteOptions & CallOptions): Promise<T>;
 
+  /**
+   * Writes a version of a file; answers its number. A stream, or another iterable of bytes, is sent piece by
+   * piece, and only once; bytes and a Blob are sent again where that is needed. The bytes are on the server's
+   * disk before the op is. A page whose browser sends no streams gives bytes or a Blob, without `progress`.
+   */
+  putFile(
+    name: string,
+    data: FileBytes | BlobLike | { getReader(): any } | AsyncIterable<FileBytes> | Iterable<FileBytes>,
+    options?: PutFileOptions & CallOptions,
+  ): Promise<number>;
+  getFile(name: string, options?: FileAt & CallOptions): Promise<Uint8Array>;
+  /**
+   * Reads a version of a file as a `ReadableStream` (`Readable.fromWeb` makes a stream of Node of it), 1 MiB in
+   * memory at a time, and all of one version, whatever is written meanwhile.
+   */
+  fileStream(name: string, options?: FileAt & CallOptions): ByteStream;
+  fileRoot(name: string, options?: FileAt & CallOptions): Promise<string>;
+  /** `NEDB.verifyProof` of nedb-engine checks it. */
+  fileProof(name: string, chunkIndex: number, options?: FileAt & CallOptions): Promise<FileProof>;
+  files(options?: { asOf?: Seq } & CallOptions): Promise<string[]>;
+  fileVersions(name: string, options?: { asOf?: Seq } & CallOptions): Promise<FileInfo[]>;
+  compressionStats(tier?: Tier | null, options?: CallOptions): Promise<CompressionStats>;
+  compactBlobs(options?: CallOptions): Promise<CompactReport>;
+
   op(seq: Seq, options?: CallOptions): Promise<Op | null>;
   log(range?: { from?: Seq; to?: Seq } & CallOptions): AsyncGenerator<Op, void, undefined>;
   /**
@@ -148,6 +189,7 @@ export class Database {
   checkpoint(note?: string | null, options?: CallOptions): Promise<bigint>;
   verify(options?: CallOptions): Promise<boolean>;
   verifyReport(options?: CallOptions): Promise<VerifyReport>;
+  verifyFiles(options?: CallOptions): Promise<VerifyFilesReport>;
   verifyDeterminism(options?: CallOptions): Promise<boolean>;
   /** Copies the database on the server; `to` names the copy, without it the time does. */
   backup(to?: string | null, options?: CallOptions): Promise<RemoteBackupReport>;

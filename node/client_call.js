@@ -7,6 +7,7 @@
  * Invariants:
  * * A call is sent again only where that cannot write twice: it reads, it has an idempotency key, or the
  *   server surely did nothing.
+ * * A stream of which something was taken is not sent again.
  * * A write whose outcome is not known is COMMIT_UNKNOWN, and anything else says what happened.
  *
  * The same rules as python/nedb/client/call.py; docs/decisions/0017-clients.md says why.
@@ -82,7 +83,7 @@ function giveKey(call) {
   if (!call.keyed) return;
   if (call.members !== undefined) call.members.idem ??= JSON.stringify(newKey());
   else call.query.idem ??= newKey();
-  call.repeatable = call.replayable !== false;
+  call.repeatable = true;
 }
 
 /** One call, as often as it is tried. */
@@ -105,7 +106,7 @@ class Attempts {
     if (!AGAIN.has(status) || NOT_AGAIN.has(error.code)) throw made(error, status);
     // A proxy does not know what the server did.
     if (this.#call.writes && error.code === UNAVAILABLE) this.#mayBeWritten = true;
-    if (this.#call.repeatable || NOT_BEGUN.has(error.code)) {
+    if (this.#canBeSent && (this.#call.repeatable || NOT_BEGUN.has(error.code))) {
       const delayMs = this.#nextDelayMs();
       if (delayMs !== undefined) return Math.max(delayMs, retryAfterMs(retryAfter));
     }
@@ -116,12 +117,17 @@ class Attempts {
   failed(failure) {
     if (failure.wasSent && this.#call.writes) this.#mayBeWritten = true;
     // Who waited in vain does not want to wait as long again.
-    if (!failure.timedOut && (this.#call.repeatable || !failure.wasSent)) {
+    if (!failure.timedOut && this.#canBeSent && (this.#call.repeatable || !failure.wasSent)) {
       const delayMs = this.#nextDelayMs();
       if (delayMs !== undefined) return delayMs;
     }
     if (this.#mayBeWritten) throw unknown(failure.message);
     throw new ServerError(failure.message, failure.timedOut ? "REQUEST_TIMEOUT" : UNAVAILABLE);
+  }
+
+  /** Whether its body is still there: what was taken of a stream is gone, and the rest would be another file. */
+  get #canBeSent() {
+    return this.#call.content === undefined || this.#call.content.isWhole;
   }
 
   /** Doubled each time, and of no two clients the same; undefined when there are no repetitions left. */

@@ -8,11 +8,12 @@
  * |---|---|
  * | `method`, `path`, `query` | the request; members of `query` that are undefined or null are left out |
  * | `members` | the body, each member as JSON text; undefined where there is none |
- * | `content` | the body of a file: bytes or a stream |
+ * | `content` | the body of a file: a Source of client_files.js |
+ * | `headers` | further ones |
+ * | `binary` | the answer is bytes |
  * | `member` | the member of the answer that is the result; undefined for the whole answer |
  * | `repeatable` | it may be sent twice: it reads, or does the same again |
  * | `keyed` | it takes an idempotency key: with one it may be sent twice |
- * | `replayable` | false when its body cannot be sent twice |
  * | `writes` | its outcome matters when no answer comes |
  * | `extraMs` | how much longer than others it may take |
  */
@@ -42,6 +43,9 @@ function encoded(text) {
 
 /** Answers the path of a database. */
 const database = (name) => `${DATABASES}/${segment(name, "database")}`;
+
+/** Answers the path of a file. */
+const file = (at, name) => `${at}/files/${segment(name, "file")}`;
 
 /** Answers path and query of a call. */
 function target({ path, query = {} }) {
@@ -98,12 +102,24 @@ const onDatabase = {
     write(`${at}/checkpoint`, "seq", note === undefined || note === null ? {} : texts({ note }), LONG),
   verify: (at) => read(`${at}/verify`, "ok", {}, LONG),
   verifyReport: (at) => read(`${at}/verify`, "report", {}, LONG),
+  verifyFiles: (at) => read(`${at}/verify`, "files", { files: true }, LONG),
   verifyDeterminism: (at) => read(`${at}/verify`, "deterministic", { determinism: true }, LONG),
   backup: (at, to) => write(`${at}/backup`, undefined, to === undefined || to === null ? {} : texts({ to }), LONG),
   flush: (at) => write(`${at}/flush`, "durable_seq", undefined, { writes: false, repeatable: true }),
   seq: (at) => read(`${at}/log`, "seq", { limit: 0 }),
   head: (at) => read(`${at}/log`, "head", { limit: 0 }),
   readOnly: (at) => read(at, "read_only"),
+  putFile: (at, name, query, content) =>
+    ({ method: "PUT", path: file(at, name), query, content, member: "file", writes: true, ...KEYED, ...LONG }),
+  getFile: (at, name, query) => read(file(at, name), undefined, query, { binary: true, ...LONG }),
+  filePart: (at, name, query, range) => read(file(at, name), undefined, query, { binary: true, headers: { range } }),
+  fileRoot: (at, name, query) => read(`${file(at, name)}/root`, "root", query),
+  fileProof: (at, name, chunk, query) => read(`${file(at, name)}/proof`, "proof", { chunk, ...query }),
+  fileVersions: (at, name, asOf) => read(`${file(at, name)}/versions`, "versions", { as_of: asOf }),
+  files: (at, asOf) => read(`${at}/files`, "files", { as_of: asOf }),
+  compressionStats: (at, tier) => read(`${at}/compression_stats`, "stats", { tier }),
+  // Doing it again gives back nothing more.
+  compactBlobs: (at) => write(`${at}/compact_blobs`, "report", undefined, { repeatable: true, ...LONG }),
 };
 
 /** Calls on a server. */

@@ -8,9 +8,10 @@
  */
 
 const { database, onDatabase: calls } = require("./client_calls.js");
+const { Source, parts, putQuery } = require("./client_files.js");
 const { invalid } = require("./errors.js");
 const { stringify, refuseHidden } = require("./json.js");
-const { READ, WRITE, camelCased, renamed } = require("./options.js");
+const { FILE_AT, PUT_FILE, READ, WRITE, camelCased, renamed } = require("./options.js");
 const { Query } = require("./query.js");
 const { Transaction, batchItem } = require("./transaction.js");
 
@@ -185,6 +186,70 @@ class Database {
     return this.#ask(calls.batch(this.#at, items, members(rest, WRITE)), signal);
   }
 
+  // Files
+
+  /**
+   * Writes a version of a file; answers its number. `data` is text, bytes, a Blob, or a stream or another
+   * iterable of bytes, which is taken in piece by piece; `progress` is told the bytes taken in so far.
+   */
+  async putFile(name, data, options) {
+    const [{ progress, ...rest }, signal] = split(options);
+    const given = putQuery(query(rest, PUT_FILE));
+    const source = new Source(data, progress);
+    try {
+      return (await this.#ask(calls.putFile(this.#at, name, given, source), signal)).version;
+    } finally {
+      source.end();
+    }
+  }
+
+  /** Reads a version of a file: the last one, or `version`, `tier` and `asOf` say which. */
+  async getFile(name, options) {
+    const [rest, signal] = split(options);
+    return (await this.#transport.send(calls.getFile(this.#at, name, query(rest, FILE_AT)), signal)).bytes;
+  }
+
+  /** Reads a version of a file as a ReadableStream, a part in memory at a time. */
+  fileStream(name, options) {
+    const [rest, signal] = split(options);
+    const call = (at, range) => calls.filePart(this.#at, name, at, range);
+    return parts((at, range) => this.#transport.send(call(at, range), signal), query(rest, FILE_AT));
+  }
+
+  /** Answers the Merkle root of a version of a file, as its op in the log says. */
+  async fileRoot(name, options) {
+    const [rest, signal] = split(options);
+    return this.#ask(calls.fileRoot(this.#at, name, query(rest, FILE_AT)), signal);
+  }
+
+  /** Proves that a chunk is part of a version of a file: `{leaf, path, root}`. */
+  async fileProof(name, chunkIndex, options) {
+    const [rest, signal] = split(options);
+    return this.#ask(calls.fileProof(this.#at, name, chunkIndex, query(rest, FILE_AT)), signal);
+  }
+
+  /** Answers the names of the files, in order of their first version. */
+  async files(options) {
+    const [rest, signal] = split(options);
+    return this.#ask(calls.files(this.#at, asOf(rest)), signal);
+  }
+
+  /** Answers the versions of a file, oldest first: `version`, `tier`, `size`, `root`, `seq`. */
+  async fileVersions(name, options) {
+    const [rest, signal] = split(options);
+    return this.#ask(calls.fileVersions(this.#at, name, asOf(rest)), signal);
+  }
+
+  /** Answers what the files of a tier cost. */
+  async compressionStats(tier, options) {
+    return camelCased(await this.#ask(calls.compressionStats(this.#at, tier), options?.signal));
+  }
+
+  /** Gives back the room of chunks that no op refers to, while reads and writes go on. */
+  async compactBlobs(options) {
+    return camelCased(await this.#ask(calls.compactBlobs(this.#at), options?.signal));
+  }
+
   // The log
 
   /** Reads one op; null beyond the last. */
@@ -235,6 +300,11 @@ class Database {
     return camelCased(await this.#ask(calls.verifyReport(this.#at), options?.signal));
   }
 
+  /** Reads the bytes of every version of every file and says which chunks cannot be read, and why. */
+  async verifyFiles(options) {
+    return camelCased(await this.#ask(calls.verifyFiles(this.#at), options?.signal));
+  }
+
   /** Folds the log into fresh views and says whether they equal those in use. */
   async verifyDeterminism(options) {
     return this.#ask(calls.verifyDeterminism(this.#at), options?.signal);
@@ -272,7 +342,7 @@ class Database {
   }
 }
 
-/** Takes `asOf` out of the options of `neighbors` and `inbound`. */
+/** Takes `asOf` out of options that hold nothing else. */
 function asOf(options) {
   return renamed(options, { asOf: READ.asOf })?.as_of;
 }

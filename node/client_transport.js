@@ -88,6 +88,8 @@ class Transport {
       return await answerOf(response, call);
     } catch (error) {
       if (signal?.aborted) throw signal.reason;
+      // What a caller's own stream throws is its own matter.
+      if (call.content?.thrown !== undefined) throw call.content.thrown.reason;
       throw failureOf(error, timedOut, waited);
     } finally {
       clearTimeout(timer);
@@ -105,8 +107,8 @@ class Transport {
       request.body = `{${Object.entries(members).map(([name, text]) => `"${name}":${text}`).join(",")}}`;
     } else if (content !== undefined) {
       request.headers["content-type"] = "application/octet-stream";
-      request.body = typeof content === "function" ? content() : content;
-      if (!(request.body instanceof Uint8Array)) request.duplex = "half";
+      request.body = content.body();
+      request.duplex = "half";
     }
     return request;
   }
@@ -124,7 +126,7 @@ async function answerOf(response, call) {
 function failureOf(error, timedOut, waitedMs) {
   if (error instanceof NedbError) return error;
   if (timedOut) return new Failure(`no answer came in ${waitedMs} ms`, { wasSent: true, timedOut });
-  // What a caller's own stream throws is its own matter.
+  // What a caller's own fetch throws is its own matter.
   if (!(error instanceof TypeError) && error?.name !== "AbortError" && error?.code === undefined) return error;
   const cause = error.cause ?? error;
   return new Failure(cause.message || String(cause.code ?? error.message), { wasSent: !NOT_SENT.has(cause.code) });

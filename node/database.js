@@ -16,10 +16,14 @@
 
 const { fileURLToPath } = require("node:url");
 const { NedbCore, NedbTasks } = require("./native.js");
+const { bytesOf, isStream } = require("./bytes.js");
 const { invalid, rethrown } = require("./errors.js");
-const { FILE_AT, PUT_FILE, bytesOf, isStream, readable, take } = require("./files.js");
+const { readable, take } = require("./files.js");
 const { stringify, parse, refuseHidden } = require("./json.js");
-const { READ, WRITE, camelCased, fromText, keyText, openText, optionsText, renamed } = require("./options.js");
+const { Listener } = require("./progress.js");
+const {
+  FILE_AT, PUT_FILE, READ, WRITE, camelCased, fromText, keyText, openText, optionsText, renamed,
+} = require("./options.js");
 const { Query } = require("./query.js");
 const { Transaction, batchItem } = require("./transaction.js");
 const { Writes } = require("./writes.js");
@@ -64,7 +68,9 @@ class NEDB {
   /** Opens the database of a directory, or makes it. */
   static async open(path, options) {
     const directory = path instanceof URL ? fileURLToPath(path) : path;
-    return new NEDB(OPENED, await task(NedbTasks.open(directory, openText(options))));
+    const listener = new Listener(options?.progress);
+    const opened = task(NedbTasks.open(directory, openText(options), listener.tell));
+    return new NEDB(OPENED, await listener.heard(opened));
   }
 
   // Documents
@@ -265,6 +271,16 @@ class NEDB {
     return camelCased(parse(await this.#slow(this.#tasks.compressionStats(tier ?? undefined))));
   }
 
+  /**
+   * Reads the bytes of every version of every file and says which chunks cannot be read; `progress` is told
+   * the bytes done and in all, and what it throws ends the check.
+   */
+  async verifyFiles(options) {
+    const listener = new Listener(renamed(options, { progress: "progress" })?.progress);
+    const report = this.#slow(this.#tasks.verifyFiles(listener.tell));
+    return camelCased(parse(await listener.heard(report)));
+  }
+
   /** Gives back the room of chunks that no op refers to, while reads and writes go on. */
   async compactBlobs() {
     return camelCased(parse(await this.#slow(this.#tasks.compactBlobs())));
@@ -300,7 +316,7 @@ class NEDB {
     return this.#write(() => this.#tasks.checkpoint(note));
   }
 
-  /** Reads the log again and says whether every hash and link fits. */
+  /** Reads the log again and says whether every hash and link fits; files are `verifyFiles`'s. */
   async verify() {
     return this.#slow(this.#tasks.verify());
   }
@@ -310,9 +326,13 @@ class NEDB {
     return camelCased(parse(await this.#slow(this.#tasks.verifyReport())));
   }
 
-  /** Copies the database as it is now into a new directory, checked on the way. */
-  async backup(path) {
-    return camelCased(parse(await this.#slow(this.#tasks.backup(path))));
+  /**
+   * Copies the database as it is now into a new directory, checked on the way. With `skipDamagedFiles` chunks
+   * of files that are damaged are left out and reported, where otherwise there is no backup.
+   */
+  async backup(path, options) {
+    const { skip = false } = renamed(options, { skipDamagedFiles: "skip" }) ?? {};
+    return camelCased(parse(await this.#slow(this.#tasks.backup(path, skip))));
   }
 
   /** Makes a damaged database writable again and says what was done; its log is kept beside. */

@@ -8,29 +8,8 @@
  */
 
 const { Readable } = require("node:stream");
+const { bytesOf } = require("./bytes.js");
 const { invalid } = require("./errors.js");
-const { WRITE } = require("./options.js");
-
-/** The options of `putFile`: those of a write that a file has too, and two of its own. */
-const { ifSeq: _ifSeq, ttlS: _ttlS, ...FILE_WRITE } = WRITE;
-const PUT_FILE = { ...FILE_WRITE, tier: "tier", progress: "progress" };
-/** The options that say which version of a file is meant. */
-const FILE_AT = { version: "version", tier: "tier", asOf: "as_of" };
-
-/** Makes bytes of what is bytes or text; undefined for anything else. */
-function bytesOf(data) {
-  if (typeof data === "string") return Buffer.from(data, "utf8");
-  if (data instanceof Uint8Array) return data;
-  if (data instanceof ArrayBuffer) return new Uint8Array(data);
-  if (ArrayBuffer.isView(data)) return new Uint8Array(data.buffer, data.byteOffset, data.byteLength);
-  return undefined;
-}
-
-/** Says whether a value can be read piece by piece. */
-function isStream(data) {
-  return data !== null && typeof data === "object" &&
-    (Symbol.asyncIterator in data || Symbol.iterator in data);
-}
 
 /**
  * Hands a stream to a writer of the addon.
@@ -70,4 +49,4 @@ function readable(open) {
   });
 }
 
-module.exports = { PUT_FILE, FILE_AT, bytesOf, isStream, take, readable };
+module.exports = { take, readable };

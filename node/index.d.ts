@@ -129,6 +129,11 @@ export interface OpenOptions {
   tmk?: Uint8Array;
   /** False refuses a plain database with `PLAIN_DATABASE` instead of encrypting it in place. */
   encryptExisting?: boolean;
+  /**
+   * Told, while a plain database is encrypted in place, the bytes done and in all; what it throws ends the
+   * opening, and the database stays plain.
+   */
+  progress?: ((doneBytes: number, allBytes: number) => void) | null;
 }
 
 export type IndexKind = "eq" | "ordered" | "search";
@@ -226,6 +231,35 @@ export interface CompressionStats {
   ratio: number;
 }
 
+/** A chunk of a version of a file that cannot be read. */
+export interface FileDamage {
+  name: string;
+  version: number;
+  tier: Tier;
+  /** The seq of the op that put the version. */
+  seq: number;
+  /** Counted from 0; null for the list of chunks, without which none is found. */
+  chunk: number | null;
+  reason: string;
+}
+
+/** What checking the bytes of all files found. */
+export interface VerifyFilesReport {
+  ok: boolean;
+  versionCount: number;
+  /** Different chunks, lists of chunks included. */
+  chunkCount: number;
+  /** The length of all versions together. */
+  logicalBytes: number;
+  /** The first 1,000 of what cannot be read. */
+  damage: FileDamage[];
+  damageCount: number;
+  /** What no op refers to. */
+  unreferencedChunkCount: number;
+  unreferencedFrameCount: number;
+  unreferencedBytes: number;
+}
+
 /** What a compaction did. */
 export interface CompactReport {
   keptChunkCount: number;
@@ -233,6 +267,9 @@ export interface CompactReport {
   rewrittenPackCount: number;
   beforeBytes: number;
   afterBytes: number;
+  /** What is missing or was found damaged, the first 1,000: what stands beside it was kept. */
+  damage: FileDamage[];
+  damageCount: number;
 }
 
 export interface VerifyReport {
@@ -248,6 +285,9 @@ export interface BackupReport {
   seq: number;
   head: string;
   logBytes: number;
+  /** What of files was left out, the first 1,000; nothing without `skipDamagedFiles`. */
+  damage: FileDamage[];
+  damageCount: number;
 }
 
 export interface RepairReport {
@@ -397,10 +437,11 @@ export class NEDB {
    * the file; answers the op's seq. In memory it is a mark in the log.
    */
   checkpoint(note?: string): Promise<bigint>;
+  /** Says whether every hash and link of the log fits. The bytes of files are `verifyFiles`'s matter. */
   verify(): Promise<boolean>;
   verifyReport(): Promise<VerifyReport>;
   /** Copies the database as it is now into a new directory, while reads and writes go on. */
-  backup(path: string): Promise<BackupReport>;
+  backup(path: string, options?: { skipDamagedFiles?: boolean }): Promise<BackupReport>;
   /**
    * Writes a version of a file; answers its number. A stream, or another iterable of bytes, is taken in
    * piece by piece. The bytes are on the disk before the op is.
@@ -426,6 +467,13 @@ export class NEDB {
   fileVersions(name: string, options?: { asOf?: Seq }): Promise<FileInfo[]>;
   /** Answers what the files of a tier ("warm") cost. */
   compressionStats(tier?: Tier): Promise<CompressionStats>;
+  /**
+   * Reads the bytes of every version of every file and says which chunks cannot be read, and why. `progress`
+   * is told the bytes done and in all; what it throws ends the check.
+   */
+  verifyFiles(options?: {
+    progress?: ((doneBytes: number, allBytes: number) => void) | null;
+  }): Promise<VerifyFilesReport>;
   /** Gives back the room of chunks that no op refers to, while reads and writes go on. */
   compactBlobs(): Promise<CompactReport>;
   /** Wraps the data key with another key: from then on only the new one opens the database. */
@@ -508,7 +556,7 @@ export class NedbCore {
   verify(): boolean;
   verifyReport(): string;
   /** Copies the database as it is now into a new directory; answers a report as JSON text. */
-  backup(path: string): string;
+  backup(path: string, skipDamagedFiles?: boolean): string;
   /** Writes a version of a file; answers its number. */
   putFile(name: string, data: Uint8Array, tier?: Tier, optionsJson?: string): number;
   /** Reads a version of a file; the options are `version`, `tier` and `as_of`. */
@@ -522,6 +570,8 @@ export class NedbCore {
   fileVersions(name: string, asOf?: Seq): string;
   /** Answers what the files of a tier cost, as JSON text. */
   compressionStats(tier?: Tier): string;
+  /** Reads the bytes of every version of every file; answers what was found as JSON text. */
+  verifyFiles(): string;
   /** Answers what was done as JSON text. */
   compactBlobs(): string;
   /** Wraps the data key with another key, both in hexadecimal. */

@@ -24,6 +24,11 @@ const ITEM = {
 const WRITE = { client: "client", nonce: "nonce", idem: "idem", ...ITEM };
 /** The options of a read. */
 const READ = { asOf: "as_of", validAsOf: "valid_as_of" };
+/** The options of `putFile`: those of a write that a file has too, and two of its own. */
+const { ifSeq: _ifSeq, ttlS: _ttlS, ...FILE_WRITE } = WRITE;
+const PUT_FILE = { ...FILE_WRITE, tier: "tier", progress: "progress" };
+/** The options that say which version of a file is meant. */
+const FILE_AT = { version: "version", tier: "tier", asOf: "as_of" };
 /** The options of opening. */
 const OPEN = {
   readOnly: "read_only",
@@ -33,6 +38,7 @@ const OPEN = {
   checkpointEveryOps: "checkpoint_every_ops",
   tmk: "tmk",
   encryptExisting: "encrypt_existing",
+  progress: "progress",
 };
 
 /**
@@ -65,9 +71,10 @@ function keyText(tmk) {
   return Buffer.from(tmk.buffer, tmk.byteOffset, tmk.byteLength).toString("hex");
 }
 
-/** Writes the options of opening as JSON text; undefined when there are none. */
+/** Writes the options of opening as JSON text, but for `progress`; undefined when there are none. */
 function openText(options) {
   const found = renamed(options, OPEN);
+  if (found !== undefined) delete found.progress;
   if (found?.tmk !== undefined) found.tmk = keyText(found.tmk);
   return found === undefined ? undefined : stringify(found);
 }
@@ -99,4 +106,6 @@ function camelCased(value) {
   return Object.fromEntries(members);
 }
 
-module.exports = { ITEM, WRITE, READ, renamed, optionsText, documentText, fromText, camelCased, keyText, openText };
+module.exports = {
+  ITEM, WRITE, READ, PUT_FILE, FILE_AT, renamed, optionsText, documentText, fromText, camelCased, keyText, openText,
+};

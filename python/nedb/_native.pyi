@@ -473,22 +473,39 @@ class NEDB:
         ``size`` is None for a file of NEDB 1.x.
         """
 
+    def verify_files(
+        self, *, progress: Callable[[int, int], object] | None = None
+    ) -> dict[str, Any]:
+        """Read the bytes of every version of every file, and say which chunks cannot be read, and why.
+
+        ``verify`` looks at the log alone. Returns ``ok``, ``version_count``, ``chunk_count``,
+        ``logical_bytes``, ``damage`` (the first 1,000: ``name``, ``version``, ``tier``, ``seq``, ``chunk``,
+        which is None for the list of chunks, ``reason``), ``damage_count``, and what no op refers to:
+        ``unreferenced_chunk_count``, ``unreferenced_frame_count``, ``unreferenced_bytes``. ``progress`` is
+        called with the bytes done and in all; an exception that it raises ends the check.
+        """
+
     def compact_blobs(self) -> dict[str, Any]:
         """Give back the room of chunks that no op refers to, while reads and writes go on.
 
         A crash, or a put that failed, leaves such. Returns ``kept_chunk_count``, ``removed_chunk_count``,
-        ``rewritten_pack_count``, ``before_bytes`` and ``after_bytes``.
+        ``rewritten_pack_count``, ``before_bytes`` and ``after_bytes``. What is damaged is kept with whatever may
+        belong to it, and named in ``damage`` as in ``verify_files``, with ``damage_count``.
         """
 
     def verify(self) -> bool:
-        """Read the log again and check every hash and link."""
+        """Read the log again and check every hash and link; the bytes of files are ``verify_files``'s."""
 
-    def backup(self, path: str | os.PathLike[str]) -> dict[str, Any]:
+    def backup(
+        self, path: str | os.PathLike[str], *, skip_damaged_files: bool = False
+    ) -> dict[str, Any]:
         """Copy the database as it is now into a new directory, while reads and writes go on.
 
-        Every hash and link is checked on the way; the copy opens with the head that is reported. Returns
-        ``seq``, ``head`` and ``log_bytes``. A directory that is not empty is an ``InvalidArgument``, a
-        damaged log an ``IntegrityError``.
+        Every hash and link, and every chunk of a file, is checked on the way; the copy opens with the head that
+        is reported. Returns ``seq``, ``head`` and ``log_bytes``. A directory that is not empty is an
+        ``InvalidArgument``, a damaged log an ``IntegrityError``, and so is a damaged chunk, which is named; with
+        ``skip_damaged_files`` it is left out, and ``damage`` and ``damage_count`` say so as in
+        ``verify_files``.
         """
 
     def repair(self) -> dict[str, Any]:

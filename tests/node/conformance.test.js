@@ -64,6 +64,7 @@ const VERBS = {
   file_versions: (db, args) => one(db.fileVersions(args.text("name"), args.integer("as_of"))),
   compression_stats: (db, args) => one(db.compressionStats(args.text("tier"))),
   compact_blobs: (db) => one(db.compactBlobs()),
+  verify_files: (db) => one(db.verifyFiles()),
   checkpoint: (db, args) => json(db.checkpoint(args.text("note"))),
   verify: (db) => json(db.verify()),
   verify_report: (db) => one(db.verifyReport()),

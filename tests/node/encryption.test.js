@@ -73,6 +73,24 @@ test("a plain database is encrypted in place, or refused", async (t) => {
   await (await NEDB.open(folder, refusing)).close();
 });
 
+test("progress is told how far encrypting has come, and what it throws leaves the database plain", async (t) => {
+  const folder = await directory(t);
+  await made(folder);
+  const before = fs.readFileSync(path.join(folder, "log.aof"));
+  const failing = () => {
+    throw new RangeError("enough");
+  };
+  await assert.rejects(NEDB.open(folder, { tmk: KEY, progress: failing }), RangeError);
+  assert.ok(fs.readFileSync(path.join(folder, "log.aof")).equals(before));
+  assert.ok(!fs.readdirSync(folder).some((name) => name.includes("key.enc") || name.includes("sealing")));
+  await assert.rejects(NEDB.open(folder, { tmk: KEY, progress: 7 }), withCode("INVALID_ARGUMENT"));
+  const told = [];
+  const db = await NEDB.open(folder, { tmk: KEY, progress: (done, all) => void told.push([done, all]) });
+  assert.strictEqual(db.encrypted, true);
+  assert.deepStrictEqual(told.at(-1), [before.length, before.length]);
+  await db.close();
+});
+
 test("the key of a database can be changed, open or closed", async (t) => {
   const folder = await directory(t);
   const db = await NEDB.open(folder, { tmk: KEY });

@@ -3,6 +3,8 @@
 
 const { test } = require("node:test");
 const assert = require("node:assert");
+const { execFileSync } = require("node:child_process");
+const { randomBytes } = require("node:crypto");
 const fs = require("node:fs");
 const os = require("node:os");
 const path = require("node:path");
@@ -109,4 +111,75 @@ test("proofs, costs and compactions are plain objects", async () => {
   assert.strictEqual((await db.compressionStats()).logicalBytes, DATA.length);
   assert.strictEqual((await db.compactBlobs()).removedChunkCount, 0);
   await db.close();
+});
+
+test("the bytes of files are checked, and what is damaged is named", async (t) => {
+  const directory = fs.mkdtempSync(path.join(os.tmpdir(), "nedb-files-"));
+  t.after(() => fs.rmSync(directory, { recursive: true }));
+  let db = await NEDB.open(directory);
+  await db.putFile("good", DATA);
+  await db.putFile("bad", randomBytes(9_000));
+  await db.close();
+  const pack = path.join(directory, "blobs", "000001.pack");
+  const bytes = fs.readFileSync(pack);
+  fs.writeFileSync(pack, bytes.fill(0, bytes.length - 3_000));
+  db = await NEDB.open(directory);
+  const told = [];
+  const report = await db.verifyFiles({ progress: (done, all) => void told.push([done, all]) });
+  assert.deepStrictEqual([await db.verify(), report.ok, report.versionCount], [true, false, 2]);
+  assert.ok(report.damageCount >= 1 && report.damage.every(({ name }) => name === "bad"));
+  assert.ok(told.length > 1 && told.at(-1)[0] === told.at(-1)[1] && told.at(-1)[0] > 100_000);
+  const failing = () => {
+    throw new RangeError("enough");
+  };
+  await assert.rejects(db.verifyFiles({ progress: failing }), RangeError);
+  await assert.rejects(db.verifyFiles({ progress: 7 }), { code: "INVALID_ARGUMENT" });
+  assert.deepStrictEqual((await db.verifyFiles()).damage, report.damage);
+  await db.close();
+});
+
+/** Puts and gets a long file in a process of its own; tells by how much its memory has grown, in bytes. */
+const LONG = `
+const fs = require("node:fs");
+const { NEDB } = require(process.argv[1]);
+const [folder, size] = [process.argv[2], Number(process.argv[3])];
+const memory = (name) => 1024 * Number(new RegExp(name + ":\\\\s+(\\\\d+)").exec(fs.readFileSync("/proc/self/status", "utf8"))[1]);
+const grownBy = async (work) => {
+  fs.writeFileSync("/proc/self/clear_refs", "5");
+  const before = memory("VmRSS");
+  await work();
+  return memory("VmHWM") - before;
+};
+function* pieces() {
+  const piece = 1 << 16;
+  for (let done = 0; done < size; done += piece) {
+    const bytes = Buffer.alloc(piece, "the quick brown fox jumps over the lazy dog ");
+    for (let at = 0; at < piece; at += 512) bytes.writeDoubleLE(Math.sin(done + at), at);
+    yield bytes;
+  }
+}
+(async () => {
+  const db = await NEDB.open(folder);
+  await db.putFile("first", "what is needed once");
+  await db.getFile("first");
+  let [told, read] = [0, 0];
+  const progress = (count) => void (told = count);
+  const put = await grownBy(() => db.putFile("long", pieces(), { progress }));
+  const get = await grownBy(async () => {
+    for await (const piece of db.fileStream("long")) read += piece.length;
+  });
+  await db.close();
+  console.log(JSON.stringify({ put, get, told, read }));
+})();
+`;
+
+test("a long file passes through 64 MiB of memory, in and out", { skip: process.platform !== "linux" && "it reads /proc" }, (t) => {
+  const folder = fs.mkdtempSync(path.join(os.tmpdir(), "nedb-files-"));
+  t.after(() => fs.rmSync(folder, { recursive: true }));
+  const size = Number(process.env.NEDB_LARGE_FILE_BYTES ?? 160 << 20);
+  const index = path.join(__dirname, "..", "..", "node", "index.js");
+  const printed = execFileSync(process.execPath, ["-e", LONG, index, folder, String(size)], { encoding: "utf8" });
+  const { put, get, told, read } = JSON.parse(printed);
+  assert.deepStrictEqual([told, read], [size, size]);
+  assert.ok(put < 64 << 20 && get < 64 << 20, `memory grew by ${put} and ${get} bytes`);
 });

@@ -108,6 +108,13 @@ export async function client(): Promise<void> {
   is<User[]>(await db.query<User>("FROM users", null, {}));
   is<bigint>(await db.seq);
   for await (const op of db.changes(-1n, { follow: false })) is<Op>(op);
+  is<number>(await db.putFile("f", new Uint8Array(3), { tier: "cold", progress: (taken) => is<number>(taken) }));
+  is<number>(await db.putFile("f", db.fileStream("f", { version: -1 }), { signal: new AbortSignalOf() }));
+  for await (const part of db.fileStream("f")) is<Uint8Array>(part);
+  is<number | null | undefined>((await db.fileVersions("f", { asOf: 1n }))[0]?.size);
+  is<string>((await db.fileProof("f", 0)).root);
+  // @ts-expect-error: a file is bytes
+  await db.putFile("f", 5);
   // @ts-expect-error: the seq of a server is asked for
   is<bigint>(db.seq);
   // @ts-expect-error: an option that is not known

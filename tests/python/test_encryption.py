@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from pathlib import Path
 from typing import Any
 
@@ -88,15 +87,25 @@ def test_a_plain_database_is_encrypted_or_refused(tmp_path: Path, monkeypatch: p
     assert told and told[-1][0] == told[-1][1] > 0
 
 
-def test_what_a_progress_raises_is_reported_and_the_database_is_encrypted(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_what_a_progress_raises_ends_the_opening_and_the_database_stays_plain(tmp_path: Path) -> None:
     made(tmp_path)
-    caught: list[Any] = []
-    monkeypatch.setattr(sys, "unraisablehook", caught.append)
-    with NEDB(tmp_path, KEY, progress=lambda done, all_of_it: 1 // 0) as db:
-        assert db.encrypted
-    assert [it.exc_type for it in caught] == [ZeroDivisionError]
+    before = (tmp_path / "log.aof").read_bytes()
+    told: list[int] = []
+
+    def failing(done: int, in_all: int) -> None:
+        told.append(done)
+        raise ZeroDivisionError
+
+    with pytest.raises(ZeroDivisionError):
+        NEDB(tmp_path, KEY, progress=failing)
+    assert len(told) == 1 and (tmp_path / "log.aof").read_bytes() == before
+    assert not (tmp_path / "key.enc").exists() and not list(tmp_path.rglob("*.sealing"))
+    with pytest.raises(nedb.InvalidArgument):
+        NEDB(tmp_path, KEY, progress=7)  # type: ignore[arg-type]
+    with NEDB(tmp_path) as db:
+        assert not db.encrypted and db.verify()
+    with NEDB(tmp_path, KEY) as db:
+        assert db.encrypted and db.verify()
 
 
 def test_the_key_of_a_database_can_be_changed_open_or_closed(tmp_path: Path) -> None:

@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 import io
+import os
 import pathlib
+import random
 import shutil
+import subprocess
+import sys
 import tempfile
 import threading
 import tracemalloc
@@ -67,6 +71,72 @@ def test_progress_is_told_the_bytes_taken_in() -> None:
     with NEDB() as db:
         db.put_file("a", io.BytesIO(bytes(3_000_000)), progress=told.append)
     assert told == sorted(told) and told[-1] == 3_000_000 and len(told) == 3
+
+
+def test_the_bytes_of_files_are_checked_and_what_is_damaged_is_named(directory: pathlib.Path) -> None:
+    with NEDB(directory) as db:
+        db.put_file("good", DATA)
+        db.put_file("bad", random.Random(1).randbytes(9_000))
+    pack = directory / "blobs" / "000001.pack"
+    pack.write_bytes(pack.read_bytes()[:-3_000] + bytes(3_000))
+    with NEDB(directory) as db:
+        told: list[tuple[int, int]] = []
+        report = db.verify_files(progress=lambda *it: told.append(it))
+        assert db.verify() and not report["ok"] and report["version_count"] == 2
+        assert {it["name"] for it in report["damage"]} == {"bad"} and report["damage_count"] >= 1
+        assert len(told) > 1 and told[-1][0] == told[-1][1] > 100_000
+        with pytest.raises(ZeroDivisionError):
+            db.verify_files(progress=lambda done, in_all: done // 0)
+        with pytest.raises(nedb.InvalidArgument):
+            db.verify_files(progress=7)  # type: ignore[arg-type]
+        assert db.verify_files()["damage"] == report["damage"]
+
+
+#: Puts and gets a long file in a process of its own; prints by how much its memory has grown, in bytes.
+LONG = """
+import io, re, shutil, sys, pathlib
+from nedb import NEDB
+folder, size = sys.argv[1], int(sys.argv[2])
+status = pathlib.Path("/proc/self/status")
+def memory(name):
+    return 1024 * int(re.search(name + r":\\s+(\\d+)", status.read_text())[1])
+def grown_by(work):
+    pathlib.Path("/proc/self/clear_refs").write_text("5")
+    before = memory("VmRSS")
+    work()
+    return memory("VmHWM") - before
+class Long(io.RawIOBase):
+    at = 0
+    def readable(self):
+        return True
+    def readinto(self, buffer):
+        count = min(len(buffer), size - self.at)
+        line = b"%d the quick brown fox jumps over the lazy dog " % self.at
+        buffer[:count] = (line * (count // len(line) + 1))[:count]
+        self.at += count
+        return count
+class Sink:
+    count = 0
+    def write(self, data):
+        self.count += len(data)
+sink, told = Sink(), []
+with NEDB(folder) as db:
+    db.put_file("first", b"what is needed once")
+    db.get_file("first")
+    put = grown_by(lambda: db.put_file("long", Long(), progress=told.append))
+    get = grown_by(lambda: shutil.copyfileobj(db.open_file("long"), sink))
+print(put, get, told[-1], sink.count)
+"""
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="it reads /proc")
+def test_a_long_file_passes_through_64_mib_of_memory_in_and_out(directory: pathlib.Path) -> None:
+    size = int(os.environ.get("NEDB_LARGE_FILE_BYTES", 160 << 20))
+    command = [sys.executable, "-c", LONG, str(directory), str(size)]
+    run = subprocess.run(command, capture_output=True, text=True, check=True)
+    put, get, told, count = map(int, run.stdout.split())
+    assert (told, count) == (size, size)
+    assert put < 64 << 20 and get < 64 << 20, (put, get)
 
 
 def test_a_reader_is_a_binary_file_object() -> None:

@@ -4,7 +4,10 @@
 const assert = require("node:assert/strict");
 const { spawn } = require("node:child_process");
 const { once } = require("node:events");
+const { createReadStream } = require("node:fs");
+const { writeFile } = require("node:fs/promises");
 const { join } = require("node:path");
+const { Readable } = require("node:stream");
 const { test } = require("node:test");
 const { NedbClient, NedbError, ServerError } = require("nedb-engine/client");
 const { Nedbd, ROOT, directory, flaky, pause, started } = require("./nedbd.js");
@@ -174,6 +177,173 @@ test("changes are followed over a restart of the server, without a gap or a repe
   assert.equal((await feed.next()).value.seq, 2);
   await feed.return();
   await assert.rejects(db.changes(99).next(), withCode("INVALID_ARGUMENT"));
+});
+
+/** Three parts of a file, more or less, and its pieces. */
+const LARGE = Buffer.from(Array.from({ length: 2_600_000 }, (_, n) => (n * n) % 251));
+async function* pieces(sizeBytes = 70_000) {
+  for (let start = 0; start < LARGE.length; start += sizeBytes) yield LARGE.subarray(start, start + sizeBytes);
+}
+
+test("a file is sent and read in every shape", async (t) => {
+  const db = await new NedbClient((await started(t)).url).createDatabase("db");
+  const source = join(directory(t), "large");
+  await writeFile(source, LARGE);
+  const shapes = {
+    bytes: LARGE,
+    view: new DataView(LARGE.buffer, LARGE.byteOffset, LARGE.length),
+    blob: new Blob([LARGE]),
+    stream: new Blob([LARGE]).stream(),
+    "of/node": createReadStream(source),
+    generator: pieces(),
+    // Not every browser's stream can be iterated.
+    reader: { getReader: () => new Blob([LARGE]).stream().getReader() },
+  };
+  for (const [name, data] of Object.entries(shapes)) {
+    assert.equal(await db.putFile(name, data), 0, name);
+    assert.ok(LARGE.equals(await db.getFile(name)), name);
+  }
+  const told = [];
+  for (const data of [LARGE, new Blob([LARGE]), pieces(1_000_000)]) {
+    told.length = 0;
+    await db.putFile("told", data, { progress: async (takenBytes) => told.push(takenBytes) });
+    assert.ok(told.length === 3 && told[0] < told[1] && told[2] === LARGE.length, String(told));
+    assert.ok(LARGE.equals(await db.getFile("told")));
+  }
+  for (const [name, data] of Object.entries({ text: "h\u00e9", list: ["h", "", Buffer.from("\u00e9")], nothing: "", none: [] })) {
+    assert.equal(await db.putFile(name, data), 0, name);
+    assert.equal(Buffer.from(await db.getFile(name)).toString(), name === "text" || name === "list" ? "h\u00e9" : "");
+  }
+  assert.deepEqual(await db.files({ asOf: 1 }), ["bytes", "view"]);
+});
+
+test("a file has versions, options, a root and proofs", async (t) => {
+  const db = await new NedbClient((await started(t)).url).createDatabase("db");
+  await db.put("c", "why", {});
+  const given = { tier: "cold", client: "app", nonce: 7n, evidence: "form & stamp", confidence: 0.5, causedBy: [0, 0n],
+    validFrom: new Date(0), validTo: null, idem: "k" };
+  assert.equal(await db.putFile("a", "one", given), 0);
+  assert.equal(await db.putFile("a", "other", { ...given, nonce: null }), 0);
+  const op = await db.op(1);
+  assert.deepEqual([op.client, op.nonce, op.evidence, op.confidence, op.causedBy ?? op.caused_by, op.idem],
+    ["app", 7, "form & stamp", 0.5, [0, 0], "k"]);
+  assert.equal(await db.putFile("a", "two", { causedBy: [] }), 1);
+  assert.equal(Buffer.from(await db.getFile("a", { version: 0 })).toString(), "one");
+  assert.equal(Buffer.from(await db.getFile("a", { asOf: 1n, tier: "cold" })).toString(), "one");
+  const versions = await db.fileVersions("a");
+  assert.deepEqual(versions.map(({ version, tier, size, seq }) => [version, tier, size, seq]), [[0, "cold", 3, 1], [1, "warm", 3, 2]]);
+  assert.equal(await db.fileRoot("a", { version: -2 }), versions[0].root);
+  await db.putFile("large", LARGE);
+  const proof = await db.fileProof("large", 1);
+  assert.ok(proof.path.length > 0 && proof.root === await db.fileRoot("large") && proof.leaf !== proof.root);
+  assert.equal((await db.compressionStats()).logicalBytes, LARGE.length + 3);
+  assert.equal((await db.compressionStats("cold")).logicalBytes, 3);
+  assert.ok((await db.compactBlobs()).keptChunkCount > 2);
+  for (const missing of [() => db.getFile("b"), () => db.fileStream("b").getReader().read(), () => db.fileRoot("a", { version: 9 }),
+    () => db.fileProof("a", 1)]) {
+    await assert.rejects(missing, withCode("NOT_FOUND"));
+  }
+});
+
+test("a stream of a file is of one version, and asks for no part before it is wanted", async (t) => {
+  const server = await started(t);
+  const proxy = await flaky(t, server);
+  const direct = await new NedbClient(server.url).createDatabase("db");
+  await direct.putFile("f", LARGE);
+  const stream = new NedbClient(proxy.url).db("db").fileStream("f");
+  assert.equal(proxy.seen.length, 0);
+  const reader = stream.getReader();
+  const parts = [(await reader.read()).value];
+  assert.equal(proxy.seen.length, 1);
+  await direct.putFile("f", "another version");
+  proxy.script = ["drop", 502];
+  for (let next = await reader.read(); !next.done; next = await reader.read()) parts.push(next.value);
+  assert.deepEqual(parts.map((part) => part.length), [1 << 20, 1 << 20, LARGE.length - (2 << 20)]);
+  assert.ok(Buffer.concat(parts).equals(LARGE));
+  await direct.fileStream("f", { version: 0 }).cancel();
+  const stop = new AbortController();
+  stop.abort(new Error("enough"));
+  await assert.rejects(direct.fileStream("f", { signal: stop.signal }).getReader().read(), /enough/);
+});
+
+test("a file that cannot be taken in leaves nothing, and its stream is let go", async (t) => {
+  const client = new NedbClient((await started(t)).url);
+  const db = await client.createDatabase("db");
+  const enough = new Error("enough");
+  async function* broken(count) {
+    for (let n = 0; n < count; n += 1) yield LARGE;
+    throw enough;
+  }
+  for (const count of [0, 1, 3]) await assert.rejects(db.putFile("f", broken(count)), enough);
+  for (const data of [LARGE, "text", new Blob([LARGE]), pieces()]) {
+    await assert.rejects(db.putFile("f", data, { progress: () => { throw enough; } }), enough);
+  }
+  await assert.rejects(db.putFile("f", createReadStream(join(directory(t), "gone"))), (error) => error.code === "ENOENT");
+  for (const wrong of [[5], [null], new Set([{}])]) await assert.rejects(db.putFile("f", wrong), withCode("INVALID_ARGUMENT"));
+  const locked = new Blob([LARGE]).stream();
+  locked.getReader();
+  await assert.rejects(db.putFile("f", locked), (error) => error instanceof TypeError || error.code === "ERR_INVALID_STATE");
+  const endless = new Readable({ read() { setTimeout(() => this.push(LARGE), 5); } });
+  const stop = new AbortController();
+  setTimeout(() => stop.abort(enough), 50);
+  await assert.rejects(db.putFile("f", endless, { signal: stop.signal }), enough);
+  assert.ok(endless.destroyed);
+  let isLetGo = false;
+  async function* held() {
+    try {
+      for (;;) yield LARGE;
+    } finally {
+      isLetGo = true;
+    }
+  }
+  for (const [name, options, code] of [["f", { tier: "hot" }, "INVALID_ARGUMENT"], ["", {}, "INVALID_ARGUMENT"]]) {
+    await assert.rejects(db.putFile(name, pieces(), options), withCode(code));
+  }
+  await assert.rejects(client.db("none").putFile("f", pieces()), withCode("DATABASE_NOT_FOUND"));
+  await assert.rejects(db.putFile("f", held(), { progress: (takenBytes) => { if (takenBytes > 3e6) throw enough; } }), enough);
+  assert.ok(isLetGo);
+  for (const wrong of [
+    () => db.putFile("f", 5),
+    () => db.putFile("f", null),
+    () => db.putFile("f", {}),
+    () => db.putFile("f", "", { ttlS: 1 }),
+    () => db.putFile("f", "", { causedBy: "1,2" }),
+    () => db.putFile("f", "", { causedBy: ["1,2"] }),
+    () => db.putFile("f", "", { idem: 5 }),
+    () => db.putFile("f", "", { progress: 5 }),
+    () => db.getFile("f", { asof: 5 }),
+    async () => db.fileStream("f", { as_of: 5 }),
+  ]) {
+    await assert.rejects(wrong, withCode("INVALID_ARGUMENT"), String(wrong));
+  }
+  assert.equal(await db.seq, -1n);
+  assert.equal(await db.putFile("f", "whole"), 0);
+});
+
+test("a file is sent again only where all of it is still there", async (t) => {
+  const server = await started(t);
+  const proxy = await flaky(t, server);
+  const db = await new NedbClient(proxy.url, { retryCount: 2 }).createDatabase("db");
+  let seq = -1n;
+  for (const data of [LARGE, new Blob([LARGE]), "text"]) {
+    for (const failure of ["lose", 502, [503, "NOT_READY"], [429, "TOO_MANY_REQUESTS"]]) {
+      proxy.script = [failure];
+      await db.putFile("f", data);
+      assert.equal(await db.seq, (seq += 1n), `${failure}`);
+    }
+  }
+  for (const [failure, code] of [["lose", "COMMIT_UNKNOWN"], [502, "COMMIT_UNKNOWN"], [[503, "NOT_READY"], "NOT_READY"]]) {
+    const before = proxy.seen.length;
+    proxy.script = [failure];
+    await assert.rejects(db.putFile(`once${failure}`, pieces()), withCode(code));
+    assert.equal(proxy.seen.length, before + 1, "it was sent again");
+  }
+  assert.deepEqual(await db.files(), ["f", "oncelose"]);
+  proxy.script = ["drop", 502];
+  assert.ok(LARGE.equals(await db.getFile("oncelose")));
+  await server.stop();
+  const closed = new NedbClient(server.url, { retryCount: 1 }).db("db");
+  await assert.rejects(closed.putFile("f", pieces()), withCode("UNAVAILABLE"));
 });
 
 test("the token is said, and a client that was closed says so", async (t) => {

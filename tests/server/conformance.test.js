@@ -17,28 +17,20 @@ const { Arguments, allCases } = require("../node/conformance.cases.js");
 const { check } = require("../node/conformance.expect.js");
 const { NumberText, parse, stringify: plainText } = require("../node/lossless.js");
 const { database, onDatabase, onServer } = require("../../node/client_calls.js");
+const { Database } = require("../../node/client_database.js");
+const { camelCased } = require("../../node/options.js");
 const { Transport } = require("../../node/client_transport.js");
 const { Nedbd } = require("./nedbd.js");
 
 const counts = { cases: 0, runs: 0, skipped: 0, failed: 0 };
 /** Verbs that the client does not have, each with its reason: their cases are skipped, and counted as that. */
 const KEY = "the key is the server's, for all its databases";
-const FILES = "files have no paths yet";
 const NO_PATH = {
   close: "a client does not close the databases of a server",
   refresh: "a server that only reads refreshes by itself, on a timer",
   encrypted: KEY,
   rewrap_key: KEY,
-  put_file: FILES,
-  get_file: FILES,
-  file_equals: FILES,
-  file_root: FILES,
-  file_proof: FILES,
-  verify_proof: FILES,
-  files: FILES,
-  file_versions: FILES,
-  compression_stats: FILES,
-  compact_blobs: FILES,
+  verify_proof: "it has no path: the engine of the one who doubts checks a proof",
 };
 
 /** The server of all cases, and the client's transport to it. */
@@ -79,6 +71,8 @@ const rest = (args, ...names) => {
   const given = [...args.members].filter(([name]) => !names.includes(name) && !name.endsWith("_text"));
   return Object.fromEntries(given.map(([name, value]) => [name, stringify(value)]));
 };
+const fileAt = (args) =>
+  ({ version: args.integer("version"), tier: args.text("tier"), as_of: args.integer("as_of") });
 const at = (args) => ({ as_of: args.integer("as_of"), valid_as_of: args.text("valid_as_of") });
 
 /** Verb → its call, and how what it answers is compared: as one text unless it says rows. */
@@ -102,11 +96,18 @@ const VERBS = {
   checkpoint: (db, args) => onDatabase.checkpoint(db, args.text("note")),
   verify: (db) => onDatabase.verify(db),
   verify_report: (db) => onDatabase.verifyReport(db),
+  verify_files: (db) => onDatabase.verifyFiles(db),
   verify_determinism: (db) => onDatabase.verifyDeterminism(db),
   seq: (db) => onDatabase.seq(db),
   durable_seq: (db) => onDatabase.flush(db),
   head: (db) => onDatabase.head(db),
   flush: (db) => onDatabase.flush(db),
+  file_root: (db, args) => onDatabase.fileRoot(db, args.text("name"), fileAt(args)),
+  file_proof: (db, args) => onDatabase.fileProof(db, args.text("name"), args.integer("chunk_index"), fileAt(args)),
+  files: (db, args) => onDatabase.files(db, args.integer("as_of")),
+  file_versions: (db, args) => onDatabase.fileVersions(db, args.text("name"), args.integer("as_of")),
+  compression_stats: (db, args) => onDatabase.compressionStats(db, args.text("tier")),
+  compact_blobs: (db) => onDatabase.compactBlobs(db),
 };
 const ROWS = new Set(["put_many", "query", "batch"]);
 /** Answers that the client makes of the server's. */
@@ -116,11 +117,24 @@ const MADE = {
   flush: () => null,
 };
 
+/** Answers arguments as plain values, whole numbers as BigInts. */
+function plain(value) {
+  if (value instanceof Map) return Object.fromEntries([...value].map(([name, member]) => [name, plain(member)]));
+  if (Array.isArray(value)) return value.map(plain);
+  if (!(value instanceof NumberText)) return value;
+  return /^-?\d+$/.test(value.text) ? BigInt(value.text) : Number(value.text);
+}
+
 /** A database under test. */
 class Host {
   constructor(name) {
     this.name = name;
     this.path = database(name);
+  }
+
+  /** Answers the database as a caller has it: files are bytes there and options, with no number to lose. */
+  get database() {
+    return new Database(suite.transport, this.name);
   }
 
   /** Returns seq and head as one text. */
@@ -152,6 +166,28 @@ class Host {
     const value = await ask(VERBS[verb](this.path, args));
     if (ROWS.has(verb)) return { rows: value.map(stringify) };
     return { text: stringify(verb in MADE ? MADE[verb](value) : value) };
+  }
+
+  /** Writes a file: as bytes, and what is long piece by piece. */
+  async put_file(args) {
+    const { name, text, ...options } = plain(args.members);
+    const data = Buffer.from(text);
+    const pieces = data.length < 1000 ? data : new Blob([data]).stream();
+    return { text: stringify(await this.database.putFile(name, pieces, camelCased(options))) };
+  }
+
+  /** Reads a file both ways. */
+  async get_file(args) {
+    const { name, text: _, ...version } = plain(args.members);
+    const whole = Buffer.from(await this.database.getFile(name, camelCased(version)));
+    const parts = [];
+    for await (const part of this.database.fileStream(name, camelCased(version))) parts.push(part);
+    if (!Buffer.concat(parts).equals(whole)) throw new Error("getFile and fileStream differ");
+    return { text: stringify(whole.toString("utf8")) };
+  }
+
+  async file_equals(args) {
+    return { text: stringify((await this.get_file(args)).text === stringify(args.text("text"))) };
   }
 
   async op(args) {

@@ -79,12 +79,16 @@ async function flaky(test, server) {
     }
     const { method, url } = request;
     const given = body.length > 0 ? body : undefined;
-    const answer = await fetch(`${server.url}${url}`, { method, body: given }).catch(() => undefined);
+    const { range } = request.headers;
+    const headers = range === undefined ? {} : { range };
+    const answer = await fetch(`${server.url}${url}`, { method, headers, body: given }).catch(() => undefined);
     // The server was stopped meanwhile.
     if (answer === undefined) return request.socket.destroy();
     const bytes = Buffer.from(await answer.arrayBuffer());
     if (what === "lose") return request.socket.destroy();
-    if (what === "pass") return response.writeHead(answer.status).end(bytes);
+    const kept = ["content-range", "nedb-file-version", "nedb-file-tier"].filter((name) => answer.headers.has(name));
+    const told = Object.fromEntries(kept.map((name) => [name, answer.headers.get(name)]));
+    if (what === "pass") return response.writeHead(answer.status, told).end(bytes);
     return undefined;
   });
   listener.listen(0, "127.0.0.1");

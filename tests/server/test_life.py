@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import json
+import shutil
 import signal
 import threading
 import time
 from http.client import HTTPException
+from pathlib import Path
 from typing import Callable
 
 from nedbd import Events, Nedbd, eventually
 
 Start = Callable[..., Nedbd]
+FIXTURES = Path(__file__).parent.parent / "fixtures" / "format"
 
 
 def put(server: Nedbd, db: str, id: str, **options: object) -> dict:
@@ -179,6 +182,26 @@ def test_damage_behind_a_checkpoint_is_found_by_a_read_or_a_verification(start: 
     verified = again.ok("GET", f"{db}/verify")
     assert (verified["ok"], verified["seq"], verified["report"]["damage"]["seq"]) == (False, -1, 0)
     assert again.ok("GET", db)["integrity"] == {"ok": False, "verified_seq": -1}
+
+
+def test_the_bytes_of_files_are_verified_when_asked_for(start: Start) -> None:
+    server = start()
+    server.wait_until_ready()
+    assert server.stop() == 0
+    shutil.copytree(FIXTURES / "2.0" / "files", server.data / "db")
+    db, pack = "/v1/databases/db", server.data / "db" / "blobs" / "000001.pack"
+    again = start()
+    again.wait_until_ready()
+    verified = again.ok("GET", f"{db}/verify?files=true")
+    assert verified["ok"] and verified["files"]["ok"] and verified["files"]["version_count"] == 5
+    assert "files" not in again.ok("GET", f"{db}/verify")
+    assert again.stop() == 0
+    pack.write_bytes(bytes(1_000) + pack.read_bytes()[1_000:])
+    again = start()
+    again.wait_until_ready()
+    verified = again.ok("GET", f"{db}/verify?files=true")
+    assert (verified["ok"], verified["report"]["ok"], verified["files"]["ok"]) == (False, True, False)
+    assert verified["files"]["damage"][0]["name"] == "text.txt"
 
 
 def test_a_damaged_database_is_read_and_the_others_are_served(start: Start) -> None:

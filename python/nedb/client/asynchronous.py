@@ -130,6 +130,7 @@ class AsyncDatabase:
     verify = _awaited(calls.verify)
     verify_report = _awaited(calls.verify_report)
     verify_determinism = _awaited(calls.verify_determinism)
+    verify_files = _awaited(calls.verify_files)
     backup = _awaited(calls.backup)
     flush = _awaited(calls.flush)
     put_file = _awaited(file_calls.put_file)

@@ -191,6 +191,7 @@ class Database:
     verify = _blocking(calls.verify)
     verify_report = _blocking(calls.verify_report)
     verify_determinism = _blocking(calls.verify_determinism)
+    verify_files = _blocking(calls.verify_files)
     backup = _blocking(calls.backup)
     flush = _blocking(calls.flush)
     put_file = _blocking(file_calls.put_file)

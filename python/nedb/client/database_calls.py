@@ -344,6 +344,13 @@ def verify_determinism(at: str) -> Call[bool]:
     return call
 
 
+def verify_files(at: str) -> Call[dict[str, Any]]:
+    """Read the bytes of every version of every file, and say which chunks cannot be read, and why."""
+    call: Call[dict[str, Any]] = ask(at, "verify", member("files"), files=True)
+    call.extra_s = WHOLE_LOG_S
+    return call
+
+
 def backup(at: str, to: Optional[str] = None) -> Call[dict[str, Any]]:
     """Copy the database as it is now, on the server, while reads and writes go on.
 

@@ -23,9 +23,10 @@ mod views;
 pub use clock::{Clock, ManualClock, SystemClock};
 pub use crypto::{Randomness, SystemRandomness, Tmk};
 pub use db::{
-    BackupReport, CompactReport, CompressionStats, Database, Distribution, Durability, FileAt,
-    FileInfo, FileProof, FileReader, FileWriter, OpenReport, Options, Progress, ReadOptions,
-    RepairReport, Statistics, Subscription, Update, VerifyReport, WriteOptions, rewrap_key,
+    BackupOptions, BackupReport, CompactReport, CompressionStats, Database, Distribution,
+    Durability, FileAt, FileDamage, FileDamages, FileInfo, FileProof, FileReader, FileWriter,
+    OpenReport, Options, Progress, ReadOptions, RepairReport, Statistics, Subscription, Update,
+    VerifyFilesReport, VerifyReport, WriteOptions, rewrap_key,
 };
 pub use error::{Error, ErrorCode, QueryPosition, Result};
 pub use hash::ZERO_HASH;

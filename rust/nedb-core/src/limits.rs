@@ -28,6 +28,11 @@ pub const EXPRESSION_DEPTH_MAX: usize = 128;
 pub const LIST_VALUES_COUNT_MAX: usize = 100_000;
 /// Documents examined under one hold of the views' lock: a writer waits for one chunk at most.
 pub const SCAN_CHUNK_COUNT: usize = 1_024;
+/// Documents that a query reaches at the most which is run at once, on a thread that others wait for: about
+/// half a millisecond.
+pub const AT_ONCE_DOCUMENTS_COUNT_MAX: usize = 1_024;
+/// Bytes of texts that such a query looks at before it gives up: some hundreds of microseconds.
+pub const AT_ONCE_TEXT_BYTES_MAX: usize = 1 << 20;
 /// Largest time to live, in seconds: 1,000 years, so that no expiry overflows a double's second.
 pub const TTL_SECONDS_MAX: f64 = 31_557_600_000.0;
 /// Largest checkpoint that is written or read: it is held in memory whole.
@@ -63,10 +68,12 @@ pub const FRAME_CHUNKS_COUNT_MAX: usize = 4_096;
 pub const PACK_BYTES_MAX: u64 = 256 << 20;
 /// Largest file, in bytes.
 pub const FILE_BYTES_MAX: u64 = 64 << 30;
+/// Most damaged chunks that one report lists: the rest is counted. A pack that is gone may be thousands.
+pub const FILE_DAMAGES_COUNT_MAX: usize = 1_000;
 /// Longest list of a file's chunks, in bytes, which is held in memory whole.
 pub const MANIFEST_BYTES_MAX: usize = 160 << 20;
 /// Decoded frames that one reader of a file keeps, in bytes: more than two cold ones.
-pub const FRAME_CACHE_BYTES: usize = 12 << 20;
+pub const FRAME_CACHE_BYTES: usize = 9 << 20;
 /// Largest chunk of NEDB 1.x, in bytes: a bound for what its compressed text may become.
 pub const LEGACY_CHUNK_BYTES_MAX: usize = 64 << 20;
 /// Most memory that an xz chunk of NEDB 1.x may ask for, in KiB: twice what the largest preset does.

@@ -16,6 +16,7 @@ use crate::op::{Item, OpKind, Seq};
 use crate::views::index::{At, CollectionIndexes, Range, ValueIndex};
 use crate::views::{DocumentId, LifeId, State, VersionId};
 use parking_lot::RwLockReadGuard;
+use std::cell::Cell;
 use std::ops::{Bound, ControlFlow};
 
 pub use crate::views::index::IndexKind;
@@ -60,7 +61,19 @@ pub(crate) struct Snapshot<'a> {
     valid_at: Option<Instant>,
     /// None where expiry hides nothing.
     now_seconds: Option<f64>,
+    /// None where texts may be waited for.
+    patience: Option<Patience>,
 }
+
+/// What a reader who must not wait may still look at.
+#[derive(Debug)]
+struct Patience {
+    left_bytes: Cell<usize>,
+    has_ended: Cell<bool>,
+}
+
+/// What a look at a text costs beside its bytes, in bytes.
+const LOOK_OVERHEAD_BYTES: usize = 128;
 
 /// What a full-text look-up found.
 #[derive(Debug)]
@@ -84,6 +97,26 @@ pub(crate) struct SearchMatch {
     pub length: u32,
 }
 
+impl Patience {
+    /// Lets a text pass that is there, while there is patience.
+    fn take<'t>(&self, text: Option<TextRef<'t>>) -> Result<TextRef<'t>> {
+        let left = |text: &TextRef<'_>| {
+            self.left_bytes.get().checked_sub(text.len() + LOOK_OVERHEAD_BYTES)
+        };
+        match text.and_then(|text| Some((left(&text)?, text))) {
+            Some((left_bytes, text)) => {
+                self.left_bytes.set(left_bytes);
+                Ok(text)
+            }
+            None => {
+                self.has_ended.set(true);
+                // It ends the walk, and nobody sees it.
+                Err(Error::integrity("a reader has lost patience"))
+            }
+        }
+    }
+}
+
 impl<'a> Snapshot<'a> {
     /// Opens a snapshot of what a lock guards.
     pub fn open(state: RwLockReadGuard<'a, State>, options: &SnapshotOptions) -> Self {
@@ -94,8 +127,21 @@ impl<'a> Snapshot<'a> {
             seq: options.as_of.map_or(head, |seq| seq.clamp(-1, head)),
             valid_at: options.valid_at,
             now_seconds: sees_expiry.then_some(options.now_seconds),
+            patience: None,
             state,
         }
+    }
+
+    /// From here on only texts in memory are handed out, and about so many bytes of them: what comes of it is
+    /// worth something only where `has_lost_patience` says no.
+    pub fn lose_patience_after(&mut self, bytes: usize) {
+        let (left_bytes, has_ended) = (Cell::new(bytes), Cell::new(false));
+        self.patience = Some(Patience { left_bytes, has_ended });
+    }
+
+    /// Tells whether a text was refused for want of patience.
+    pub fn has_lost_patience(&self) -> bool {
+        self.patience.as_ref().is_some_and(|patience| patience.has_ended.get())
     }
 
     /// Lets a waiting writer in. Handles stay valid.
@@ -186,11 +232,12 @@ impl<'a> Snapshot<'a> {
             .versions(document.collection, document.document)
             .get(document.version as usize)
             .ok_or_else(|| Error::integrity("a handle of another database was used"))?;
-        self.state.version_text(
-            documents.collection_name(document.collection),
-            documents.id(document.collection, document.document),
-            version,
-        )
+        let collection = documents.collection_name(document.collection);
+        let id = documents.id(document.collection, document.document);
+        match &self.patience {
+            None => self.state.version_text(collection, id, version),
+            Some(patience) => patience.take(self.state.held_version_text(collection, id, version)),
+        }
     }
 
     /// Returns the seq of the op that wrote a version.

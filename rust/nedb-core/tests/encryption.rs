@@ -310,7 +310,10 @@ fn a_plain_database_is_encrypted_in_place_and_nothing_plain_is_left() {
     fs::write(folder.path().join("snapshot.json"), format!("{{\"t\":\"{SECRET}\"}}")).unwrap();
     let told = Arc::new(Mutex::new(Vec::new()));
     let teller = Arc::clone(&told);
-    let progress = Arc::new(move |done, all| teller.lock().unwrap().push((done, all)));
+    let progress = Arc::new(move |done, all| {
+        teller.lock().unwrap().push((done, all));
+        Ok(())
+    });
     let given = Options { progress: Some(progress), ..with_key(key(1)) };
     let db = Database::open(folder.path(), given).unwrap();
     assert_holds_nothing_plain(folder.path());

@@ -9,6 +9,7 @@ use std::fs;
 use std::io::{Read, Seek, SeekFrom};
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
+use support::bytes::some_text as bytes;
 use support::{code, copy_of, open, open_read_only};
 
 const LAST: FileAt = FileAt { version: None, tier: None, as_of: None };
@@ -19,18 +20,6 @@ fn at(version: i64) -> FileAt {
 
 fn put(db: &Database, name: &str, data: &[u8]) -> u64 {
     db.put_file(name, data, Tier::Warm, &WriteOptions::default()).unwrap()
-}
-
-/// Bytes that compress a little, the same for the same seed.
-fn bytes(count: usize, seed: u64) -> Vec<u8> {
-    let mut state = seed.wrapping_mul(0x9E37_79B9_7F4A_7C15) | 1;
-    let mut next = || {
-        state ^= state << 13;
-        state ^= state >> 7;
-        state ^= state << 17;
-        b"etaoin shrdlucm "[(state >> 60) as usize]
-    };
-    (0..count).map(|_| next()).collect()
 }
 
 fn in_memory() -> Database {
@@ -274,7 +263,7 @@ fn a_damaged_chunk_is_named_and_other_files_are_read() {
     let error = db.get_file("bad", &LAST).unwrap_err();
     assert_eq!(error.code(), ErrorCode::IntegrityError);
     assert!(error.message().contains("of version 0 of file \"bad\""), "{error}");
-    assert_eq!(code(db.compact_blobs()), ErrorCode::IntegrityError);
+    assert_eq!(db.compact_blobs().unwrap().rewritten_pack_count, 0);
     fs::remove_file(&pack).unwrap();
     let db = {
         drop(db);

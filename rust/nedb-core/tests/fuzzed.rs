@@ -320,3 +320,50 @@ fn a_checkpoint_as_it_was_saved_is_loaded() {
     entries::open_checkpoint_bytes(folder.path(), &[]);
     assert_eq!(support::open(folder.path()).open_report().checkpoint_seq, None);
 }
+
+/// Bytes that are near to the list of a file's chunks.
+fn manifest() -> impl Strategy<Value = Vec<u8>> {
+    let entry = (proptest::array::uniform32(any::<u8>()), prop_oneof![0..70_000_u32, any::<u32>()])
+        .prop_map(|(leaf, length)| [&leaf[..], &length.to_le_bytes()].concat());
+    let tail = proptest::collection::vec(any::<u8>(), 0..40);
+    let front =
+        prop_oneof![4 => Just(&b"NEDBman1"[..]), 1 => Just(&b"NEDBman2"[..]), 1 => Just(&b""[..])];
+    (front, proptest::collection::vec(entry, 0..6), tail)
+        .prop_map(|(front, entries, tail)| [front, &entries.concat(), &tail].concat())
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 12, failure_persistence: None, ..ProptestConfig::default() })]
+
+    #[test]
+    fn a_pack_with_slips_gives_what_was_put_or_says_that_it_is_damaged(
+        slips in proptest::collection::vec(proptest::collection::vec(slip(), 1..4), 10),
+    ) {
+        let folder = tempfile::tempdir().unwrap();
+        let pack = entries::write_files(folder.path());
+        for slips in slips {
+            entries::open_pack_bytes(folder.path(), &slipped(&pack, &slips));
+        }
+    }
+
+    #[test]
+    fn a_list_of_chunks_of_any_bytes_is_refused(list in manifest()) {
+        let folder = tempfile::tempdir().unwrap();
+        entries::open_manifest_bytes(folder.path(), &list, support::mutate::rehashed);
+    }
+}
+
+#[test]
+fn a_pack_as_it_was_written_is_read_and_one_without_anything_is_damage() {
+    let folder = tempfile::tempdir().unwrap();
+    let pack = entries::write_files(folder.path());
+    entries::open_pack_bytes(folder.path(), &pack);
+    entries::open_pack_bytes(folder.path(), &[]);
+    entries::open_pack_bytes(folder.path(), &pack[..pack.len() / 2]);
+    // Every frame's head, where frames begin: the first of them at 0.
+    for at in 0..40 {
+        let mut flipped = pack.clone();
+        flipped[at] ^= 4;
+        entries::open_pack_bytes(folder.path(), &flipped);
+    }
+}

@@ -15,6 +15,7 @@ use serde::Deserialize;
 use crate::convert::{Seq, Text, file_at, write_options};
 use crate::database::NedbCore;
 use crate::error::throwing;
+use crate::progress::{Listener, tell};
 use crate::tasks::{Answer, NedbTasks, Promised, promise};
 
 /// How much of a file one task reads.
@@ -99,6 +100,12 @@ impl NedbCore {
             let tier = tier_of(tier.as_deref())?;
             Ok(self.database.compression_stats(tier)?.to_json())
         })
+    }
+
+    /// Reads the bytes of every version of every file; answers what was found, as JSON text.
+    #[napi]
+    pub fn verify_files(&self, env: &Env) -> napi::Result<String> {
+        throwing(env, || Ok(self.database.verify_files(&mut |_, _| Ok(()))?.to_json()))
     }
 
     /// Gives back the room of chunks that no op refers to; answers what was done, as JSON text.
@@ -224,6 +231,16 @@ impl NedbTasks {
         })
     }
 
+    /// Reads the bytes of every version of every file; `progress` is told how far it has come.
+    #[napi]
+    pub fn verify_files(&self, progress: Option<Listener>) -> Promised {
+        let db = self.database.clone();
+        promise(move || {
+            let mut told = |done_bytes, all_bytes| tell(progress.as_ref(), done_bytes, all_bytes);
+            Ok(Answer::Text(db.verify_files(&mut told)?.to_json()))
+        })
+    }
+
     /// Gives back the room of chunks that no op refers to.
     #[napi]
     pub fn compact_blobs(&self) -> Promised {
@@ -309,7 +326,7 @@ impl NedbFileReader {
             while let Some(rest) = piece.get_mut(filled..).filter(|rest| !rest.is_empty()) {
                 filled += reader.read_bytes(rest)?;
             }
-            Ok(Answer::Bytes(piece))
+            Ok(Answer::Piece(piece))
         })
     }
 }

@@ -9,6 +9,7 @@ mod convert;
 mod database;
 mod error;
 mod files;
+mod progress;
 mod query;
 mod tasks;
 mod upkeep;

@@ -4,15 +4,19 @@
 //! the arguments before and the answer after, and never waits for the engine. Tasks of one handle run
 //! at the same time and in no promised order; `node/writes.js` gives writes their order.
 
-use napi::bindgen_prelude::{AsyncTask, BigInt, Buffer, ToNapiValue, TypeName};
+use napi::bindgen_prelude::{AsyncTask, BigInt, Buffer, BufferSlice, ToNapiValue, TypeName};
 use napi::{Env, Task, ValueType, sys};
 use napi_derive::napi;
-use nedb_core::{Database, FileReader, FileWriter, IndexKind, Result, Tmk, rewrap_key};
+use nedb_core::{
+    BackupOptions, Database, FileReader, FileWriter, IndexKind, Progress, Result, Tmk, rewrap_key,
+};
+use std::sync::Arc;
 
 use crate::convert::{Seconds, Seq, Text, directory_options, read_options, write_options};
 use crate::database::NedbCore;
 use crate::error::{Failure, guarded, to_js};
 use crate::files::{NedbFileReader, NedbFileWriter};
+use crate::progress::{Listener, tell};
 use crate::query::{index_list, rows};
 use crate::upkeep::ops;
 
@@ -34,6 +38,8 @@ pub enum Answer {
     Texts(Vec<String>),
     /// A Buffer.
     Bytes(Vec<u8>),
+    /// A Buffer of a stream, whose memory is JavaScript's own.
+    Piece(Vec<u8>),
     /// A handle.
     Handle(Database),
     /// A file that is being written.
@@ -55,6 +61,12 @@ impl ToNapiValue for Answer {
                 Answer::Maybe(text) => Option::to_napi_value(env, text),
                 Answer::Texts(texts) => Vec::to_napi_value(env, texts),
                 Answer::Bytes(bytes) => Buffer::to_napi_value(env, Buffer::from(bytes)),
+                // What is not JavaScript's own does not count towards its next collection: pieces that nobody
+                // holds any more would stay for a hundred megabytes.
+                Answer::Piece(bytes) => {
+                    let piece = BufferSlice::copy_from(&Env::from_raw(env), &bytes)?;
+                    BufferSlice::to_napi_value(env, piece)
+                }
                 Answer::Handle(database) => NedbTasks::to_napi_value(env, NedbTasks { database }),
                 Answer::FileWriter(writer) => {
                     NedbFileWriter::to_napi_value(env, NedbFileWriter::new(*writer))
@@ -112,11 +124,14 @@ pub struct NedbTasks {
 
 #[napi]
 impl NedbTasks {
-    /// Opens the database of a directory, or makes it.
+    /// Opens the database of a directory, or makes it; `progress` is told how far encrypting has come.
     #[napi]
-    pub fn open(path: Text, options: Option<Text>) -> Promised {
+    pub fn open(path: Text, options: Option<Text>, progress: Option<Listener>) -> Promised {
         promise(move || {
-            let options = directory_options(options.as_deref())?;
+            let mut options = directory_options(options.as_deref())?;
+            options.progress = progress.map(|listener| -> Progress {
+                Arc::new(move |done_bytes, all_bytes| tell(Some(&listener), done_bytes, all_bytes))
+            });
             Database::open(&*path, options).map(Answer::Handle)
         })
     }
@@ -310,9 +325,9 @@ impl NedbTasks {
 
     /// Copies the database and answers a report.
     #[napi]
-    pub fn backup(&self, path: Text) -> Promised {
-        let db = self.database.clone();
-        promise(move || db.backup(&*path).map(|report| report.to_json()).map(Answer::Text))
+    pub fn backup(&self, path: Text, skip_damaged_files: bool) -> Promised {
+        let (db, options) = (self.database.clone(), BackupOptions { skip_damaged_files });
+        promise(move || Ok(Answer::Text(db.backup_with(&*path, &options)?.to_json())))
     }
 
     /// Wraps the data key with another key; both in hexadecimal.

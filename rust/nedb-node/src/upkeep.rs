@@ -7,7 +7,7 @@ use std::path::Path;
 use napi::Env;
 use napi::bindgen_prelude::BigInt;
 use napi_derive::napi;
-use nedb_core::{Database, Result, Tmk};
+use nedb_core::{BackupOptions, Database, Result, Tmk};
 
 use crate::convert::{Seq, Text};
 use crate::database::NedbCore;
@@ -36,8 +36,14 @@ impl NedbCore {
 
     /// Copies the database as it is now into a new directory; answers what it holds, as JSON text.
     #[napi]
-    pub fn backup(&self, env: &Env, path: Text) -> napi::Result<String> {
-        throwing(env, || Ok(self.database.backup(&*path)?.to_json()))
+    pub fn backup(
+        &self,
+        env: &Env,
+        path: Text,
+        skip_damaged_files: Option<bool>,
+    ) -> napi::Result<String> {
+        let options = BackupOptions { skip_damaged_files: skip_damaged_files.unwrap_or(false) };
+        throwing(env, || Ok(self.database.backup_with(&*path, &options)?.to_json()))
     }
 
     /// Wraps the data key with another key, both in hexadecimal: from then on only the new one opens it.

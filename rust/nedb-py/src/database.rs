@@ -6,7 +6,7 @@
 
 use std::path::PathBuf;
 
-use nedb_core::{Database, Durability, Options, WriteOptions};
+use nedb_core::{BackupOptions, Database, Durability, Options, WriteOptions};
 use pyo3::prelude::*;
 use pyo3::types::{PyAny, PyBytes, PyDict, PyList, PyString, PyTuple};
 
@@ -19,6 +19,7 @@ use crate::engine::Engine;
 use crate::error::{invalid, to_python};
 use crate::keys;
 use crate::log::OpLog;
+use crate::progress::Listener;
 use crate::query::Query;
 use crate::transaction::Transaction;
 
@@ -41,7 +42,8 @@ impl Nedb {
     ///
     /// tmk is the key, as bytes, that encrypts what is on the disk; NEDB_TMK (hexadecimal) and NEDB_TMK_FILE
     /// say it where it is not given. encrypt_existing=False (NEDB_ENCRYPT_EXISTING=0) refuses a plain
-    /// database instead of encrypting it in place; progress is called with bytes done and bytes in all.
+    /// database instead of encrypting it in place; progress is called with bytes done and bytes in all, and
+    /// an exception that it raises leaves the database plain.
     #[new]
     #[pyo3(signature = (path=None, tmk=None, *, read_only=false, clock=None, cache_bytes=None,
         durability=None, checkpoint_every_ops=None, encrypt_existing=None, progress=None))]
@@ -80,7 +82,8 @@ impl Nedb {
         };
         let clock = time.engine_clock();
         let tmk = tmk.map(keys::tmk).transpose()?;
-        let progress = progress.map(keys::progress).transpose()?;
+        let listener = Listener::new(progress)?;
+        let progress = listener.as_progress();
         let options = Options {
             clock,
             read_only,
@@ -97,7 +100,8 @@ impl Nedb {
             Some(path) => Database::open(path, keys::from_environment(options, encrypt_existing)?),
             None => Database::in_memory(options),
         };
-        let database = py.detach(open).map_err(|error| to_python(py, &error))?;
+        let database =
+            py.detach(open).map_err(|error| listener.raised_or(to_python(py, &error)))?;
         Ok(Nedb { engine: Engine::new(database, time, durable) })
     }
 
@@ -424,7 +428,7 @@ impl Nedb {
         op.get_item("hash")?.extract()
     }
 
-    /// Reads the log again and checks every hash and link.
+    /// Reads the log again and checks every hash and link; the bytes of files are verify_files's.
     fn verify(&self, py: Python<'_>) -> PyResult<bool> {
         self.engine.slow(py, Database::verify)
     }
@@ -441,13 +445,18 @@ impl Nedb {
     }
 
     /// Copies the database as it is now into a new directory, checked on the way, while writes go on.
+    ///
+    /// skip_damaged_files leaves out chunks of files that are damaged, and reports them, where otherwise there is
+    /// no backup.
+    #[pyo3(signature = (path, *, skip_damaged_files=false))]
     fn backup<'py>(
         &self,
         py: Python<'py>,
         path: &Bound<'py, PyAny>,
+        skip_damaged_files: bool,
     ) -> PyResult<Bound<'py, PyAny>> {
-        let path = directory(path)?;
-        let report = self.engine.slow(py, |database| database.backup(path))?;
+        let (path, options) = (directory(path)?, BackupOptions { skip_damaged_files });
+        let report = self.engine.slow(py, |database| database.backup_with(path, &options))?;
         convert::to_python(py, &report.to_json())
     }
 

@@ -18,6 +18,7 @@ use crate::arguments::{AsOf, Integer, Real, Seqs, Text, because, during, origin,
 use crate::convert;
 use crate::database::Nedb;
 use crate::error::{invalid, to_python};
+use crate::progress::Listener;
 
 /// A proof as Python sees it: leaf, path of (hash, side), root.
 type Proof = (String, Vec<(String, &'static str)>, String);
@@ -177,6 +178,23 @@ impl Nedb {
             self.engine.read(py, |database| database.file_versions(&name.0, seq(as_of)))?;
         let texts: Vec<String> = versions.iter().map(nedb_core::FileInfo::to_json).collect();
         Ok(convert::to_python_list(py, texts.iter())?.into_any())
+    }
+
+    /// Reads the bytes of every version of every file, and says which chunks cannot be read, and why.
+    ///
+    /// progress is called with the bytes done and the bytes in all; an exception that it raises ends the check.
+    #[pyo3(signature = (*, progress=None))]
+    fn verify_files<'py>(
+        &self,
+        py: Python<'py>,
+        progress: Option<&Bound<'py, PyAny>>,
+    ) -> PyResult<Bound<'py, PyAny>> {
+        let listener = Listener::new(progress)?;
+        let report = self.engine.slow(py, |database| {
+            database.verify_files(&mut |done_bytes, all_bytes| listener.tell(done_bytes, all_bytes))
+        });
+        let report = report.map_err(|error| listener.raised_or(error))?;
+        convert::to_python(py, &report.to_json())
     }
 
     /// Gives back the room of chunks that no op refers to, while reads and writes go on.

@@ -3,9 +3,7 @@
 //! In: bytes, and the variables `NEDB_TMK`, `NEDB_TMK_FILE` and `NEDB_ENCRYPT_EXISTING`. Out: options of the
 //! engine, which understands them.
 
-use std::sync::Arc;
-
-use nedb_core::{Options, Progress, Result, Tmk, rewrap_key as rewrap};
+use nedb_core::{Options, Result, Tmk, rewrap_key as rewrap};
 use pyo3::prelude::*;
 use pyo3::types::{PyByteArray, PyBytes};
 
@@ -31,25 +29,6 @@ pub(crate) fn from_environment(
     let variable =
         |name: &str| std::env::var_os(name).map(|text| text.to_string_lossy().into_owned());
     options.with_environment(encrypt_existing, variable, |path| std::fs::read(path))
-}
-
-/// Makes a callable into what the engine tells how far it has come. What it raises is reported and ignored:
-/// half an encryption is nothing that anybody wants.
-pub(crate) fn progress(callable: &Bound<'_, PyAny>) -> PyResult<Progress> {
-    if !callable.is_callable() {
-        return Err(invalid(
-            callable.py(),
-            "progress is a callable that takes two numbers of bytes",
-        ));
-    }
-    let callable = callable.clone().unbind();
-    Ok(Arc::new(move |done_bytes, all_bytes| {
-        Python::attach(|py| {
-            if let Err(error) = callable.call1(py, (done_bytes, all_bytes)) {
-                error.write_unraisable(py, Some(callable.bind(py)));
-            }
-        });
-    }))
 }
 
 /// Wraps the data key of the database in `path`, which nobody has open for writing, with another key.

@@ -33,6 +33,7 @@ mod error;
 mod files;
 mod keys;
 mod log;
+mod progress;
 mod query;
 mod transaction;
 

@@ -20,8 +20,8 @@ const BUCKETS: [f64; 13] =
 /// Everything that is counted.
 #[derive(Default)]
 pub struct Metrics {
-    requests: Mutex<BTreeMap<RequestKey, u64>>,
-    latencies: Mutex<BTreeMap<String, Latency>>,
+    /// By route.
+    routes: Mutex<BTreeMap<String, Route>>,
     received_bytes: AtomicU64,
     sent_bytes: AtomicU64,
     open_connections: AtomicI64,
@@ -30,8 +30,13 @@ pub struct Metrics {
     failed_handshakes: AtomicU64,
 }
 
-/// A method, a route and a status.
-type RequestKey = (String, String, u16);
+/// What is counted of one route.
+#[derive(Default)]
+struct Route {
+    /// Requests answered, by method and status.
+    counts: BTreeMap<(&'static str, u16), u64>,
+    latency: Latency,
+}
 
 #[derive(Default)]
 struct Latency {
@@ -42,7 +47,7 @@ struct Latency {
 
 /// One request that was answered.
 pub struct Answered<'a> {
-    pub method: &'a str,
+    pub method: &'static str,
     pub route: &'a str,
     pub status: u16,
     pub elapsed: Duration,
@@ -62,14 +67,11 @@ impl Metrics {
         let seconds = answered.elapsed.as_secs_f64();
         self.received_bytes.fetch_add(answered.received_bytes, Ordering::Relaxed);
         self.sent_bytes.fetch_add(answered.sent_bytes, Ordering::Relaxed);
-        let key = (answered.method.to_owned(), answered.route.to_owned(), answered.status);
-        *lock(&self.requests).entry(key).or_default() += 1;
-        let mut latencies = lock(&self.latencies);
-        let latency = latencies.entry(answered.route.to_owned()).or_default();
-        latency.count += 1;
-        latency.seconds += seconds;
-        for (count, bound) in latency.counts.iter_mut().zip(BUCKETS) {
-            *count += u64::from(seconds <= bound);
+        let mut routes = lock(&self.routes);
+        // A name is made for the first request of a route, and not for each.
+        match routes.get_mut(answered.route) {
+            Some(route) => route.count(answered, seconds),
+            None => routes.entry(answered.route.to_owned()).or_default().count(answered, seconds),
         }
     }
 
@@ -128,16 +130,19 @@ impl Metrics {
 
     fn write_requests(&self, out: &mut String) {
         head(out, "requests_total", "counter", "Requests answered.");
-        for ((method, route, status), count) in lock(&self.requests).iter() {
-            let labels = format_args!("method=\"{method}\",route=\"{route}\",status=\"{status}\"");
-            push(out, format_args!("nedbd_requests_total{{{labels}}} {count}"));
+        for (route, counted) in lock(&self.routes).iter() {
+            for ((method, status), count) in &counted.counts {
+                let labels =
+                    format_args!("method=\"{method}\",route=\"{route}\",status=\"{status}\"");
+                push(out, format_args!("nedbd_requests_total{{{labels}}} {count}"));
+            }
         }
     }
 
     fn write_latencies(&self, out: &mut String) {
         let name = "request_seconds";
         head(out, name, "histogram", "Time from a request's head to its answer's.");
-        for (route, latency) in lock(&self.latencies).iter() {
+        for (route, Route { latency, .. }) in lock(&self.routes).iter() {
             let at = format_args!("nedbd_{name}_bucket{{route=\"{route}\",le=").to_string();
             for (count, bound) in latency.counts.iter().zip(BUCKETS) {
                 push(out, format_args!("{at}\"{bound}\"}} {count}"));
@@ -145,6 +150,18 @@ impl Metrics {
             push(out, format_args!("{at}\"+Inf\"}} {}", latency.count));
             push(out, format_args!("nedbd_{name}_sum{{route=\"{route}\"}} {}", latency.seconds));
             push(out, format_args!("nedbd_{name}_count{{route=\"{route}\"}} {}", latency.count));
+        }
+    }
+}
+
+impl Route {
+    fn count(&mut self, answered: &Answered<'_>, seconds: f64) {
+        *self.counts.entry((answered.method, answered.status)).or_default() += 1;
+        let latency = &mut self.latency;
+        latency.count += 1;
+        latency.seconds += seconds;
+        for (count, bound) in latency.counts.iter_mut().zip(BUCKETS) {
+            *count += u64::from(seconds <= bound);
         }
     }
 }

@@ -9,7 +9,7 @@
 //! * After `Put::sync` returned, every chunk that the put relies on is on the disk.
 //! * Nothing is read, and no memory used, before the first call.
 
-use super::frame::{self, Frame, FrameEntry};
+use super::frame::{self, Frame, FrameEntry, Head};
 use super::pack::{Pack, numbers, read_record};
 use super::shelf::{ChunkPlace, FramePlace, Shelf};
 use super::tier::Decoder;
@@ -86,13 +86,11 @@ impl ChunkStore {
             found => found,
         };
         let Some((place, frame, file)) = found else {
-            return Err(Error::integrity(format!("it is not in {BLOBS_NAME}/")));
+            return Err(missing());
         };
         let chunk = cache.chunk(self, place, frame, &*file)?;
         let right = chunk.filter(|(_, found)| found == leaf);
-        right
-            .map(|(chunk, _)| look(chunk))
-            .ok_or_else(|| Error::integrity("its content is not what it was"))
+        right.map(|(chunk, _)| look(chunk)).ok_or_else(changed)
     }
 
     /// Returns how many bytes the frames of a tier take.
@@ -138,7 +136,8 @@ impl ChunkStore {
                     Err(error) => return Err(error),
                 },
             };
-            pack.list(&mut |offset, head| shelf.add_frame(number, offset, &head, false))?;
+            let mut take = |offset, head: Head| shelf.add_frame(number, offset, &head, false);
+            pack.list(&self.protection, &mut take)?;
             pack.found_bytes = pack.end_bytes;
             shelf.add_pack(number, pack);
         }
@@ -186,6 +185,16 @@ impl ChunkStore {
         shelf.add_frame(number, offset, &frame.head, true);
         Ok(number)
     }
+}
+
+/// What is wrong with a chunk that stands nowhere.
+pub(super) fn missing() -> Error {
+    Error::integrity(format!("it is not in {BLOBS_NAME}/"))
+}
+
+/// What is wrong with a chunk that hashes to something else.
+pub(super) fn changed() -> Error {
+    Error::integrity("its content is not what it was")
 }
 
 /// The storing of one file's chunks. Until it is dropped a compaction keeps what it relies on.

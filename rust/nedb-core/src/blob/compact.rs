@@ -11,44 +11,41 @@
 //!   all.
 //! * What a put under way relies on is kept, also where it begins to after the compaction did.
 //! * Readers go on: who has found a chunk holds its file open.
-//! * If a chunk that is referred to is missing or damaged, nothing is removed.
+//! * What cannot be judged is kept: a pack in which a chunk that is referred to is damaged; where such a chunk
+//!   is missing, packs that hold something that is no frame; where a file's list of chunks cannot be read,
+//!   every chunk that may be on it.
 
 use super::chunks::ChunkStore;
-use super::copy::{CopyPlan, NewPacks};
+use super::copy::{CopyPlan, NewPacks, Uncopied};
 use super::pack::name_of;
 use super::shelf::Shelf;
 use crate::error::{Error, Result};
 use crate::hash::Hash;
 use crate::store::BLOBS_NAME;
 use hashbrown::{HashMap, HashSet};
+use std::collections::BTreeSet;
+
+/// What is referred to.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Live {
+    pub leaves: Vec<Hash>,
+    /// The length of the longest file whose list of chunks cannot be read: a chunk that is no longer than it may
+    /// be one of its own.
+    pub unlisted_bytes: Option<u64>,
+}
 
 /// What a compaction did.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct CompactReport {
-    /// How many chunks are referred to, those that list other chunks included.
+#[derive(Debug, Default)]
+pub(crate) struct Compaction {
     pub kept_chunk_count: u64,
-    /// How many were not, and are gone.
     pub removed_chunk_count: u64,
-    /// How many packs were replaced.
     pub rewritten_pack_count: u64,
     /// The length of all packs before, in bytes.
     pub before_bytes: u64,
     /// The length of all packs now.
     pub after_bytes: u64,
-}
-
-impl CompactReport {
-    /// Returns the report as JSON text.
-    pub fn to_json(&self) -> String {
-        let CompactReport { kept_chunk_count, removed_chunk_count, rewritten_pack_count, .. } =
-            self;
-        format!(
-            "{{\"after_bytes\":{},\"before_bytes\":{},\"kept_chunk_count\":{kept_chunk_count},\
-             \"removed_chunk_count\":{removed_chunk_count},\
-             \"rewritten_pack_count\":{rewritten_pack_count}}}",
-            self.after_bytes, self.before_bytes
-        )
-    }
+    /// What is referred to and missing, or damaged where it would have been copied.
+    pub uncopied: Uncopied,
 }
 
 impl ChunkStore {
@@ -58,49 +55,94 @@ impl ChunkStore {
     /// referred to meanwhile is in one of both.
     ///
     /// Cost: the packs that hold something to remove are read and written.
-    /// Errors: what `live` returns; `StorageError`; `IntegrityError` when a chunk that is referred to is
-    /// missing or damaged, and nothing is removed then.
-    pub fn compact(&self, live: impl FnOnce() -> Result<Vec<Hash>>) -> Result<CompactReport> {
+    /// Errors: what `live` returns; `StorageError`.
+    pub fn compact(&self, live: impl FnOnce() -> Result<Live>) -> Result<Compaction> {
         let _one_at_a_time = self.compacting.lock();
         self.shelf()?.begin_keeping();
-        let outcome = live().and_then(|live| {
-            let live = live.iter().map(|leaf| self.address(leaf)).collect();
-            self.compact_to(live)
-        });
+        let outcome = live().and_then(|live| self.compact_to(live));
         self.shelf()?.end_keeping();
         outcome
     }
 
-    fn compact_to(&self, live: HashSet<Hash>) -> Result<CompactReport> {
-        let (condemned, first, before_bytes) = {
-            let mut shelf = self.shelf()?;
-            let condemned = condemned(&shelf, &live);
-            let is_condemned = |pack: u32| condemned.contains(&pack);
-            shelf.current = shelf.current.filter(|pack| !is_condemned(*pack));
-            let plan = CopyPlan::new(&shelf, live.clone(), is_condemned)?;
-            (condemned, plan, len_bytes(&shelf)?)
-        };
-        let mut to_copy = first;
+    fn compact_to(&self, live: Live) -> Result<Compaction> {
+        let mut live_chunks: HashSet<Hash> =
+            live.leaves.iter().map(|leaf| self.address(leaf)).collect();
+        let mut report = Compaction::default();
+        {
+            let shelf = self.shelf()?;
+            report.uncopied.note_missing(shelf.missing_of(&live_chunks));
+            let may_be_listed = |bytes: u32| live.unlisted_bytes >= Some(u64::from(bytes));
+            let doubtful = shelf.chunks.iter().filter(|(_, place)| may_be_listed(place.bytes));
+            live_chunks.extend(doubtful.map(|(address, _)| *address));
+            report.before_bytes = shelf.len_bytes()?;
+        }
+        report.kept_chunk_count = (live_chunks.len() - report.uncopied.reasons.len()) as u64;
+        let condemned = self.copy_live(live_chunks, &mut report.uncopied)?;
+        report.removed_chunk_count = self.remove_once_copied(&condemned)?;
+        report.rewritten_pack_count = condemned.len() as u64;
+        report.after_bytes = self.shelf()?.len_bytes()?;
+        Ok(report)
+    }
+
+    /// Copies what is live in condemned packs, and returns those of which all of it was copied.
+    fn copy_live(&self, live: HashSet<Hash>, uncopied: &mut Uncopied) -> Result<Vec<u32>> {
+        let mut spared = BTreeSet::new();
         loop {
-            let mut next_number = || Ok(self.shelf()?.reserve_number());
-            let mut packs = NewPacks::new(&self.directory, &mut next_number);
-            if let Err(error) = to_copy.run(self, &mut packs).and_then(|()| packs.sync()) {
-                packs.remove();
-                return Err(error);
+            let (condemned, plan) = {
+                let mut shelf = self.shelf()?;
+                // What is missing may stand behind something that is no frame.
+                let is_judged = |number: &u32| {
+                    let is_whole = shelf.packs.get(number).is_some_and(|pack| pack.is_whole);
+                    !spared.contains(number) && (is_whole || uncopied.reasons.is_empty())
+                };
+                let mut condemned = condemned(&shelf, &live);
+                condemned.retain(is_judged);
+                let is_condemned = |pack: u32| condemned.contains(&pack);
+                shelf.current = shelf.current.filter(|pack| !is_condemned(*pack));
+                let plan = CopyPlan::new(&shelf, live.clone(), is_condemned);
+                (condemned, plan)
+            };
+            let found = self.copy(plan)?;
+            if found.packs.is_empty() {
+                return Ok(condemned);
             }
+            spared.extend(found.packs);
+            uncopied.reasons.extend(found.reasons);
+        }
+    }
+
+    /// Copies into new packs, which are known from then on; unless something is damaged, which is returned.
+    fn copy(&self, plan: CopyPlan) -> Result<Uncopied> {
+        let mut next_number = || Ok(self.shelf()?.reserve_number());
+        let mut packs = NewPacks::new(&self.directory, &mut next_number);
+        let copied = plan.run(self, &mut packs);
+        match copied.and_then(|uncopied| packs.sync().map(|()| uncopied)) {
+            Ok(uncopied) if uncopied.packs.is_empty() => {
+                take_in(&mut *self.shelf()?, packs);
+                Ok(uncopied)
+            }
+            other => {
+                packs.remove();
+                other
+            }
+        }
+    }
+
+    /// Copies what was pinned in condemned packs since, and removes them once there is nothing left.
+    fn remove_once_copied(&self, condemned: &[u32]) -> Result<u64> {
+        loop {
             let mut shelf = self.shelf()?;
-            take_in(&mut shelf, packs);
-            let stragglers = stragglers(&shelf, &condemned);
-            to_copy = CopyPlan::new(&shelf, stragglers, |_| true)?;
-            if to_copy.is_empty() {
-                let removed_chunk_count = self.remove(&mut shelf, &condemned)?;
-                return Ok(CompactReport {
-                    kept_chunk_count: live.len() as u64,
-                    removed_chunk_count,
-                    rewritten_pack_count: condemned.len() as u64,
-                    before_bytes,
-                    after_bytes: len_bytes(&shelf)?,
-                });
+            let plan = CopyPlan::new(&shelf, stragglers(&shelf, condemned), |_| true);
+            if plan.is_empty() {
+                return self.remove(&mut shelf, condemned);
+            }
+            drop(shelf);
+            let damaged = self.copy(plan)?.reasons.into_values().next();
+            if let Some(reason) = damaged {
+                return Err(Error::new(
+                    reason.code(),
+                    format!("a chunk that a put has just found cannot be copied: {reason}"),
+                ));
             }
         }
     }
@@ -152,10 +194,4 @@ fn take_in(shelf: &mut Shelf, packs: NewPacks<'_>) {
             shelf.add_frame(number, offset, &head, true);
         }
     }
-}
-
-/// The length of all packs, torn ends included.
-fn len_bytes(shelf: &Shelf) -> Result<u64> {
-    let reading = |error| Error::storage("read the length of a pack", error);
-    shelf.packs.values().map(|pack| pack.file.len_bytes().map_err(reading)).sum()
 }

@@ -1,55 +1,75 @@
 //! Chunks copied from packs into new packs: for a compaction and for a backup.
 //!
-//! In: the chunks that are wanted. Out: new packs that hold them and nothing else, synced.
+//! In: the chunks that are wanted. Out: new packs that hold them and nothing else, synced; and those that
+//! cannot be copied, each with its reason.
 //!
 //! Invariants:
-//! * Every chunk is checked on its way; a damaged one ends the copy.
+//! * Every chunk is checked on its way; a damaged one is not copied, and keeps no other from being copied.
 //! * A frame of which everything is wanted is copied as it is; another is compressed anew.
 
-use super::chunks::{ChunkStore, FrameCache};
+use super::chunks::{ChunkStore, FrameCache, changed, missing};
 use super::frame::{self, Frame, FrameBuilder, FrameEntry, Head};
 use super::pack::{Pack, read_record};
 use super::shelf::{FramePlace, Shelf};
 use super::tier::{Decoder, Encoder};
 use crate::error::{Error, Result};
-use crate::hash::{Hash, to_hex};
+use crate::hash::Hash;
 use crate::merkle::leaf_hash;
 use crate::store::{Directory, StoredFile};
 use hashbrown::{HashMap, HashSet};
+use std::collections::BTreeSet;
 use std::sync::Arc;
+
+/// A frame: its number, where it stands, and in which file.
+type Source = (u32, FramePlace, Arc<dyn StoredFile>);
+
+/// Chunks that cannot be copied.
+#[derive(Debug, Default)]
+pub(crate) struct Uncopied {
+    /// The names of the chunks, each with what is wrong.
+    pub reasons: HashMap<Hash, Arc<Error>>,
+    /// The packs that they stand in; one that is missing stands in none.
+    pub packs: BTreeSet<u32>,
+}
+
+impl Uncopied {
+    /// Notes chunks that are in no pack.
+    pub fn note_missing(&mut self, addresses: impl IntoIterator<Item = Hash>) {
+        let reason = Arc::new(missing());
+        self.reasons.extend(addresses.into_iter().map(|it| (it, Arc::clone(&reason))));
+    }
+
+    /// Notes chunks that stand in a pack and are damaged.
+    fn note(&mut self, pack: u32, addresses: impl IntoIterator<Item = Hash>, error: Error) {
+        let reason = Arc::new(error);
+        self.reasons.extend(addresses.into_iter().map(|it| (it, Arc::clone(&reason))));
+        self.packs.insert(pack);
+    }
+}
 
 /// Frames that are to be copied, in the order in which they stand.
 #[derive(Debug, Default)]
 pub(super) struct CopyPlan {
-    frames: Vec<(FramePlace, Arc<dyn StoredFile>)>,
-    /// The chunks that are wanted.
-    wanted: HashSet<Hash>,
+    frames: Vec<Source>,
+    /// The chunks that are wanted, and the frame that each is taken from.
+    wanted: HashMap<Hash, u32>,
 }
 
 impl CopyPlan {
-    /// Plans to copy the wanted chunks that stand in packs which `is_source` picks.
-    ///
-    /// Errors: `IntegrityError` for one that is not on the shelf.
-    pub fn new(
-        shelf: &Shelf,
-        wanted: HashSet<Hash>,
-        is_source: impl Fn(u32) -> bool,
-    ) -> Result<CopyPlan> {
-        let mut frames = HashMap::new();
-        let mut chosen = HashSet::new();
+    /// Plans to copy the wanted chunks that stand in packs which `is_source` picks. One that is on no shelf is
+    /// passed over.
+    pub fn new(shelf: &Shelf, wanted: HashSet<Hash>, is_source: impl Fn(u32) -> bool) -> CopyPlan {
+        let (mut frames, mut chosen) = (HashMap::new(), HashMap::new());
         for address in wanted {
-            let found = shelf.find(&address).ok_or_else(|| {
-                Error::integrity(format!("chunk {} is missing from blobs/", to_hex(&address)))
-            })?;
-            let (place, frame, file) = found;
+            let Some((place, frame, file)) = shelf.find(&address) else { continue };
             if is_source(frame.pack) {
-                frames.insert(place.frame, (frame, file));
-                chosen.insert(address);
+                frames.insert(place.frame, (place.frame, frame, file));
+                chosen.insert(address, place.frame);
             }
         }
         let mut frames: Vec<_> = frames.into_values().collect();
-        frames.sort_unstable_by_key(|(frame, _)| (frame.pack, frame.offset));
-        Ok(CopyPlan { frames, wanted: chosen })
+        frames.sort_unstable_by_key(|(_, frame, _)| (frame.pack, frame.offset));
+        CopyPlan { frames, wanted: chosen }
     }
 
     /// Tells whether there is nothing to copy.
@@ -57,44 +77,55 @@ impl CopyPlan {
         self.frames.is_empty()
     }
 
-    /// Copies what is planned.
+    /// Copies what is planned, and returns what of it cannot be copied.
     ///
-    /// Errors: `StorageError`, `IntegrityError`.
-    pub fn run(mut self, from: &ChunkStore, to: &mut NewPacks<'_>) -> Result<()> {
-        let mut decoder = Decoder::new()?;
-        for (place, file) in std::mem::take(&mut self.frames) {
-            let record = read_record(&*file, place.offset, place.record_bytes)?;
-            let kept = record.clone();
-            let (head, raw) = frame::decode(record, &mut decoder, from.protection())?;
-            let builder = self.pick(from, &head, &raw)?;
-            let is_whole = builder.entries.len() == head.entries.len();
-            to.append(match is_whole {
-                true => Frame { head, record: kept },
-                false => rebuild(builder, &head, from)?,
-            })?;
+    /// Errors: `StorageError` when the new packs cannot be written.
+    pub fn run(mut self, from: &ChunkStore, to: &mut NewPacks<'_>) -> Result<Uncopied> {
+        let (mut decoder, mut uncopied) = (Decoder::new()?, Uncopied::default());
+        for source in std::mem::take(&mut self.frames) {
+            let (number, place, file) = &source;
+            let read = read_record(&**file, place.offset, place.record_bytes).and_then(|record| {
+                let kept = record.clone();
+                Ok((kept, frame::decode(record, &mut decoder, from.protection())?))
+            });
+            match read {
+                Ok((record, (head, raw))) => {
+                    let builder = self.pick(from, &source, (&head, &raw), &mut uncopied);
+                    if builder.entries.len() == head.entries.len() {
+                        to.append(Frame { head, record })?;
+                    } else if !builder.entries.is_empty() {
+                        to.append(rebuild(builder, &head, from)?)?;
+                    }
+                }
+                Err(error) => {
+                    let lost = self.wanted.iter().filter(|(_, frame)| *frame == number);
+                    uncopied.note(place.pack, lost.map(|(address, _)| *address), error);
+                }
+            }
         }
-        Ok(())
+        Ok(uncopied)
     }
 
-    /// Gathers the wanted chunks of a frame, once each, and checks them.
-    fn pick(&mut self, from: &ChunkStore, head: &Head, raw: &[u8]) -> Result<FrameBuilder> {
+    /// Gathers the chunks that are wanted of a frame, and checks them.
+    fn pick(
+        &mut self,
+        from: &ChunkStore,
+        (number, place, _): &Source,
+        (head, raw): (&Head, &[u8]),
+        uncopied: &mut Uncopied,
+    ) -> FrameBuilder {
         let mut builder = FrameBuilder::default();
-        let mut rest = raw;
-        for FrameEntry { address, bytes } in &head.entries {
-            let (chunk, after) = rest.split_at_checked(*bytes as usize).unwrap_or((rest, &[]));
-            rest = after;
-            if !self.wanted.remove(address) {
+        for (FrameEntry { address, .. }, _, chunk) in head.chunks(raw) {
+            if self.wanted.get(address) != Some(number) {
                 continue;
             }
-            if from.address(&leaf_hash(chunk)) != *address {
-                return Err(Error::integrity(format!(
-                    "chunk {} is damaged: its content is not what it was",
-                    to_hex(address)
-                )));
+            self.wanted.remove(address);
+            match from.address(&leaf_hash(chunk)) == *address {
+                true => builder.push(*address, chunk),
+                false => uncopied.note(place.pack, [*address], changed()),
             }
-            builder.push(*address, chunk);
         }
-        Ok(builder)
+        builder
     }
 }
 
@@ -145,11 +176,6 @@ impl<'n> NewPacks<'n> {
         Ok(())
     }
 
-    /// Returns how many bytes they have.
-    pub fn len_bytes(&self) -> u64 {
-        self.packs.iter().map(|(_, pack, _)| pack.end_bytes).sum()
-    }
-
     /// Removes them again; what cannot be removed stays.
     pub fn remove(self) {
         for (number, ..) in self.packs {
@@ -159,21 +185,27 @@ impl<'n> NewPacks<'n> {
 }
 
 impl ChunkStore {
-    /// Copies chunks into another directory, and returns how many bytes that are.
+    /// Copies chunks into another directory, and returns those that cannot be copied.
     ///
     /// Cost: every frame that holds one is read, decoded and hashed.
-    /// Errors: `StorageError`, `IntegrityError`.
-    pub fn copy_to(&self, directory: &Directory, leaves: &[Hash]) -> Result<u64> {
-        let wanted = leaves.iter().map(|leaf| self.address(leaf)).collect();
-        let plan = CopyPlan::new(&*self.shelf()?, wanted, |_| true)?;
+    /// Errors: `StorageError` when the copy cannot be written.
+    pub fn copy_to(&self, directory: &Directory, leaves: &[Hash]) -> Result<Uncopied> {
+        let wanted: HashSet<Hash> = leaves.iter().map(|leaf| self.address(leaf)).collect();
+        let (plan, missing) = {
+            let shelf = self.shelf()?;
+            let missing = shelf.missing_of(&wanted);
+            (CopyPlan::new(&shelf, wanted, |_| true), missing)
+        };
         let mut last_number = 0;
         let mut next_number = || {
             last_number += 1;
             Ok(last_number)
         };
         let mut packs = NewPacks::new(directory, &mut next_number);
-        plan.run(self, &mut packs).and_then(|()| packs.sync())?;
-        Ok(packs.len_bytes())
+        let mut uncopied = plan.run(self, &mut packs)?;
+        packs.sync()?;
+        uncopied.note_missing(missing);
+        Ok(uncopied)
     }
 
     /// Reads a whole chunk.

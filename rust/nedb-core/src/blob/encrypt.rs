@@ -7,7 +7,7 @@
 //! * The packs that are there are read and not changed: what takes their place is `store/sealing`'s matter.
 //! * A chunk's leaf stays what it is, and so do manifests, roots and the ops that name them.
 
-use super::frame::reseal;
+use super::frame::{Head, reseal};
 use super::pack::{Pack, name_of, numbers, read_record};
 use crate::crypto::Protection;
 use crate::error::{Error, Result};
@@ -29,7 +29,8 @@ fn encrypt_pack(directory: &Directory, number: u32, protection: &Protection) -> 
     let writing = |error| Error::storage("write an encrypted pack", error);
     let mut pack = Pack::open(directory, number, OpenHow::Read)?;
     let mut frames = Vec::new();
-    pack.list(&mut |offset, head| frames.push((offset, head.record_bytes() as u32)))?;
+    let mut take = |offset, head: Head| frames.push((offset, head.record_bytes() as u32));
+    pack.list(&Protection::Plain, &mut take)?;
     let sealed = directory.create_sealing(&name_of(number))?;
     for (offset, record_bytes) in frames {
         let record = read_record(&*pack.file, offset, record_bytes)?;

@@ -30,7 +30,8 @@ use crate::hash::{Hash, digest};
 use crate::limits::{FRAME_CHUNKS_COUNT_MAX, MANIFEST_BYTES_MAX};
 use crate::op::Tier;
 
-const MAGIC: &[u8; 4] = b"NFr1";
+/// How every record begins.
+pub(super) const MAGIC: &[u8; 4] = b"NFr1";
 const FIXED_BYTES: usize = 20;
 const ENTRY_BYTES: usize = 36;
 const CHECK_BYTES: usize = 8;
@@ -128,6 +129,20 @@ impl Head {
     /// Returns the length of the record.
     pub fn record_bytes(&self) -> usize {
         self.head_bytes() + self.body_bytes as usize
+    }
+
+    /// Returns the chunks of a decoded body: what the head says of each, its first byte, and its bytes.
+    pub fn chunks<'a>(
+        &'a self,
+        raw: &'a [u8],
+    ) -> impl Iterator<Item = (&'a FrameEntry, u32, &'a [u8])> {
+        let mut start = 0;
+        self.entries.iter().map(move |entry| {
+            let first = start;
+            start += entry.bytes;
+            let chunk = raw.get(first as usize..start as usize).unwrap_or_default();
+            (entry, first, chunk)
+        })
     }
 
     /// Reads the head of a record from the record's first bytes.

@@ -16,12 +16,14 @@
 //! | `frame` | chunks that are compressed together: one record of a pack |
 //! | `pack` | pack files: list, append |
 //! | `shelf` | which chunk stands where, and who relies on it |
+//! | `check` | every frame, read and hashed; what nothing refers to, counted |
 //! | `chunks` | the store: find, append, sync, read |
 //! | `copy` | chunks copied into new packs |
 //! | `compact` | what nothing refers to, given back |
 //! | `encrypt` | packs of a plain database, encrypted |
 //! | `legacy` | the files of NEDB 1.x, in `snapshot.json` |
 
+mod check;
 mod chunk;
 mod chunks;
 mod compact;
@@ -38,7 +40,8 @@ mod tier;
 mod writer;
 
 pub(crate) use chunks::{ChunkStore, FrameCache};
-pub use compact::CompactReport;
+pub(crate) use compact::Live;
+pub(crate) use copy::Uncopied;
 pub(crate) use encrypt::encrypt_packs;
 pub(crate) use legacy::LegacyFiles;
 pub(crate) use manifest::Manifest;

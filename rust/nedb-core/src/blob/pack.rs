@@ -5,16 +5,23 @@
 //! Invariants:
 //! * A pack only grows. What a crash tore at its end is never cut and never appended to: the next frame
 //!   goes into a new pack. What a failed sync leaves in doubt, and no op refers to, is cut.
+//! * A damaged head takes its frame along, and no other.
 //! * A number is never used again while a pack with a higher one is there.
 
-use super::frame::{Found, Head};
+use super::frame::{self, Found, Head, MAGIC};
+use super::tier::Decoder;
+use crate::crypto::Protection;
 use crate::error::{Error, Result};
 use crate::limits::PACK_BYTES_MAX;
+use crate::merkle::leaf_hash;
 use crate::store::{BLOBS_NAME, Directory, OpenHow, StoredFile};
+use memchr::memmem;
 use std::sync::Arc;
 
 /// How much is read to find a head: that of a full warm frame, and then some.
 const HEAD_READ_BYTES: usize = 4 << 10;
+/// How much is read at once to find a frame behind damage.
+const SCAN_BYTES: usize = 256 << 10;
 
 /// A pack, open.
 #[derive(Clone, Debug)]
@@ -26,8 +33,10 @@ pub(super) struct Pack {
     pub synced_bytes: u64,
     /// How much of it was there when this handle first looked.
     pub found_bytes: u64,
-    /// Whether it ends with its last frame: only then may it be appended to.
+    /// Whether it is frames and nothing else: only then may it be appended to.
     pub is_whole: bool,
+    /// Whether something that is no frame was found before a frame.
+    has_gap: bool,
     /// Whether a sync has failed: what the disk holds of it is unknown then, whatever a read says.
     pub is_doubtful: bool,
 }
@@ -44,6 +53,7 @@ impl Pack {
             synced_bytes: 0,
             found_bytes: 0,
             is_whole: true,
+            has_gap: false,
             is_doubtful: false,
         })
     }
@@ -60,34 +70,74 @@ impl Pack {
 
     /// Hands the frames after those that are known to `take`, with their offsets.
     ///
-    /// Cost: one small read a frame. Errors: `StorageError`.
-    pub fn list(&mut self, take: &mut dyn FnMut(u64, Head)) -> Result<()> {
+    /// Where a head is damaged, the next frame is looked for behind it. Anything may look like a frame there: from
+    /// then on a frame is one only if its body opens and its chunks have the names that it says.
+    ///
+    /// Cost: one small read a frame; behind damage every byte. Errors: `StorageError`.
+    pub fn list(&mut self, protection: &Protection, take: &mut dyn FnMut(u64, Head)) -> Result<()> {
         let reading = |error| Error::storage("list the frames of a pack", error);
         let len_bytes = self.file.len_bytes().map_err(reading)?;
         while self.end_bytes < len_bytes {
-            let Some(head) = self.head_at(self.end_bytes).map_err(reading)? else { break };
-            let end_bytes = self.end_bytes + head.record_bytes() as u64;
+            let at = self.end_bytes;
+            let found = match self.head_at(at).map_err(reading)? {
+                Found::Head(head) if !self.has_gap => Some((at, head)),
+                _ => self.find_frame(at, len_bytes, protection)?,
+            };
+            let Some((offset, head)) = found else { break };
+            let end_bytes = offset + head.record_bytes() as u64;
             if end_bytes > len_bytes {
+                // It is being written, or was when a crash came.
                 break;
             }
-            take(self.end_bytes, head);
+            self.has_gap |= offset > at;
             self.end_bytes = end_bytes;
+            take(offset, head);
         }
-        self.is_whole &= self.end_bytes == len_bytes;
+        self.is_whole &= self.end_bytes == len_bytes && !self.has_gap;
         Ok(())
     }
 
-    fn head_at(&self, offset_bytes: u64) -> std::io::Result<Option<Head>> {
+    fn head_at(&self, offset_bytes: u64) -> std::io::Result<Found> {
         let mut wanted_bytes = HEAD_READ_BYTES;
         loop {
             let mut buffer = vec![0; wanted_bytes];
             let count = self.file.read_at(offset_bytes, &mut buffer)?;
             match Head::parse(buffer.get(..count).unwrap_or_default()) {
-                Found::Head(head) => return Ok(Some(head)),
                 Found::NeedsBytes(bytes) if bytes > wanted_bytes => wanted_bytes = bytes,
-                Found::NeedsBytes(_) | Found::Nothing => return Ok(None),
+                found => return Ok(found),
             }
         }
+    }
+
+    /// Finds the first frame from an offset on that is right.
+    fn find_frame(
+        &self,
+        from_bytes: u64,
+        len_bytes: u64,
+        protection: &Protection,
+    ) -> Result<Option<(u64, Head)>> {
+        let reading = |error| Error::storage("look for a frame of a pack", error);
+        let mut decoder = Decoder::new()?;
+        let mut block = vec![0; SCAN_BYTES];
+        let mut at = from_bytes;
+        while at < len_bytes {
+            let count = self.file.read_at(at, &mut block).map_err(reading)?;
+            let read = block.get(..count).unwrap_or_default();
+            for place in memmem::find_iter(read, MAGIC) {
+                if Head::parse(read.get(place..).unwrap_or_default()) == Found::Nothing {
+                    continue;
+                }
+                let offset = at + place as u64;
+                if let Found::Head(head) = self.head_at(offset).map_err(reading)?
+                    && is_right(&*self.file, offset, &head, (&mut decoder, protection))
+                {
+                    return Ok(Some((offset, head)));
+                }
+            }
+            // What begins with the last bytes may go on in the next block.
+            at += count.saturating_sub(MAGIC.len() - 1).max(1) as u64;
+        }
+        Ok(None)
     }
 
     /// Appends a record and returns where it stands. After an error the pack is not whole.
@@ -119,6 +169,21 @@ impl Pack {
     pub fn takes_more(&self) -> bool {
         self.is_whole && !self.is_doubtful && self.end_bytes < PACK_BYTES_MAX
     }
+}
+
+/// Tells whether a record opens and holds the chunks that its head names.
+fn is_right(
+    file: &dyn StoredFile,
+    offset: u64,
+    head: &Head,
+    (decoder, protection): (&mut Decoder, &Protection),
+) -> bool {
+    let read = read_record(file, offset, head.record_bytes() as u32);
+    let decoded = read.and_then(|record| frame::decode(record, decoder, protection));
+    decoded.is_ok_and(|(head, raw)| {
+        head.chunks(&raw)
+            .all(|(entry, _, chunk)| protection.address(&leaf_hash(chunk)) == entry.address)
+    })
 }
 
 /// Reads a whole record.

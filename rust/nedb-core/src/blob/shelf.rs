@@ -89,6 +89,11 @@ impl Shelf {
         Some((place, frame, Arc::clone(&pack.file)))
     }
 
+    /// Returns those of some chunks that stand nowhere.
+    pub fn missing_of(&self, wanted: &HashSet<Hash>) -> Vec<Hash> {
+        wanted.iter().filter(|address| self.find(address).is_none()).copied().collect()
+    }
+
     /// Takes out every chunk of which several copies were found, with all of them, in the order in which they
     /// stand.
     pub fn take_copies(&mut self) -> Vec<(Hash, ChunkPlace)> {

@@ -1,6 +1,8 @@
 //! The store of chunks as a whole, over files in memory.
 
 use super::chunks::{ChunkStore, FrameCache};
+use super::compact::Live;
+use super::frame::{Found, Head};
 use super::manifest::Manifest;
 use super::pack::name_of;
 use super::writer::{BytesWriter, Written};
@@ -9,8 +11,13 @@ use crate::error::{ErrorCode, Result};
 use crate::hash::Hash;
 use crate::op::Tier;
 use crate::store::{BLOBS_NAME, Directory, MemoryFiles, OpenHow};
+use bytes::some_text as bytes;
 use std::path::Path;
 use std::sync::Arc;
+
+#[path = "../../tests/support/bytes.rs"]
+#[allow(dead_code, reason = "these tests use a part of it")]
+mod bytes;
 
 fn directory() -> Directory {
     Directory::open(Arc::new(MemoryFiles::default()), Path::new("memory"), true).unwrap()
@@ -18,18 +25,6 @@ fn directory() -> Directory {
 
 fn store(directory: &Directory) -> Arc<ChunkStore> {
     Arc::new(ChunkStore::new(directory.clone(), Arc::new(Protection::Plain), true))
-}
-
-/// Bytes that compress a little, the same for the same seed.
-fn bytes(count: usize, seed: u64) -> Vec<u8> {
-    let mut state = seed.wrapping_mul(0x9E37_79B9_7F4A_7C15) | 1;
-    let mut next = || {
-        state ^= state << 13;
-        state ^= state >> 7;
-        state ^= state << 17;
-        b"etaoin shrdlucm "[(state >> 60) as usize]
-    };
-    (0..count).map(|_| next()).collect()
 }
 
 fn write(store: &Arc<ChunkStore>, tier: Tier, content: &[u8]) -> Written {
@@ -52,13 +47,13 @@ fn read(store: &ChunkStore, written: &Written) -> Result<Vec<u8>> {
     Ok(content)
 }
 
-fn leaves(store: &ChunkStore, written: &[Written]) -> Result<Vec<Hash>> {
+fn live(store: &ChunkStore, written: &[Written]) -> Result<Live> {
     let mut leaves = Vec::new();
     for written in written {
         leaves.push(written.manifest);
         leaves.extend(manifest(store, written)?.leaves);
     }
-    Ok(leaves)
+    Ok(Live { leaves, unlisted_bytes: None })
 }
 
 fn stored(directory: &Directory) -> u64 {
@@ -172,7 +167,7 @@ fn a_compaction_removes_what_nothing_refers_to_and_keeps_the_rest() {
     let written = [write(&store, Tier::Warm, &kept), write(&store, Tier::Cold, &kept[..100_000])];
     write(&store, Tier::Warm, &gone);
     let before = stored(&directory);
-    let report = store.compact(|| leaves(&store, &written)).unwrap();
+    let report = store.compact(|| live(&store, &written)).unwrap();
     assert_eq!((report.before_bytes, report.after_bytes), (before, stored(&directory)));
     assert!(report.removed_chunk_count > 5 && report.rewritten_pack_count == 1, "{report:?}");
     assert!(report.after_bytes < before * 2 / 3, "{report:?}");
@@ -180,7 +175,7 @@ fn a_compaction_removes_what_nothing_refers_to_and_keeps_the_rest() {
         assert!(read(store, &written[0]).unwrap() == kept);
         assert!(read(store, &written[1]).unwrap() == kept[..100_000]);
     }
-    let again = store.compact(|| leaves(&store, &written)).unwrap();
+    let again = store.compact(|| live(&store, &written)).unwrap();
     assert_eq!((again.removed_chunk_count, again.rewritten_pack_count), (0, 0));
     assert!(read(&store, &write(&store, Tier::Warm, &gone)).unwrap() == gone);
 }
@@ -198,7 +193,7 @@ fn a_compaction_keeps_what_a_put_under_way_has_found_or_stored() {
         .compact(|| {
             // What nothing refers to yet is found by a put that begins after the compaction did.
             meanwhile.write(&old)?;
-            Ok(Vec::new())
+            Ok(Live::default())
         })
         .unwrap();
     let (before, meanwhile) = (before.finish().unwrap(), meanwhile.finish().unwrap());
@@ -208,24 +203,119 @@ fn a_compaction_keeps_what_a_put_under_way_has_found_or_stored() {
     assert!(read(&super::tests::store(&directory), &meanwhile).unwrap() == old);
 }
 
+/// Where the frames of a pack begin, and how long their heads are.
+fn frames(pack: &[u8]) -> Vec<(usize, usize)> {
+    let mut found = Vec::new();
+    let mut at = 0;
+    while let Found::Head(head) = Head::parse(&pack[at..]) {
+        found.push((at, head.head_bytes()));
+        at += head.record_bytes();
+    }
+    assert_eq!(at, pack.len());
+    found
+}
+
+fn flipped(bytes: &[u8], place: usize) -> Vec<u8> {
+    let mut bytes = bytes.to_vec();
+    bytes[place] ^= 1;
+    bytes
+}
+
 #[test]
-fn nothing_is_removed_when_a_chunk_that_is_referred_to_is_missing_or_damaged() {
+fn a_pack_in_which_something_that_is_referred_to_is_damaged_stays_as_it_is() {
     let directory = directory();
     let written = write(&store(&directory), Tier::Warm, &bytes(100_000, 1));
     write(&store(&directory), Tier::Warm, &bytes(100_000, 2));
-    let live = leaves(&store(&directory), &[written]).unwrap();
+    let live = |unlisted_bytes, more: Option<Hash>| {
+        let mut live = live(&store(&directory), &[written]).unwrap();
+        live.leaves.extend(more);
+        Live { unlisted_bytes, ..live }
+    };
     let whole = directory.read(&name_of(1)).unwrap().unwrap();
-    let mut damaged = whole.clone();
-    damaged[2_000] ^= 1;
+    let (sound, damaged) = (live(None, None), flipped(&whole, frames(&whole)[0].1 + 2_000));
     directory.replace(&name_of(1), &damaged).unwrap();
-    let error = store(&directory).compact(|| Ok(live.clone())).unwrap_err();
-    assert_eq!(error.code(), ErrorCode::IntegrityError);
-    let mut missing = live.clone();
-    missing.push([7; 32]);
+    for _ in 0..2 {
+        let report = store(&directory).compact(|| Ok(sound.clone())).unwrap();
+        assert_eq!((report.removed_chunk_count, report.rewritten_pack_count), (0, 0));
+        assert!(!report.uncopied.reasons.is_empty());
+        assert!(directory.read(&name_of(1)).unwrap().unwrap() == damaged);
+        assert_eq!(directory.list(BLOBS_NAME).unwrap(), ["000001.pack"]);
+    }
+    // A chunk that is nowhere keeps nothing from being given back where packs are frames and nothing else.
     directory.replace(&name_of(1), &whole).unwrap();
-    assert!(store(&directory).compact(|| Ok(missing)).is_err());
-    assert_eq!(directory.list(BLOBS_NAME).unwrap(), ["000001.pack"]);
+    let missing = live(None, Some([7; 32]));
+    let report = store(&directory).compact(|| Ok(missing)).unwrap();
+    assert_eq!((report.uncopied.reasons.len(), report.rewritten_pack_count), (1, 1));
     assert_eq!(read(&store(&directory), &written).unwrap(), bytes(100_000, 1));
+}
+
+#[test]
+fn where_a_list_cannot_be_read_what_may_be_on_it_is_kept() {
+    let directory = directory();
+    let written = write(&store(&directory), Tier::Warm, &bytes(100_000, 1));
+    write(&store(&directory), Tier::Warm, &bytes(100_000, 2));
+    for (unlisted_bytes, gives_back) in [(64 << 10, false), (1 << 40, false), (2_000, true)] {
+        let mut live = live(&store(&directory), &[written]).unwrap();
+        live.unlisted_bytes = Some(unlisted_bytes);
+        let report = store(&directory).compact(|| Ok(live)).unwrap();
+        assert_eq!(report.removed_chunk_count > 0, gives_back, "{unlisted_bytes}: {report:?}");
+        assert_eq!(read(&store(&directory), &written).unwrap(), bytes(100_000, 1));
+    }
+}
+
+#[test]
+fn a_damaged_head_takes_its_frame_along_and_no_other() {
+    let directory = directory();
+    let contents: Vec<Vec<u8>> = (1..4).map(|seed| bytes(60_000, seed)).collect();
+    let store_of = || store(&directory);
+    let written: Vec<Written> =
+        contents.iter().map(|content| write(&store_of(), Tier::Warm, content)).collect();
+    let whole = directory.read(&name_of(1)).unwrap().unwrap();
+    let places = frames(&whole);
+    assert_eq!(places.len(), 6, "the chunks of each file, and its list");
+    for (number, (start, head_bytes)) in places.iter().enumerate() {
+        // Its magic, the number of its chunks, the length of its body, a name, the check.
+        for at in [0, 10, 17, 21, head_bytes - 1] {
+            directory.replace(&name_of(1), &flipped(&whole, start + at)).unwrap();
+            for (file, written) in written.iter().enumerate() {
+                let found = read(&store_of(), written);
+                match file == number / 2 {
+                    true => assert_eq!(found.unwrap_err().code(), ErrorCode::IntegrityError),
+                    false => assert!(found.unwrap() == contents[file], "byte {at} of {number}"),
+                }
+            }
+        }
+    }
+}
+
+#[test]
+fn a_frame_inside_a_damaged_one_hides_none_of_those_behind_it() {
+    let directory = directory();
+    // A pack put as a file: what is in it looks like frames, and its last one is cut off by the chunk's end.
+    let inner = self::directory();
+    for seed in 1..8 {
+        write(&store(&inner), Tier::Warm, &bytes::noise(9_000, seed));
+    }
+    let pack = inner.read(&name_of(1)).unwrap().unwrap();
+    let content = &pack[..pack.len() - 5_000];
+    let first = write(&store(&directory), Tier::Warm, content);
+    let second = write(&store(&directory), Tier::Warm, &bytes(60_000, 9));
+    let whole = directory.read(&name_of(1)).unwrap().unwrap();
+    directory.replace(&name_of(1), &flipped(&whole, 0)).unwrap();
+    assert!(read(&store(&directory), &second).unwrap() == bytes(60_000, 9));
+    assert!(manifest(&store(&directory), &first).is_ok(), "its list stands behind the damage");
+}
+
+#[test]
+fn damage_of_a_chunk_leaves_the_list_of_the_chunks_beside_it() {
+    let directory = directory();
+    let content = bytes::noise(30_000, 1);
+    let written = write(&store(&directory), Tier::Warm, &content);
+    let whole = directory.read(&name_of(1)).unwrap().unwrap();
+    let places = frames(&whole);
+    directory.replace(&name_of(1), &flipped(&whole, places[0].1 + 5)).unwrap();
+    let chunk_count = manifest(&store(&directory), &written).unwrap().leaves.len();
+    assert!(chunk_count > 1 && read(&store(&directory), &written).is_err());
 }
 
 #[test]
@@ -237,7 +327,7 @@ fn a_reader_beside_a_writer_finds_what_was_written_since() {
     assert_eq!(read(&reader, &first).unwrap(), bytes(10_000, 1));
     let second = write(&writer, Tier::Warm, &bytes(10_000, 2));
     assert_eq!(read(&reader, &second).unwrap(), bytes(10_000, 2));
-    writer.compact(|| leaves(&writer, &[second])).unwrap();
+    writer.compact(|| live(&writer, &[second])).unwrap();
     assert_eq!(read(&reader, &first).unwrap(), bytes(10_000, 1), "its pack is open");
     assert_eq!(read(&reader, &second).unwrap(), bytes(10_000, 2));
 }

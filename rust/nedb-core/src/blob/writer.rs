@@ -74,6 +74,8 @@ impl BytesWriter {
         chunker.finish(&mut |chunks| sink.take(chunks))?;
         let manifest = sink.manifest.encode();
         let leaf = leaf_hash(&manifest);
+        // In a frame of its own: damage of a chunk beside it would take the list of all chunks along.
+        sink.flush()?;
         sink.store(&leaf, &manifest)?;
         sink.flush()?;
         sink.put.sync()?;

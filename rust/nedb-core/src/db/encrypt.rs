@@ -30,8 +30,8 @@ const CHUNK_BYTES: usize = 4 << 20;
 /// Encrypts a plain database, with `key_file` as its wrapped key.
 ///
 /// Cost: what opening costs, and a second log and second packs on the disk meanwhile.
-/// Errors: `IntegrityError` when the log is damaged; `StorageError`. The database is the plain one then, or
-/// the encrypted one where the error came after that was decided.
+/// Errors: `IntegrityError` when the log is damaged; `StorageError`; what `progress` returns. The database is
+/// the plain one then, or the encrypted one where the error came after that was decided.
 pub(super) fn encrypt_in_place(
     directory: &Directory,
     protection: &Protection,
@@ -43,7 +43,11 @@ pub(super) fn encrypt_in_place(
     let state = read_plain(directory, report)?;
     let file = directory.create_sealing_log()?;
     let mut work = Work { state: &state, sealed, file: &*file, lines: Lines::default() };
-    work.copy_lines(options.progress.as_ref())?;
+    if let Err(error) = work.copy_lines(options.progress.as_ref()) {
+        // Whoever has ended it wants what was written aside gone; else the next opening drops it.
+        let _dropped_or_not = directory.roll_back_sealing();
+        return Err(error);
+    }
     let (head, op_count) = work.append_note(options)?;
     file.sync().map_err(writing)?;
     check_copy(&*file, protection, &head, op_count)?;
@@ -122,7 +126,7 @@ impl Work<'_> {
             buffer.drain(..whole);
             self.write()?;
             if let Some(progress) = progress {
-                progress(read_bytes, end_bytes);
+                progress(read_bytes, end_bytes)?;
             }
         }
         Ok(())

@@ -29,7 +29,8 @@ impl Database {
     /// Writes a version of a file and returns its number.
     ///
     /// Options: all but `ttl_seconds` and `if_seq`. With an `idem` that was used for this file before, the
-    /// number given then is returned and nothing is appended.
+    /// number given then is returned and nothing is appended: the key stands for the first call, and the bytes
+    /// of the second are not looked at, as a document's are not.
     ///
     /// Cost: one hash, and one compression of what no file has yet; on a disk a sync of its pack and one of
     /// the log. Errors: `InvalidArgument`, `LimitExceeded`, `ReplayError`, `IdempotencyConflict`,

@@ -211,17 +211,22 @@ impl Database {
 impl Inner {
     /// Returns the leaves of a version's chunks, checked against its root.
     fn leaves_of(&self, named: &Named, version: &FileVersion) -> Result<Leaves> {
+        let leaves = self.bare_leaves_of(named, version);
+        leaves.map_err(|error| named.damaged("the list of chunks", error))
+    }
+
+    /// Does the same, with errors that do not say which file they are about.
+    pub(super) fn bare_leaves_of(&self, named: &Named, version: &FileVersion) -> Result<Leaves> {
         let leaves = match &version.content {
             Some(content) => {
-                let mut cache = FrameCache::new()?;
-                let listed = self.packs.store()?.chunk(&content.manifest, &mut cache);
-                let manifest = listed.and_then(|bytes| Manifest::decode(&bytes));
-                Leaves::Packs(manifest.map_err(|error| named.damaged("the list of chunks", error))?)
+                let store = self.packs.store()?;
+                let bytes = store.chunk(&content.manifest, &mut FrameCache::new()?)?;
+                Leaves::Packs(Manifest::decode(&bytes)?)
             }
             None => {
                 let files = self.legacy_files()?;
                 let found = files.leaves(version.tier, &named.name, version.number);
-                let leaves = found.map(<[Hash]>::to_vec).ok_or_else(|| lost(named))?;
+                let leaves = found.map(<[Hash]>::to_vec).ok_or_else(lost)?;
                 Leaves::Legacy(files, leaves)
             }
         };
@@ -229,9 +234,7 @@ impl Inner {
         if root(tree, hashes) == version.root {
             return Ok(leaves);
         }
-        let other =
-            Error::integrity("it is that of another file: the root is not the one of the op");
-        Err(named.damaged("the list of chunks", other))
+        Err(Error::integrity("it is that of another file: the root is not the one of the op"))
     }
 
     /// Returns the manifest of a version that has one.
@@ -274,18 +277,18 @@ fn not_found(message: String) -> Error {
     Error::new(ErrorCode::NotFound, message)
 }
 
-fn lost(named: &Named) -> Error {
+fn lost() -> Error {
     Error::integrity(format!(
-        "the bytes of {named} are not in {LEGACY_STATE_FILE_NAME}: NEDB 1.x kept the bytes of files in memory \
-         and wrote them there at a checkpoint alone"
+        "it is not in {LEGACY_STATE_FILE_NAME}: NEDB 1.x kept the bytes of files in memory and wrote them there \
+         at a checkpoint alone"
     ))
 }
 
 /// A version of a file, for messages.
 #[derive(Clone, Debug)]
-struct Named {
-    name: String,
-    number: u64,
+pub(super) struct Named {
+    pub name: String,
+    pub number: u64,
 }
 
 impl std::fmt::Display for Named {
@@ -315,13 +318,13 @@ impl Named {
 }
 
 /// The leaves of a version's chunks.
-enum Leaves {
+pub(super) enum Leaves {
     Packs(Manifest),
     Legacy(Arc<LegacyFiles>, Vec<Hash>),
 }
 
 impl Leaves {
-    fn as_tree(&self) -> (Tree, &[Hash]) {
+    pub(super) fn as_tree(&self) -> (Tree, &[Hash]) {
         match self {
             Leaves::Packs(manifest) => (Tree::Rfc6962, &manifest.leaves),
             Leaves::Legacy(_, leaves) => (Tree::Nedb1, leaves),

@@ -1,12 +1,14 @@
 //! What files cost, and what can be given back.
 //!
 //! Invariants:
-//! * What is removed is what no op of the log refers to, and no put under way.
+//! * What is removed is what no op of the log refers to, and no put under way: the log itself says so, not what
+//!   was saved of it.
 
+use super::file_check::FileDamages;
+use super::file_read::{Leaves, Named};
 use super::{Database, Inner, check};
-use crate::blob::CompactReport;
+use crate::blob::Live;
 use crate::error::Result;
-use crate::hash::Hash;
 use crate::op::{Seq, Tier};
 use crate::snapshot::FileVersion;
 use std::collections::HashSet;
@@ -51,6 +53,39 @@ impl CompressionStats {
     }
 }
 
+/// What a compaction did.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct CompactReport {
+    /// How many chunks are referred to, or may be, those that list other chunks included.
+    pub kept_chunk_count: u64,
+    /// How many were not, and are gone.
+    pub removed_chunk_count: u64,
+    /// How many packs were replaced.
+    pub rewritten_pack_count: u64,
+    /// The length of all packs before, in bytes.
+    pub before_bytes: u64,
+    /// The length of all packs now.
+    pub after_bytes: u64,
+    /// What is missing, or was found damaged on the way: what stands beside it was kept as it is.
+    pub damages: FileDamages,
+}
+
+impl CompactReport {
+    /// Returns the report as JSON text.
+    pub fn to_json(&self) -> String {
+        format!(
+            "{{\"after_bytes\":{},\"before_bytes\":{},{},\"kept_chunk_count\":{},\
+             \"removed_chunk_count\":{},\"rewritten_pack_count\":{}}}",
+            self.after_bytes,
+            self.before_bytes,
+            self.damages.to_members(),
+            self.kept_chunk_count,
+            self.removed_chunk_count,
+            self.rewritten_pack_count
+        )
+    }
+}
+
 impl Database {
     /// Returns what the files of one tier cost. Versions that NEDB 1.x wrote are not counted.
     ///
@@ -80,37 +115,62 @@ impl Database {
 
     /// Gives back the room of chunks that no op refers to: what a crash or a put that failed has left.
     ///
-    /// Reads and writes go on meanwhile.
+    /// Reads and writes go on meanwhile. What is damaged or missing is named, and whatever may belong to it is
+    /// kept: of a file whose list of chunks cannot be read that is every chunk that is no longer than the file.
     ///
-    /// Cost: packs that hold something to remove are read and written. Errors: `ReadOnly`,
-    /// `DatabaseClosed`, `StorageError`; `IntegrityError` when a chunk that is referred to is missing or
-    /// damaged, and nothing is removed then.
+    /// Cost: the list of chunks of every version is read; packs that hold something to remove are read and
+    /// written; after opening from a checkpoint a pass over the log. Errors: `ReadOnly`, `DatabaseClosed`,
+    /// `StorageError`; `IntegrityError` when the log is damaged, and nothing is removed then.
     pub fn compact_blobs(&self) -> Result<CompactReport> {
         self.inner.check_open()?;
         if self.inner.options.read_only {
             return Err(check::opened_read_only());
         }
         self.inner.check_takes_writes(&self.inner.writer.lock())?;
-        self.inner.packs.store()?.compact(|| self.inner.referred_leaves(Seq::MAX))
+        let (mut versions, mut lacks_a_list) = (Vec::new(), false);
+        let done = self.inner.packs.store()?.compact(|| {
+            versions = self.inner.versions_in_log(Seq::MAX)?;
+            let live = self.inner.live_of(&versions)?;
+            lacks_a_list = live.unlisted_bytes.is_some();
+            Ok(live)
+        })?;
+        let reasons = &done.uncopied.reasons;
+        let damages = match lacks_a_list || !reasons.is_empty() {
+            true => self.inner.named_damages(&versions, reasons)?,
+            false => FileDamages::default(),
+        };
+        Ok(CompactReport {
+            kept_chunk_count: done.kept_chunk_count,
+            removed_chunk_count: done.removed_chunk_count,
+            rewritten_pack_count: done.rewritten_pack_count,
+            before_bytes: done.before_bytes,
+            after_bytes: done.after_bytes,
+            damages,
+        })
     }
 }
 
 impl Inner {
-    /// Returns the leaves of all chunks that ops up to a seq refer to, lists of chunks included.
+    /// Returns the leaves of all chunks that versions have, lists of chunks included.
     ///
-    /// Errors: `StorageError`, `IntegrityError`.
-    pub(super) fn referred_leaves(&self, seq_max: Seq) -> Result<Vec<Hash>> {
-        let mut leaves = HashSet::new();
-        for (name, version) in self.stored_versions(seq_max)? {
+    /// Errors: `DatabaseClosed`.
+    pub(super) fn live_of(&self, versions: &[(String, FileVersion)]) -> Result<Live> {
+        let (mut leaves, mut unlisted_bytes) = (HashSet::new(), None);
+        for (name, version) in versions {
+            self.check_open()?;
             let Some(content) = version.content else { continue };
             // Versions with the same bytes have one list.
-            if leaves.insert(content.manifest)
-                && let Some(manifest) = self.manifest_of(&name, &version)?
-            {
-                leaves.extend(manifest.leaves);
+            if !leaves.insert(content.manifest) {
+                continue;
+            }
+            let named = Named { name: name.clone(), number: version.number };
+            match self.bare_leaves_of(&named, version) {
+                Ok(Leaves::Packs(manifest)) => leaves.extend(manifest.leaves),
+                Ok(Leaves::Legacy(..)) => {}
+                Err(_) => unlisted_bytes = unlisted_bytes.max(Some(content.size_bytes)),
             }
         }
-        Ok(leaves.into_iter().collect())
+        Ok(Live { leaves: leaves.into_iter().collect(), unlisted_bytes })
     }
 
     /// Tells whether an op up to a seq put a file whose bytes NEDB 1.x keeps.

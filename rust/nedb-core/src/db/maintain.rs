@@ -141,7 +141,8 @@ impl Database {
     }
 
     /// Reads the log again and tells whether every hash and every link holds, and the checkpoint file
-    /// too, where an op seals its hash.
+    /// too, where an op seals its hash. The bytes of files, of which the log holds the roots, are not read:
+    /// that is `verify_files`.
     ///
     /// Cost: one hash an op, on all cores. Errors: `DatabaseClosed`, `StorageError`.
     pub fn verify(&self) -> Result<bool> {

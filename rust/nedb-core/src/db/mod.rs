@@ -26,6 +26,7 @@
 //! | `refresh` | a reader, moved on to what a writer has done since |
 //! | `file`, `file_read` | files, written and read |
 //! | `packs` | the bytes of files, until the database is closed |
+//! | `file_check` | every chunk of every file, checked |
 //! | `file_upkeep` | what files cost, and what can be given back |
 //! | `rescue` | backup and repair |
 //! | `carry` | the repair of a log whose seqs alone are wrong |
@@ -53,6 +54,7 @@ mod encrypt;
 #[cfg(test)]
 mod encrypt_crash;
 mod file;
+mod file_check;
 #[cfg(test)]
 mod file_fault;
 mod file_read;
@@ -95,15 +97,15 @@ use parking_lot::{Condvar, Mutex, RwLock, RwLockReadGuard};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
 
-pub use crate::blob::CompactReport;
 pub use file::FileWriter;
+pub use file_check::{FileDamage, FileDamages, VerifyFilesReport};
 pub use file_read::{FileAt, FileInfo, FileProof, FileReader};
-pub use file_upkeep::CompressionStats;
+pub use file_upkeep::{CompactReport, CompressionStats};
 pub use maintain::VerifyReport;
 pub use open::OpenReport;
 pub use options::{Durability, Options, Progress, ReadOptions, WriteOptions};
 pub use protect::rewrap_key;
-pub use rescue::{BackupReport, RepairReport};
+pub use rescue::{BackupOptions, BackupReport, RepairReport};
 pub use statistics::{Distribution, Statistics};
 pub use watch::Subscription;
 pub use write::Update;

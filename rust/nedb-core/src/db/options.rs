@@ -27,14 +27,15 @@ pub struct Options {
     /// Whether a plain database that is opened for writing with a key is encrypted in place; false refuses
     /// it with `PlainDatabase`.
     pub encrypt_existing: bool,
-    /// Is told how far encrypting in place has come.
+    /// Is told how far encrypting in place has come; an error that it returns ends the opening, and the
+    /// database is the plain one still.
     pub progress: Option<Progress>,
     /// Where data keys, session ids and nonces of `key.enc` come from.
     pub randomness: Arc<dyn Randomness>,
 }
 
-/// Is told how far a long task has come: bytes done, bytes in all.
-pub type Progress = Arc<dyn Fn(u64, u64) + Send + Sync>;
+/// Is told how far a long task has come: bytes done, bytes in all. An error that it returns ends the task.
+pub type Progress = Arc<dyn Fn(u64, u64) -> Result<()> + Send + Sync>;
 
 /// When a write to a disk is acknowledged, and so what a crash of the machine may take.
 ///

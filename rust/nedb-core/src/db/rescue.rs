@@ -2,18 +2,21 @@
 //!
 //! Invariants:
 //! * A backup is checked, hash by hash, while it is copied; it opens with the head that it reports.
+//! * Nothing is left out of a backup unless that was asked for, and then it is named.
 //! * A backup holds no checkpoint: opening it reads every op.
 //! * A repair keeps the damaged log beside, cuts what cannot be proven, and says so in an op of the log.
 //!   What the chain proves under wrong seqs is `carry`'s.
 
 use super::commit::{Writer, tail_of};
+use super::file_check::{FileDamage, FileDamages};
 use super::group::Draft;
 use super::open::{OpenReport, write_damage};
 use super::options::WriteOptions;
 use super::restore::{LogSource, fold_from_start, read_definitions, remove_saved_from};
 use super::write::stage_one;
 use super::{Database, check};
-use crate::error::{Error, Result};
+use crate::blob::Uncopied;
+use crate::error::{Error, ErrorCode, Result};
 use crate::json::write_string;
 use crate::log::{Damage, ReplayEnd, verify};
 use crate::op::{Item, Items, OpKind, Seq, kind};
@@ -27,6 +30,14 @@ use std::sync::atomic::Ordering;
 /// Who a repair writes as.
 pub(super) const REPAIR_CLIENT: &str = "__repair__";
 
+/// What a backup does where bytes of files are damaged.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct BackupOptions {
+    /// Leaves damaged and missing chunks out, and reports them, where otherwise there is no backup. The copy says
+    /// the same of them as the original: whoever reads them gets an error, and what is sound is read.
+    pub skip_damaged_files: bool,
+}
+
 /// What a backup holds.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct BackupReport {
@@ -36,13 +47,16 @@ pub struct BackupReport {
     pub head: String,
     /// The length of its log.
     pub log_bytes: u64,
+    /// What of the bytes of files was left out, since it is damaged or missing.
+    pub damages: FileDamages,
 }
 
 impl BackupReport {
     /// Returns the report as JSON text.
     pub fn to_json(&self) -> String {
-        let BackupReport { seq, head, log_bytes } = self;
-        format!("{{\"head\":\"{head}\",\"log_bytes\":{log_bytes},\"seq\":{seq}}}")
+        let BackupReport { seq, head, log_bytes, damages } = self;
+        let damage = damages.to_members();
+        format!("{{{damage},\"head\":\"{head}\",\"log_bytes\":{log_bytes},\"seq\":{seq}}}")
     }
 }
 
@@ -85,14 +99,25 @@ impl Database {
     /// Copies the database as it is now into a new directory, while reads and writes go on.
     ///
     /// The copy is the log, the bytes of files and the index definitions, synced; every hash and link, and
-    /// every chunk of a file, is checked on the way.
+    /// every chunk of a file, is checked on the way; those of NEDB 1.x are copied as they are.
     /// That of an encrypted database is encrypted, and opens with the same key.
     /// A database in memory may be copied to a disk in this way.
     ///
-    /// Cost: one pass over the log; memory of one chunk. Errors: `InvalidArgument` when the directory
-    /// exists and is not empty; `IntegrityError` when the log is damaged, and no copy is left then;
-    /// `StorageError`, `DatabaseClosed`.
+    /// Cost: one pass over the log, two after opening from a checkpoint; memory of one frame. Errors:
+    /// `InvalidArgument` when the directory exists and is not empty; `IntegrityError` when the log is damaged,
+    /// or a chunk of a file, which is named, and no copy is left then; `StorageError`, `DatabaseClosed`.
     pub fn backup(&self, path: impl AsRef<Path>) -> Result<BackupReport> {
+        self.backup_with(path, &BackupOptions::default())
+    }
+
+    /// Does what `backup` does; the options say what becomes of damaged files.
+    ///
+    /// Errors: as `backup`.
+    pub fn backup_with(
+        &self,
+        path: impl AsRef<Path>,
+        options: &BackupOptions,
+    ) -> Result<BackupReport> {
         let known = self.known_log()?;
         let files = match &self.inner.directory {
             Some(directory) => Arc::clone(directory.file_system()),
@@ -100,21 +125,26 @@ impl Database {
         };
         let directory = Directory::open_empty(files, path.as_ref())?;
         // The bytes before the ops that name them, as when they were written.
-        let copied = self.copy_files(&directory, known.seq);
-        let copied = copied.and_then(|()| self.copy_log(&directory, known.end_bytes));
-        let copied = copied.and_then(|found| match (found.damage, found.head == known.head) {
-            (None, true) => self.copy_definitions(&directory),
-            (damage, _) => Err(Error::integrity(format!(
-                "the log cannot be copied: {}; run verify_report()",
-                damage.map_or("it holds other ops than were read from it".to_owned(), |it| {
-                    format!("op {} is damaged: {}", it.seq, it.reason)
-                })
-            ))),
+        let copied = self.copy_files(&directory, known.seq, options).and_then(|damages| {
+            self.copy_log(&directory, known.end_bytes).map(|found| (damages, found))
         });
+        let copied =
+            copied.and_then(|(damages, found)| match (found.damage, found.head == known.head) {
+                (None, true) => self.copy_definitions(&directory).map(|()| damages),
+                (damage, _) => Err(Error::integrity(format!(
+                    "the log cannot be copied: {}; run verify_report()",
+                    damage.map_or("it holds other ops than were read from it".to_owned(), |it| {
+                        format!("op {} is damaged: {}", it.seq, it.reason)
+                    })
+                ))),
+            });
         match copied {
-            Ok(()) => {
-                Ok(BackupReport { seq: known.seq, head: known.head, log_bytes: known.end_bytes })
-            }
+            Ok(damages) => Ok(BackupReport {
+                seq: known.seq,
+                head: known.head,
+                log_bytes: known.end_bytes,
+                damages,
+            }),
             Err(error) => {
                 directory.remove_files();
                 Err(error)
@@ -259,18 +289,32 @@ impl Database {
         );
     }
 
-    /// Copies the bytes of the files that ops up to a seq put, each chunk checked.
-    fn copy_files(&self, directory: &Directory, seq_max: Seq) -> Result<()> {
-        let leaves = self.inner.referred_leaves(seq_max)?;
-        if !leaves.is_empty() {
-            self.inner.packs.store()?.copy_to(directory, &leaves)?;
+    /// Copies the bytes of the files that ops up to a seq put, each chunk checked; returns what is damaged.
+    fn copy_files(
+        &self,
+        directory: &Directory,
+        seq_max: Seq,
+        options: &BackupOptions,
+    ) -> Result<FileDamages> {
+        let versions = self.inner.versions_in_log(seq_max)?;
+        let live = self.inner.live_of(&versions)?;
+        let uncopied = match live.leaves.is_empty() {
+            true => Uncopied::default(),
+            false => self.inner.packs.store()?.copy_to(directory, &live.leaves)?,
+        };
+        let damages = match live.unlisted_bytes.is_some() || !uncopied.reasons.is_empty() {
+            true => self.inner.named_damages(&versions, &uncopied.reasons)?,
+            false => FileDamages::default(),
+        };
+        if let (Some(first), false) = (damages.list.first(), options.skip_damaged_files) {
+            return Err(refused(first, damages.count, &uncopied));
         }
         if let (Some(own), true) = (&self.inner.directory, self.inner.has_legacy_files(seq_max)?)
             && let Some(snapshot) = own.read(LEGACY_STATE_FILE_NAME)?
         {
             directory.replace(LEGACY_STATE_FILE_NAME, &snapshot)?;
         }
-        Ok(())
+        Ok(damages)
     }
 
     /// Copies the log's bytes while they are verified.
@@ -332,4 +376,21 @@ impl Database {
             stage_one(group, draft)
         })
     }
+}
+
+/// Says why a backup is refused, and how there is one all the same.
+fn refused(first: &FileDamage, count: u64, uncopied: &Uncopied) -> Error {
+    let is_storage = |error: &Arc<Error>| error.code() == ErrorCode::StorageError;
+    let code = match uncopied.reasons.values().any(is_storage) {
+        true => ErrorCode::StorageError,
+        false => ErrorCode::IntegrityError,
+    };
+    let more = if count > 1 { format!(", and so are {} more", count - 1) } else { String::new() };
+    Error::new(
+        code,
+        format!(
+            "{first}{more}; verify_files() lists what is damaged, and with skip_damaged_files a backup copies \
+             the rest"
+        ),
+    )
 }

@@ -236,3 +236,34 @@ fn a_checkpoint_changed_with_its_checksum_is_refused_or_answers_without_a_panic(
     }
     assert!(accepted_count > 100, "only {accepted_count} changes got past the checks");
 }
+
+#[test]
+fn what_an_edited_checkpoint_says_of_files_deletes_hides_and_adds_nothing() {
+    let folder = tempfile::tempdir().unwrap();
+    let (path, copy) = (folder.path().join("db"), folder.path().join("copy"));
+    // One that no op seals: whoever can write to the disk can write another.
+    let options = || Options { checkpoint_every_ops: Some(1_000_000), ..Options::default() };
+    let db = Database::open(&path, options()).unwrap();
+    let data: Vec<u8> = (0..200_000_u32).flat_map(u32::to_le_bytes).collect();
+    db.put_file("kept", &data, Tier::Warm, &WriteOptions::default()).unwrap();
+    db.put_file("kept", b"short", Tier::Warm, &WriteOptions::default()).unwrap();
+    let mut views = Checkpoint::decode(&Checkpoint::encode(&db.inner.state.read())).unwrap();
+    views.views.files = crate::views::Files::default();
+    let edited = Checkpoint::encode(&restored(&db, views));
+    db.close().unwrap();
+    std::fs::write(path.join("checkpoint.1"), with_checksum(&edited)).unwrap();
+    let db = Database::open(&path, options()).unwrap();
+    assert_eq!(db.open_report().checkpoint_seq, Some(1), "it is taken");
+    assert_eq!(db.files(None).unwrap(), [""; 0]);
+    let report = db.verify_files(&mut |_, _| Ok(())).unwrap();
+    assert_eq!((report.version_count, report.unreferenced_chunk_count), (2, 0), "{report:?}");
+    assert_eq!(db.compact_blobs().unwrap().removed_chunk_count, 0);
+    db.backup(&copy).unwrap();
+    db.close().unwrap();
+    std::fs::remove_file(path.join("checkpoint.1")).unwrap();
+    for path in [path, copy] {
+        let db = Database::open(&path, Options::default()).unwrap();
+        let first = super::FileAt { version: Some(0), ..super::FileAt::default() };
+        assert!(db.get_file("kept", &first).unwrap() == data, "{}", path.display());
+    }
+}

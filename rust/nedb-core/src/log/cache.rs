@@ -85,6 +85,11 @@ impl Cache {
         self.shard(seq)?.lock().get(&(seq, item))
     }
 
+    /// Returns a text that is held, for who would not fetch it: one that is not is not counted.
+    pub fn get_if_held(&self, seq: Seq, item: u32) -> Option<Arc<str>> {
+        self.shard(seq)?.lock().get_if_held(&(seq, item))
+    }
+
     /// Returns how many texts were asked for that were held, and how many that were not.
     pub fn counts(&self) -> (u64, u64) {
         let (mut hits, mut misses) = (0, 0);
@@ -154,15 +159,17 @@ impl<K, V> Default for Clock<K, V> {
 
 impl<K: Copy + Eq + Hash, V: Clone> Clock<K, V> {
     fn get(&mut self, key: &K) -> Option<V> {
-        let found = self.entries.get_mut(key).map(|entry| {
-            entry.was_used = true;
-            entry.value.clone()
-        });
-        match found {
-            Some(_) => self.hit_count += 1,
-            None => self.miss_count += 1,
-        }
+        let found = self.get_if_held(key);
+        self.miss_count += u64::from(found.is_none());
         found
+    }
+
+    /// Returns an entry; one that is not held is no miss, since nobody will fetch it now.
+    fn get_if_held(&mut self, key: &K) -> Option<V> {
+        let entry = self.entries.get_mut(key)?;
+        entry.was_used = true;
+        self.hit_count += 1;
+        Some(entry.value.clone())
     }
 
     fn insert(&mut self, key: K, value: V, cost_bytes: usize) {

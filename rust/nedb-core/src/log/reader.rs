@@ -245,13 +245,9 @@ impl LogReader {
     pub fn text(&self, wanted: &WantedText<'_>) -> Result<TextRef<'_>> {
         match &self.source {
             Source::Closed => Err(Error::closed()),
-            Source::Memory(text) if wanted.place != TextPlace::LEGACY => self
-                .bounds(wanted.seq)
-                .and_then(|(offset, _)| {
-                    text.slice(offset + u64::from(wanted.place.start), wanted.place.bytes as usize)
-                })
-                .map(TextRef::Borrowed)
-                .ok_or_else(|| self.gone(wanted.seq)),
+            Source::Memory(_) if wanted.place != TextPlace::LEGACY => {
+                self.held_text(wanted).ok_or_else(|| self.gone(wanted.seq))
+            }
             Source::Memory(_) => self.text_of_line(wanted).map(TextRef::Shared),
             Source::Disk { cache, .. } => {
                 if let Some(text) = cache.get(wanted.seq, wanted.item) {
@@ -265,6 +261,22 @@ impl LogReader {
                 cache.insert(wanted.seq, wanted.item, Arc::clone(&text));
                 Ok(TextRef::Shared(text))
             }
+        }
+    }
+
+    /// Returns a document's text where it is in memory.
+    ///
+    /// Cost: a slice, or a look into the cache.
+    pub fn held_text(&self, wanted: &WantedText<'_>) -> Option<TextRef<'_>> {
+        let WantedText { seq, item, place, .. } = *wanted;
+        match &self.source {
+            Source::Memory(text) if place != TextPlace::LEGACY => {
+                let (offset, _) = self.bounds(seq)?;
+                text.slice(offset + u64::from(place.start), place.bytes as usize)
+                    .map(TextRef::Borrowed)
+            }
+            Source::Disk { cache, .. } => cache.get_if_held(seq, item).map(TextRef::Shared),
+            Source::Memory(_) | Source::Closed => None,
         }
     }
 

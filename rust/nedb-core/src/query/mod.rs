@@ -42,7 +42,7 @@ mod tests;
 mod trace;
 mod traverse;
 
-pub(crate) use execute::execute;
+pub(crate) use execute::{execute, execute_at_once};
 pub use params::Params;
 pub(crate) use parser::parse;
 pub use rows::Rows;

@@ -114,6 +114,18 @@ impl<'q> Plan<'q> {
         let planner = Planner { snapshot, at_valid_time: query.at.valid_as_of.is_some() };
         planner.plan(&query.root, None)
     }
+
+    /// Tells whether so many documents are reached at the most, as far as that is known beforehand.
+    pub(super) fn reaches_at_most(&self, documents_count: usize) -> bool {
+        match self {
+            Plan::Source(source) => source.choice.estimate <= documents_count,
+            Plan::Filter { input, .. }
+            | Plan::Sort { input, .. }
+            | Plan::Group { input, .. }
+            | Plan::Slice { input, .. } => input.reaches_at_most(documents_count),
+            Plan::Search { .. } | Plan::Traverse { .. } | Plan::Trace { .. } => false,
+        }
+    }
 }
 
 /// What every step is planned with.

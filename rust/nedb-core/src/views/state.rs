@@ -40,13 +40,17 @@ impl State {
         id: &str,
         version: &Version,
     ) -> Result<TextRef<'_>> {
-        self.log.text(&WantedText {
-            seq: version.seq,
-            item: version.item,
-            place: version.place,
-            collection,
-            id,
-        })
+        self.log.text(&wanted(collection, id, version))
+    }
+
+    /// Returns the stored text of a version where it is in memory.
+    pub fn held_version_text(
+        &self,
+        collection: &str,
+        id: &str,
+        version: &Version,
+    ) -> Option<TextRef<'_>> {
+        self.log.held_text(&wanted(collection, id, version))
     }
 
     /// Hands an op of the log to `look`.
@@ -55,4 +59,9 @@ impl State {
     pub fn with_op<T>(&self, seq: Seq, look: impl FnOnce(&Op<'_>) -> T) -> Result<T> {
         self.log.with_fields(seq, |fields| Ok(look(&fields.to_op()?)))
     }
+}
+
+fn wanted<'w>(collection: &'w str, id: &'w str, version: &Version) -> WantedText<'w> {
+    let Version { seq, item, place, .. } = *version;
+    WantedText { seq, item, place, collection, id }
 }

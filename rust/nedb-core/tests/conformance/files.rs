@@ -40,6 +40,9 @@ pub fn call(database: &Database, verb: &str, args: &Arguments) -> Outcome {
         "compression_stats" => database
             .compression_stats(at.tier.unwrap_or_default())
             .map(|stats| Answer::One(stats.to_json())),
+        "verify_files" => {
+            database.verify_files(&mut |_, _| Ok(())).map(|report| Answer::One(report.to_json()))
+        }
         _ => database.compact_blobs().map(|report| Answer::One(report.to_json())),
     })
 }

@@ -18,7 +18,7 @@ pub fn call(database: &Database, verb: &str, args: &Arguments) -> Outcome {
         | "checkpoint" => call_write(database, verb, args),
         "get" | "query" | "neighbors" | "inbound" | "op" => call_read(database, verb, args),
         "put_file" | "get_file" | "file_equals" | "file_root" | "file_proof" | "verify_proof"
-        | "files" | "file_versions" | "compression_stats" | "compact_blobs" => {
+        | "files" | "file_versions" | "compression_stats" | "compact_blobs" | "verify_files" => {
             files::call(database, verb, args)
         }
         _ => call_rest(database, verb, args),

@@ -4,7 +4,8 @@
 //! and what was taken is read back as it was taken.
 
 use nedb_core::{
-    Database, ErrorCode, IndexKind, Options, Params, ReadOptions, Tmk, Value, WriteOptions,
+    BackupOptions, Database, ErrorCode, FileAt, IndexKind, Options, Params, ReadOptions, Tier, Tmk,
+    Value, WriteOptions,
 };
 use std::path::Path;
 
@@ -164,6 +165,98 @@ const CHECKPOINT_QUERIES: [&str; 9] = [
     "FROM c TRACE caused_by REVERSE",
     "FROM c TRAVERSE r",
 ];
+
+/// The files of `write_files`.
+const FILES: [(&str, Tier, usize); 3] =
+    [("short", Tier::Warm, 100), ("long", Tier::Warm, 40_000), ("cold", Tier::Cold, 9_000)];
+
+fn file_bytes(count: usize) -> Vec<u8> {
+    (0..count as u32).map(|n| (n.wrapping_mul(0x9E37_79B9) >> 24) as u8).collect()
+}
+
+/// Makes a database with files, and returns its pack: what `open_pack_bytes` takes.
+pub fn write_files(folder: &Path) -> Vec<u8> {
+    let db = Database::open(folder, Options::default()).expect("a new database opens");
+    for (name, tier, count) in FILES {
+        let put = db.put_file(name, &file_bytes(count), tier, &WriteOptions::default());
+        put.expect("it can be put");
+    }
+    db.close().expect("it can be closed");
+    std::fs::read(folder.join(PACK)).expect("it is there")
+}
+
+const PACK: &str = "blobs/000001.pack";
+
+/// Opens the database of `write_files` with other bytes as its pack: what is read is what was put, or an error
+/// says that it is damaged; and what is sound is copied and kept.
+pub fn open_pack_bytes(folder: &Path, pack: &[u8]) {
+    for file in std::fs::read_dir(folder.join("blobs")).expect("the folder is there") {
+        std::fs::remove_file(file.expect("it has files").path()).expect("they can be removed");
+    }
+    std::fs::write(folder.join(PACK), pack).expect("the pack can be written");
+    let db = Database::open(folder, Options::default()).expect("the log is good");
+    let sound = read_files(&db);
+    let report = db.verify_files(&mut |_, _| Ok(())).expect("the packs can be read");
+    assert_eq!(report.ok, sound.len() == FILES.len(), "{report:?}");
+    let copy = tempfile::tempdir().expect("there is room for a copy");
+    let options = BackupOptions { skip_damaged_files: true };
+    db.backup_with(copy.path().join("it"), &options).expect("what is sound can be copied");
+    let copied = Database::open(copy.path().join("it"), Options::default()).expect("it opens");
+    assert_eq!(read_files(&copied), sound);
+    db.compact_blobs().expect("what is damaged stays");
+    assert_eq!(read_files(&db), sound);
+    drop(db);
+    let db = Database::open(folder, Options::default()).expect("the log is good");
+    assert_eq!(read_files(&db), sound);
+}
+
+/// Reads the files of `write_files`, and returns the names of those that are there.
+fn read_files(db: &Database) -> Vec<&'static str> {
+    let is_sound =
+        |(name, _, count): &(&str, Tier, usize)| match db.get_file(name, &FileAt::default()) {
+            Ok(found) => {
+                assert!(found == file_bytes(*count), "{name} has other bytes");
+                true
+            }
+            Err(error) => {
+                assert_eq!(error.code(), ErrorCode::IntegrityError, "{error}");
+                false
+            }
+        };
+    FILES.iter().filter(|file| is_sound(file)).map(|(name, ..)| *name).collect()
+}
+
+/// Gives a line of a log, by its number, the hash that its text has.
+pub type Rehash = fn(&[u8], usize) -> Vec<u8>;
+
+/// Opens a database in an empty folder whose second file has any bytes as the list of its chunks: they are the
+/// first file, and so stand in a pack under their own name.
+pub fn open_manifest_bytes(folder: &Path, bytes: &[u8], rehashed: Rehash) {
+    // What is short is one chunk, and then the root of a file is the name of that chunk.
+    let bytes = bytes.get(..4_000).unwrap_or(bytes);
+    let db = Database::open(folder, Options::default()).expect("a new database opens");
+    let none = WriteOptions::default();
+    db.put_file("list", bytes, Tier::Warm, &none).expect("it can be put");
+    db.put_file("listed", b"some", Tier::Warm, &none).expect("it can be put");
+    let root = db.file_root("list", &FileAt::default()).expect("it was put");
+    db.close().expect("it can be closed");
+    let log = std::fs::read_to_string(folder.join("log.aof")).expect("it is there");
+    let (front, rest) = log.rsplit_once("\"manifest\":\"").expect("the op of a file names a list");
+    let log = format!("{front}\"manifest\":\"{root}{}", &rest[64..]);
+    std::fs::write(folder.join("log.aof"), rehashed(log.as_bytes(), 1)).expect("it can be written");
+    let db = Database::open(folder, Options::default()).expect("the log fits");
+    assert_eq!((db.seq(), db.verify().expect("the log can be read")), (1, true));
+    assert!(db.get_file("list", &FileAt::default()).expect("it was put") == bytes);
+    match db.get_file("listed", &FileAt::default()) {
+        // The list of a file of the same chunk would be its own.
+        Ok(found) => assert_eq!(found, b"some"),
+        Err(error) => assert_eq!(error.code(), ErrorCode::IntegrityError, "{error}"),
+    }
+    let report = db.verify_files(&mut |_, _| Ok(())).expect("the packs can be read");
+    assert!(report.ok || report.damages.list[0].name == "listed", "{report:?}");
+    db.compact_blobs().expect("what cannot be judged stays");
+    assert!(db.get_file("list", &FileAt::default()).expect("it was put") == bytes);
+}
 
 /// Puts bytes as a document; what is taken is canonical and stays as it is.
 pub fn canonicalize(bytes: &[u8]) {

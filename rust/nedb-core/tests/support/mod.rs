@@ -2,6 +2,7 @@
 
 #![allow(dead_code, clippy::type_complexity, reason = "each test file uses a part of this")]
 
+pub mod bytes;
 pub mod entries;
 pub mod expected;
 pub mod mutate;

@@ -19,6 +19,13 @@ use std::sync::Arc;
 /// The bytes of a request's body.
 pub struct JsonBody(Bytes);
 
+#[cfg(test)]
+impl From<String> for JsonBody {
+    fn from(text: String) -> JsonBody {
+        JsonBody(text.into())
+    }
+}
+
 impl FromRequest<Shared> for JsonBody {
     type Rejection = Refusal;
 
@@ -50,6 +57,11 @@ fn too_long(bytes_max: usize) -> Refusal {
 }
 
 impl JsonBody {
+    /// Returns how long the body is.
+    pub fn bytes_count(&self) -> usize {
+        self.0.len()
+    }
+
     /// Reads the members of the body's object.
     ///
     /// Errors: `INVALID_ARGUMENT`.

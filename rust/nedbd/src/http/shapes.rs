@@ -56,10 +56,21 @@ shapes! {
         /// Whether replaying the log gives what queries are answered from; only when asked for.
         #[schema(nullable = false)]
         deterministic: Option<bool>,
+        /// What checking the bytes of files found; only when asked for.
+        #[schema(nullable = false)]
+        files: Option<VerifyFilesReport>,
     }
     Swept { ok: bool, deleted: u64, }
     Flushed { ok: bool, #[schema(minimum = -1)] durable_seq: i64, }
-    BackedUp { ok: bool, /** Relative to the directory of backups. */ path: String, log_bytes: u64, }
+    BackedUp {
+        ok: bool,
+        /// Relative to the directory of backups.
+        path: String,
+        log_bytes: u64,
+        /// What was left out; nothing without `skip_damaged_files`.
+        damage: Vec<FileDamage>,
+        damage_count: u64,
+    }
     FilePut { ok: bool, file: FileVersion, }
     FileNames { files: Vec<String>, count: u64, }
     FileVersions { versions: Vec<FileVersion>, count: u64, }
@@ -133,12 +144,39 @@ pub struct CompressionStats {
 }
 
 #[derive(ToSchema)]
+pub struct FileDamage {
+    name: String,
+    version: u64,
+    tier: String,
+    seq: i64,
+    /// Counted from 0; null for the list of chunks.
+    #[schema(required)]
+    chunk: Option<u64>,
+    reason: String,
+}
+
+#[derive(ToSchema)]
+pub struct VerifyFilesReport {
+    ok: bool,
+    version_count: u64,
+    chunk_count: u64,
+    logical_bytes: u64,
+    damage: Vec<FileDamage>,
+    damage_count: u64,
+    unreferenced_chunk_count: u64,
+    unreferenced_frame_count: u64,
+    unreferenced_bytes: u64,
+}
+
+#[derive(ToSchema)]
 pub struct CompactReport {
     kept_chunk_count: u64,
     removed_chunk_count: u64,
     rewritten_pack_count: u64,
     before_bytes: u64,
     after_bytes: u64,
+    damage: Vec<FileDamage>,
+    damage_count: u64,
 }
 
 #[derive(ToSchema)]

@@ -12,6 +12,10 @@ use serde::Deserialize;
 use serde_json::value::RawValue;
 use utoipa::ToSchema;
 
+/// Longest body of a query that is answered at once: the conditions of a longer one take their time for each
+/// document.
+const AT_ONCE_BODY_BYTES_MAX: usize = 1_024;
+
 /// A query with the values of its parameters.
 #[derive(Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
@@ -40,6 +44,9 @@ pub struct IndexBody {
         (status = 400, description = "the query does not parse; the error has a position", body = shapes::ErrorBody)))]
 pub async fn query(State(server): State<Shared>, At(served): At, body: JsonBody) -> Answer {
     let rows_count_max = server.config.limits.rows_count_max;
+    if let Some(text) = run_at_once(&served.database, &body, rows_count_max)? {
+        return Ok(json(text));
+    }
     server.read(move || run(&served.database, &body, rows_count_max)).await.map(json)
 }
 
@@ -57,16 +64,34 @@ pub async fn index(State(server): State<Shared>, At(served): At, body: JsonBody)
     server.run(call).await.map(json)
 }
 
-fn run(database: &Database, body: &JsonBody, rows_count_max: usize) -> Result<String> {
-    let query: QueryBody = body.read()?;
-    let params = match &query.params {
-        Some(text) => Params::from_json(text.get())?,
-        None => Params::none(),
-    };
+/// Answers a quick query on the thread of the connection: handing it to another costs more than the query.
+/// None for one that may not be quick.
+fn run_at_once(
+    database: &Database,
+    body: &JsonBody,
+    rows_count_max: usize,
+) -> Result<Option<String>> {
+    if body.bytes_count() > AT_ONCE_BODY_BYTES_MAX {
+        return Ok(None);
+    }
+    let QueryBody { nql, params } = body.read()?;
+    let params = values(params.as_deref())?;
     // Before the rows: what stands after them may not be in them.
     let position = position_members(&position(database)?);
-    let rows = database.query_at_most(&query.nql, &params, rows_count_max)?;
+    let rows = database.query_at_once(&nql, &params, rows_count_max)?;
+    Ok(rows.map(|rows| rows_text(&rows, &position)))
+}
+
+fn run(database: &Database, body: &JsonBody, rows_count_max: usize) -> Result<String> {
+    let QueryBody { nql, params } = body.read()?;
+    let params = values(params.as_deref())?;
+    let position = position_members(&position(database)?);
+    let rows = database.query_at_most(&nql, &params, rows_count_max)?;
     Ok(rows_text(&rows, &position))
+}
+
+fn values(params: Option<&RawValue>) -> Result<Params> {
+    Ok(params.map_or(Ok(Params::none()), |text| Params::from_json(text.get()))?)
 }
 
 fn rows_text(rows: &Rows, position: &str) -> String {
@@ -81,4 +106,30 @@ fn rows_text(rows: &Rows, position: &str) -> String {
     }
     text.push_str(&format!(r#"],"count":{},{position}}}"#, rows.len()));
     text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use nedb_core::{Options, WriteOptions};
+
+    #[test]
+    fn what_is_answered_at_once_is_what_another_thread_would_answer() {
+        let database = Database::in_memory(Options::default()).unwrap();
+        for id in ["a", "b"] {
+            database.put("c", id, r#"{"n":1}"#, &WriteOptions::default()).unwrap();
+        }
+        let short = JsonBody::from(r#"{"nql":"FROM c WHERE n = $1","params":[1]}"#.to_owned());
+        let text = run(&database, &short, 10).unwrap();
+        assert!(text.contains(r#""_id":"b""#), "{text}");
+        assert_eq!(run_at_once(&database, &short, 10).unwrap(), Some(text));
+        let long = format!(r#"{{"nql":"FROM c{}"}}"#, " ".repeat(AT_ONCE_BODY_BYTES_MAX));
+        assert_eq!(run_at_once(&database, &JsonBody::from(long), 10).unwrap(), None);
+        let broken = JsonBody::from(r#"{"nql":"FROM"}"#.to_owned());
+        let refusals =
+            [run(&database, &broken, 10), run_at_once(&database, &broken, 10).map(|_| "".into())];
+        for refusal in refusals {
+            assert!(refusal.unwrap_err().position.is_some());
+        }
+    }
 }

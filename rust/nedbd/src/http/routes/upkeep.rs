@@ -9,7 +9,7 @@ use crate::init::quoted;
 use crate::refusal::Result;
 use crate::server::Shared;
 use axum::extract::State;
-use nedb_core::{Database, Seq};
+use nedb_core::{BackupOptions, BackupReport, Database, Seq};
 use serde::Deserialize;
 use std::path::Path;
 use std::time::{SystemTime, UNIX_EPOCH};
@@ -38,6 +38,8 @@ pub struct LogQuery {
 pub struct VerifyQuery {
     /// Also replay the log and compare the result with what queries are answered from.
     determinism: bool,
+    /// Also read the bytes of every version of every file.
+    files: bool,
 }
 
 /// What a checkpoint says.
@@ -53,18 +55,20 @@ pub struct CheckpointBody {
 pub struct BackupBody {
     /// The name of its directory: letters, digits, `-` and `_`; the time when left out.
     to: Option<String>,
+    /// Leaves out chunks of files that are damaged, where otherwise there is no backup.
+    skip_damaged_files: bool,
 }
 
-/// Reads the log again and checks every hash and link.
+/// Reads the log again and checks every hash and link, and, when asked to, the bytes of files.
 #[utoipa::path(get, path = "/v1/databases/{name}/verify", tag = "upkeep",
     params(("name" = String, Path), VerifyQuery),
-    responses((status = 200, description = "{ok, seq, head, report}; with determinism, {deterministic} too", body = shapes::Verified)))]
+    responses((status = 200, description = "{ok, seq, head, report}; with determinism, {deterministic} too; with files, {files} too", body = shapes::Verified)))]
 pub async fn verify(
     State(server): State<Shared>,
     At(served): At,
     Url(query): Url<VerifyQuery>,
 ) -> Answer {
-    server.run(move || verified(&served, query.determinism)).await.map(json)
+    server.run(move || verified(&served, &query)).await.map(json)
 }
 
 /// Lists ops, newest first.
@@ -129,31 +133,33 @@ pub async fn flush(State(server): State<Shared>, At(served): At) -> Answer {
 /// Copies the database as it is now, on the server, while writes go on.
 #[utoipa::path(post, path = "/v1/databases/{name}/backup", tag = "upkeep",
     params(("name" = String, Path)), request_body = Option<BackupBody>,
-    responses((status = 200, description = "{ok, path, seq, head, log_bytes}: path is relative to the directory of backups", body = shapes::BackedUp)))]
+    responses((status = 200, description = "{ok, path, seq, head, log_bytes, damage, damage_count}: path is relative to the directory of backups", body = shapes::BackedUp)))]
 pub async fn backup(State(server): State<Shared>, At(served): At, body: JsonBody) -> Answer {
     let root = server.backups();
     let call = move || {
         let body: BackupBody = body.read_if_any()?;
         let to = body.to.unwrap_or_else(|| format!("at-{}", now_ms()));
-        back_up(&served, &root, &to)
+        let options = BackupOptions { skip_damaged_files: body.skip_damaged_files };
+        back_up(&served, &root, (&to, &options))
     };
     server.run(call).await.map(json)
 }
 
-fn verified(served: &Served, with_determinism: bool) -> Result<String> {
-    let report = served.database.verify_report()?;
-    let deterministic = match with_determinism {
-        true => Some(served.database.verify_determinism()?),
-        false => None,
-    };
+fn verified(served: &Served, query: &VerifyQuery) -> Result<String> {
+    let database = &served.database;
+    let report = database.verify_report()?;
+    let deterministic = query.determinism.then(|| database.verify_determinism()).transpose()?;
+    let files = query.files.then(|| database.verify_files(&mut |_, _| Ok(()))).transpose()?;
     // The report is about the log as it stood when it began.
     let seq = report.op_count as Seq - 1;
     served.note_verified(Verified { ok: report.ok, seq });
     let position = position_members(&(seq, report.head.clone()));
     let deterministic =
         deterministic.map_or(String::new(), |it| format!(r#","deterministic":{it}"#));
-    let (ok, report) = (report.ok, report.to_json());
-    Ok(format!(r#"{{"ok":{ok},{position},"report":{report}{deterministic}}}"#))
+    let ok = report.ok && files.as_ref().is_none_or(|files| files.ok);
+    let files = files.map_or(String::new(), |it| format!(r#","files":{}"#, it.to_json()));
+    let report = report.to_json();
+    Ok(format!(r#"{{"ok":{ok},{position},"report":{report}{deterministic}{files}}}"#))
 }
 
 /// Returns ops as a JSON array, from `last` downwards.
@@ -169,13 +175,14 @@ pub fn newest(database: &Database, last: Seq, limit: usize) -> Result<String> {
     Ok(format!("[{}]", ops.join(",")))
 }
 
-fn back_up(served: &Served, root: &Path, to: &str) -> Result<String> {
+fn back_up(served: &Served, root: &Path, (to, options): (&str, &BackupOptions)) -> Result<String> {
     check_name(to)?;
     let path = Path::new(&served.name).join(to);
-    let report = served.database.backup(root.join(&path))?;
+    let report = served.database.backup_with(root.join(&path), options)?;
     let shown = quoted(&path.to_string_lossy());
-    let position = position_members(&(report.seq, report.head));
-    Ok(format!(r#"{{"ok":true,"path":{shown},"log_bytes":{},{position}}}"#, report.log_bytes))
+    let BackupReport { seq, head, log_bytes, damages } = report;
+    let (position, damage) = (position_members(&(seq, head)), damages.to_members());
+    Ok(format!(r#"{{"ok":true,"path":{shown},{damage},"log_bytes":{log_bytes},{position}}}"#))
 }
 
 fn now_ms() -> u128 {
