@@ -295,6 +295,8 @@ export interface RepairReport {
   damage: Damage | null;
   /** Bytes that were taken off the log. */
   cutBytes: number;
+  /** Ops from the damage on that were kept, with new seqs, since the chain proves them. */
+  carriedOpCount: number;
   /** Where the damaged log is kept, whole. */
   damagedFile: string | null;
 }
@@ -476,7 +478,11 @@ export class NEDB {
   compactBlobs(): Promise<CompactReport>;
   /** Wraps the data key with another key: from then on only the new one opens the database. */
   rewrapKey(oldTmk: Uint8Array, newTmk: Uint8Array): Promise<void>;
-  /** Makes a damaged database writable again; keeps the damaged log beside. */
+  /**
+   * Makes a damaged database writable again, also where a read or `verify()` has met the damage; keeps the damaged
+   * log beside. Cuts the log before the first op that does not hold; where the seqs alone are wrong, as 1.x left
+   * them, keeps the ops with new ones. An op of the log says what was done.
+   */
   repair(): Promise<RepairReport>;
   verifyDeterminism(): Promise<boolean>;
 
@@ -493,8 +499,16 @@ export class NEDB {
   readonly path: string | null;
   readonly openReport: OpenReport;
   flush(): Promise<void>;
-  /** On a handle opened for reading: reads what a writer has synced since. */
+  /**
+   * On a handle opened for reading: reads what a writer has synced since, its indexes, compacted packs and a repair
+   * of what was not read yet included. Rejects with `INTEGRITY_ERROR` where the log does not go on from what was read
+   * or is damaged after it, and with `KEY_REQUIRED` where it was encrypted since: what was read can be read still.
+   */
   refresh(): Promise<bigint>;
+  /**
+   * Waits for what is being written, and closes the files at once, those of readers of files too. A handle that
+   * has met damage saves no checkpoint.
+   */
   close(): Promise<void>;
   [Symbol.asyncDispose](): Promise<void>;
 }

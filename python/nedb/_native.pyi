@@ -511,9 +511,11 @@ class NEDB:
     def repair(self) -> dict[str, Any]:
         """Make a damaged database writable again.
 
+        It is damaged where opening found so, or a read or ``verify()`` since, which ``open_report()`` names.
         Keeps the damaged log beside as ``log.aof.damaged-<seq>``, cuts the log before the first op that
-        does not hold, and appends an op that says so. Returns ``damage`` (None when there was none, and
-        nothing was done), ``cut_bytes`` and ``damaged_file``.
+        does not hold, and appends an op that says so. Where the seqs alone are wrong, as 1.x left them, the
+        ops are kept with new ones. Returns ``damage`` (None when there was none, and nothing was done),
+        ``cut_bytes``, ``carried_op_count`` (ops with new seqs) and ``damaged_file``.
         """
 
     def rewrap_key(self, old_tmk: bytes | bytearray, new_tmk: bytes | bytearray) -> None:
@@ -534,10 +536,19 @@ class NEDB:
         """Wait until everything written is on disk."""
 
     def close(self) -> None:
-        """Flush and close the database. Closing it again does nothing."""
+        """Flush and close the database. Closing it again does nothing.
+
+        The files are closed at once, those of readers of files too. A handle that has met damage saves no
+        checkpoint.
+        """
 
     def refresh(self) -> int:
-        """Read what the writing process has synced since; for ``read_only``. Return the seq."""
+        """Read what the writing process has synced since; for ``read_only``. Return the seq.
+
+        Follows indexes, compacted packs and a repair of what was not read yet. ``IntegrityError`` where the log
+        does not go on from what was read, or is damaged after it, and ``KeyRequired`` where it was encrypted
+        since: open it again; what was read can be read still.
+        """
 
     @property
     def seq(self) -> int:

@@ -135,6 +135,54 @@ fn a_broken_chain_of_1_2_2_opens_for_reading_up_to_the_break() {
 }
 
 #[test]
+fn a_log_that_1_2_2_linked_anew_is_repaired_and_loses_nothing() {
+    let (folder, db, expected) = open_fixture("1.2.2", "healed");
+    assert!(expected.verifies(), "1.2.2 saw nothing wrong with it");
+    let old = log_of(folder.path());
+    assert_eq!((db.seq(), db.open_report().damage.unwrap().seq), (0, 1));
+    let report = db.repair().unwrap();
+    assert_eq!((report.carried_op_count, report.cut_bytes), (4, 0));
+    assert_eq!(fs::read(report.damaged_file.unwrap()).unwrap(), old);
+    let assert_whole = |db: &Database| {
+        for (seq, (collection, id, document)) in expected.documents().into_iter().enumerate() {
+            let found = read(db, &collection, &id, None);
+            let Value::Object(members) = document else { panic!("{document:?}") };
+            for (key, value) in members.iter().filter(|(key, _)| key != "_seq") {
+                assert_eq!(found.get(key), Some(value), "{id}");
+            }
+            assert_eq!(found.get("_seq"), Some(&Value::Int(seq as i64)), "{id}");
+        }
+        let note = db.op(5).unwrap().unwrap();
+        for said in [r#""op":"repair""#, r#""carried_seqs":[[2,2],[4,4],[3,4]]"#] {
+            assert!(note.contains(said), "{note}");
+        }
+        assert_eq!(db.open_report().damage, None);
+        assert!(db.verify().unwrap() && db.verify_determinism().unwrap());
+    };
+    assert_eq!(db.seq(), 5);
+    assert_whole(&db);
+    let head = db.head();
+    db.close().unwrap();
+    let db = Database::open(folder.path(), options(expected.clock())).unwrap();
+    assert_eq!((db.seq(), db.head(), db.open_report().cut_bytes), (5, head, 0));
+    assert_whole(&db);
+    assert_eq!(db.repair().unwrap().damage, None);
+    db.put("u", "h", "{}", &WriteOptions::default()).unwrap();
+    assert!(db.verify().unwrap());
+}
+
+#[test]
+fn a_repair_keeps_nothing_of_1_2_2_that_its_chain_does_not_prove() {
+    for fixture in ["coerced", "gap"] {
+        let (folder, db, _) = open_fixture("1.2.2", fixture);
+        let report = db.repair().unwrap();
+        assert_eq!((report.carried_op_count, db.seq()), (0, 1), "{fixture}");
+        assert!(report.cut_bytes > 0 && db.verify().unwrap(), "{fixture}");
+        assert!(!folder.path().join("log.aof.repaired").exists(), "{fixture}");
+    }
+}
+
+#[test]
 fn an_encrypted_database_of_1_2_2_asks_for_its_key() {
     let folder = copy_of("1.2.2", "encrypted");
     let before = support::files(folder.path());

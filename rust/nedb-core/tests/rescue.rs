@@ -303,3 +303,103 @@ fn views_that_are_not_those_of_the_log_are_made_anew_and_nothing_is_cut() {
     put(&db, "x");
     assert!(db.verify().unwrap() && db.verify_determinism().unwrap());
 }
+
+/// Numbers the ops of a log anew, each linked to the one before: what no writer of ours leaves, and what the
+/// chain proves all the same.
+fn renumber(path: &Path, seqs: &[i64]) -> Vec<String> {
+    let text = String::from_utf8(log(path)).unwrap();
+    let mut prev_hash = "0".repeat(64);
+    let mut lines = Vec::new();
+    for (line, seq) in text.lines().zip(seqs) {
+        let hash_at = line.find(",\"hash\":\"").unwrap();
+        let prev_at = line.find(",\"prev_hash\":\"").unwrap();
+        let rest = &line[prev_at + 80..];
+        let rest = &rest[rest.find(",\"ts\"").unwrap()..];
+        let middle = &line[hash_at + 74..prev_at];
+        let body = format!("{}{middle},\"seq\":{seq}{rest}", &line[..hash_at]);
+        let mut hasher = blake2b_simd::Params::new().hash_length(32).to_state();
+        hasher.update(prev_hash.as_bytes()).update(body.replace('é', "\\u00e9").as_bytes());
+        let hash = hasher.finalize().to_hex().to_string();
+        lines.push(format!(
+            "{},\"hash\":\"{hash}\"{middle},\"prev_hash\":\"{prev_hash}\",\"seq\":{seq}{rest}\n",
+            &line[..hash_at]
+        ));
+        prev_hash = hash;
+    }
+    support::write_log(path, lines.concat().as_bytes());
+    lines
+}
+
+fn caused(db: &Database, id: &str, causes: &[i64]) {
+    let options = WriteOptions {
+        caused_by: causes.to_vec(),
+        idem: Some(format!("key {id}")),
+        client: Some("app".to_owned()),
+        ..WriteOptions::default()
+    };
+    db.put("c", id, "{\"n\":1}", &options).unwrap();
+}
+
+#[test]
+fn ops_that_the_chain_proves_under_wrong_seqs_are_carried_over() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path();
+    let db = support::open(path);
+    caused(&db, "0", &[]);
+    caused(&db, "1", &[0]);
+    caused(&db, "2", &[0]);
+    caused(&db, "3", &[2]);
+    db.batch(
+        r#"[{"op":"put","coll":"c","id":"4","doc":{},"caused_by":[2,3]}]"#,
+        &Default::default(),
+    )
+    .unwrap();
+    caused(&db, "5", &[3]);
+    db.close().unwrap();
+    // Causes name seqs that ops have now: 2 is op "1", 3 is the transaction and "5", and nothing else.
+    renumber(path, &[0, 2, 5, 6, 3, 3]);
+    let db = support::open(path);
+    assert_eq!((db.seq(), db.open_report().damage.unwrap().seq), (0, 1));
+    let report = db.repair().unwrap();
+    assert_eq!((report.carried_op_count, report.cut_bytes, db.seq()), (5, 0, 6));
+    let note = db.op(6).unwrap().unwrap();
+    let says = |text: &str| assert!(note.contains(text), "{text}: {note}");
+    says(r#""carried_op_count":5,"carried_seqs":[[2,2],[5,6],[3,3],[3,3]],"cut_bytes":0"#);
+    says(r#""lost_cause_count":2"#);
+    let causes = |id: &str| {
+        let text = get(&db, id).unwrap();
+        let at = text.find("\"_caused_by\":").map(|at| at + 13);
+        at.map(|at| text[at..=at + text[at..].find(']').unwrap()].to_owned())
+    };
+    let found: Vec<Option<String>> = ["1", "2", "3", "4", "5"].map(causes).into();
+    let expected = [Some("[0]"), Some("[0]"), Some("[1]"), Some("[1]"), None];
+    assert_eq!(found, expected.map(|it| it.map(str::to_owned)));
+    let trace = db.query("FROM c WHERE _id = \"4\" TRACE caused_by", &Params::none()).unwrap();
+    assert!(trace.iter().next().unwrap().contains("\"_id\":\"1\""));
+    // A key still answers with what it wrote, and nonces go on.
+    let again = WriteOptions { idem: Some("key 2".to_owned()), ..WriteOptions::default() };
+    assert_eq!(Some(db.put("c", "2", "{}", &again).unwrap()), get(&db, "2"));
+    caused(&db, "6", &[]);
+    assert!(db.op(7).unwrap().unwrap().contains("\"nonce\":6"));
+    assert!(db.verify().unwrap() && db.verify_determinism().unwrap());
+    let head = db.head();
+    db.close().unwrap();
+    let db = support::open(path);
+    assert_eq!((db.head(), db.open_report().damage), (head, None));
+}
+
+#[test]
+fn what_comes_after_the_end_of_the_chain_is_cut_from_what_is_carried_over() {
+    let folder = tempfile::tempdir().unwrap();
+    let db = support::open(folder.path());
+    (0..5).for_each(|n| put(&db, &n.to_string()));
+    db.close().unwrap();
+    let mut lines = renumber(folder.path(), &[0, 1, 3, 4, 5]);
+    lines[4] = lines[4].replace("\"n\":1", "\"n\":2");
+    support::write_log(folder.path(), lines.concat().as_bytes());
+    let db = support::open(folder.path());
+    let report = db.repair().unwrap();
+    assert_eq!((report.carried_op_count, report.cut_bytes), (2, lines[4].len() as u64));
+    assert_eq!((get(&db, "3").is_some(), get(&db, "4"), db.seq()), (true, None, 4));
+    assert!(db.verify().unwrap());
+}

@@ -187,8 +187,8 @@ impl Work<'_> {
     }
 }
 
-/// Reads an encrypted log again, and compares it with what it was made of.
-fn check_copy(
+/// Reads a log that was written aside again, and compares it with what it was made of.
+pub(super) fn check_copy(
     file: &dyn StoredFile,
     protection: &Protection,
     head: &str,
@@ -204,7 +204,9 @@ fn check_copy(
         Ok(())
     })?;
     if found.damage.is_some() || found.head != head || found.op_count != op_count {
-        return Err(Error::integrity("the encrypted log does not hold what the plain one does"));
+        return Err(Error::integrity(
+            "the log that was written aside does not hold the ops that it was made of",
+        ));
     }
     Ok(())
 }

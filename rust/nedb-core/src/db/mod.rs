@@ -29,6 +29,7 @@
 //! | `file_check` | every chunk of every file, checked |
 //! | `file_upkeep` | what files cost, and what can be given back |
 //! | `rescue` | backup and repair |
+//! | `carry` | the repair of a log whose seqs alone are wrong |
 //! | `checkpoint` | the views saved: when asked for, and when closing |
 //! | `keeper` | the thread that saves them every so many ops |
 //! | `maintain` | indexes, verification, sweeping, closing |
@@ -43,6 +44,7 @@
 //! | `schedules` | tests of commit, in every order of steps |
 
 mod admit;
+mod carry;
 mod check;
 mod checkpoint;
 mod commit;

@@ -4,8 +4,8 @@
 //! * A backup is checked, hash by hash, while it is copied; it opens with the head that it reports.
 //! * Nothing is left out of a backup unless that was asked for, and then it is named.
 //! * A backup holds no checkpoint: opening it reads every op.
-//! * A repair never links anything anew: it keeps the damaged log beside, cuts what cannot be proven,
-//!   and says so in an op of the log.
+//! * A repair keeps the damaged log beside, cuts what cannot be proven, and says so in an op of the log.
+//!   What the chain proves under wrong seqs is `carry`'s.
 
 use super::commit::{Writer, tail_of};
 use super::file_check::{FileDamage, FileDamages};
@@ -28,7 +28,7 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
 /// Who a repair writes as.
-const REPAIR_CLIENT: &str = "__repair__";
+pub(super) const REPAIR_CLIENT: &str = "__repair__";
 
 /// What a backup does where bytes of files are damaged.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -67,14 +67,23 @@ pub struct RepairReport {
     pub damage: Option<Damage>,
     /// How many bytes were taken off the log.
     pub cut_bytes: u64,
+    /// How many ops from the damage on were kept, with new seqs, since the chain proves them.
+    pub carried_op_count: u64,
     /// Where the damaged log is kept, whole.
     pub damaged_file: Option<PathBuf>,
 }
 
 impl RepairReport {
+    fn without_a_cut(damage: Option<Damage>) -> Self {
+        RepairReport { damage, cut_bytes: 0, carried_op_count: 0, damaged_file: None }
+    }
+
     /// Returns the report as JSON text.
     pub fn to_json(&self) -> String {
-        let mut out = format!("{{\"cut_bytes\":{},\"damage\":", self.cut_bytes);
+        let mut out = format!(
+            "{{\"carried_op_count\":{},\"cut_bytes\":{},\"damage\":",
+            self.carried_op_count, self.cut_bytes
+        );
         write_damage(self.damage.as_ref(), &mut out);
         out.push_str(",\"damaged_file\":");
         match &self.damaged_file {
@@ -147,7 +156,9 @@ impl Database {
     /// log before the first op that does not hold, and appends an op that says what was done.
     ///
     /// What comes after the damage cannot be proven and is no longer read; it stays in the file that is
-    /// kept. A database without damage is left as it is; one whose log is whole and whose views are not those
+    /// kept. Where the chain goes on and the seqs alone are wrong, as in a log that NEDB 1.x linked anew, every op
+    /// that it proves is kept, with a new seq; causes keep pointing to their ops, and those of which that cannot
+    /// be told are left out. A database without damage is left as it is; one whose log is whole and whose views are not those
     /// of its log, since a checkpoint file was changed, gets views that are, and nothing is cut.
     ///
     /// Cost: a copy of the log; where damage may lie behind a checkpoint, a pass over the log to look for it.
@@ -160,14 +171,15 @@ impl Database {
         }
         let damage = self.known_damage()?;
         let (Some(damage), Some(directory)) = (damage, &self.inner.directory) else {
-            return Ok(RepairReport { damage: None, cut_bytes: 0, damaged_file: None });
+            return Ok(RepairReport::without_a_cut(None));
         };
         let damage = match self.read_up_to(directory, &damage)? {
             Some(first) => first,
-            None => {
-                return Ok(RepairReport { damage: Some(damage), cut_bytes: 0, damaged_file: None });
-            }
+            None => return Ok(RepairReport::without_a_cut(Some(damage))),
         };
+        if let Some(report) = self.carry_over(directory, &damage)? {
+            return Ok(report);
+        }
         let (cut_bytes, damaged_file) = self.cut_damage(directory, &damage)?;
         *self.inner.report.lock() = OpenReport {
             op_count: damage.seq as u64,
@@ -180,7 +192,12 @@ impl Database {
         self.append_repair(&damage, cut_bytes, &damaged_file)?;
         // Whatever the durability: until then the log is shorter than what `LOCK` says was synced.
         self.inner.sync_now()?;
-        Ok(RepairReport { damage: Some(damage), cut_bytes, damaged_file: Some(damaged_file) })
+        Ok(RepairReport {
+            damage: Some(damage),
+            cut_bytes,
+            carried_op_count: 0,
+            damaged_file: Some(damaged_file),
+        })
     }
 
     /// Copies the index definitions; of an encrypted database sealed as they are, with the wrapped key.
@@ -219,7 +236,8 @@ impl Database {
             return Ok(Some(known.clone()));
         }
         let mut writer = self.inner.lock_when_idle();
-        let (state, end) = self.fold_anew(directory)?;
+        let end_bytes = self.inner.state.read().log.len_bytes();
+        let (state, end) = self.fold_anew(directory, end_bytes)?;
         let reason = match end.fault {
             Some(fault) => fault.reason(),
             None if state.head == self.inner.state.read().head => {
@@ -238,15 +256,19 @@ impl Database {
         Ok(Some(damage))
     }
 
-    /// Folds the log as far as it was read, without a look at checkpoints; the writer must be held.
-    fn fold_anew(&self, directory: &Directory) -> Result<(State, ReplayEnd)> {
+    /// Folds the log up to a length, without a look at checkpoints; the writer must be held.
+    pub(super) fn fold_anew(
+        &self,
+        directory: &Directory,
+        end_bytes: u64,
+    ) -> Result<(State, ReplayEnd)> {
         let definitions = read_definitions(directory, &self.inner.protection, &mut Vec::new())?;
         let source = LogSource {
             directory,
             protection: &self.inner.protection,
             file: &directory.open_log(false)?,
             definitions: &definitions,
-            end_bytes: self.inner.state.read().log.len_bytes(),
+            end_bytes,
             cache_bytes: self.inner.options.cache_bytes,
             may_be_ahead: false,
         };

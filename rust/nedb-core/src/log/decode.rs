@@ -471,7 +471,7 @@ impl<'t> RawMembers<'t> {
 }
 
 /// Tells whether the hash covers a member of a line.
-fn is_hashed(key: &str, value: &str) -> bool {
+pub(super) fn is_hashed(key: &str, value: &str) -> bool {
     match key {
         "seq" | "client" | "nonce" | "op" | "payload" | "ts" | "idem" => true,
         "caused_by" | "confidence" | "evidence" | "valid_from" | "valid_to" => value != "null",

@@ -8,6 +8,7 @@
 //! | `cache` | hot document texts of a log on disk, within a byte budget |
 //! | `pieces` | a log in pieces of whole lines |
 //! | `recovery` | a log from some line on, decoded on all cores: every op in order, and where and why it ends |
+//! | `renumber` | lines that are chained and whose seqs do not count up, with other seqs |
 //! | `sealed` | lines of an encrypted log, opened |
 //! | `verify` | every hash and every link, on all cores |
 
@@ -17,6 +18,7 @@ mod line;
 mod pieces;
 mod reader;
 mod recovery;
+mod renumber;
 mod sealed;
 mod verify;
 
@@ -26,5 +28,6 @@ pub(crate) use decode::{Fault, Fields, member};
 pub(crate) use line::{Body, EncodedLine, encode_line};
 pub(crate) use reader::{LogReader, TextRef, WantedText};
 pub(crate) use recovery::{ReplayEnd, ReplayStart, replay};
+pub(crate) use renumber::{ChainedLine, NewSeq, walk_chain};
 pub use verify::Damage;
 pub(crate) use verify::{Verification, verify};

@@ -14,6 +14,8 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 pub(super) const LOG_FILE_NAME: &str = "log.aof";
+/// The log that a repair writes, until it takes the damaged one's place.
+const REPAIRED_LOG_FILE_NAME: &str = "log.aof.repaired";
 pub(super) const META_FILE_NAME: &str = "meta.json";
 pub(super) const KEY_FILE_NAME: &str = "key.enc";
 /// The subdirectory of the packs that hold the bytes of files.
@@ -175,6 +177,27 @@ impl Directory {
         let len_bytes =
             self.keep_aside(&*log, 0, &name).map_err(self.failed("copy", LOG_FILE_NAME))?;
         Ok((self.path.join(name), len_bytes))
+    }
+
+    /// Creates the log that is to take the damaged one's place, instead of one that a repair has left which did
+    /// not come to its end.
+    ///
+    /// Errors: `StorageError`.
+    pub fn create_repaired_log(&self) -> Result<Arc<dyn StoredFile>> {
+        self.remove(REPAIRED_LOG_FILE_NAME)?;
+        self.open_file(REPAIRED_LOG_FILE_NAME, OpenHow::CreateNew)
+    }
+
+    /// Removes what a repair that failed has written aside; what cannot be removed stays.
+    pub fn drop_repaired_log(&self) {
+        let _gone_or_not = self.remove(REPAIRED_LOG_FILE_NAME);
+    }
+
+    /// Puts the log that was written aside, and synced, in the damaged one's place.
+    ///
+    /// Errors: `StorageError`; whether it is there is then seen at the next opening.
+    pub fn take_repaired_log(&self) -> Result<()> {
+        self.rename(REPAIRED_LOG_FILE_NAME, LOG_FILE_NAME)
     }
 
     /// Creates the log of a copy.

@@ -27,9 +27,10 @@ const SUFFIX: &str = ".sealing";
 const TEXT_FILE_NAMES: [&str; 2] = [META_FILE_NAME, LEGACY_STATE_FILE_NAME];
 /// How the names of files begin that hold plain text and are not needed: derived from the log, cut off it,
 /// or left by a crash, also one of NEDB 1.x.
-const REMAINS: [&str; 7] = [
+const REMAINS: [&str; 8] = [
     "log.aof.cut-",
     "log.aof.damaged-",
+    "log.aof.repaired",
     "log.aof.enc_tmp",
     "log.aof.heal_tmp",
     "checkpoint.",

@@ -21,6 +21,7 @@
 //! | `process` | tests: the process ends, and the machine stops later |
 //! | `failing` | tests: one call fails, and the process goes on |
 //! | `named` | tests: failures of one write, one behaviour each |
+//! | `rekeying` | tests: crashes and failures while a key is changed |
 //! | `repairing` | tests: crashes and failures during a repair |
 //! | `honest` | tests: a disk that lies is found out, so that these tests can fail |
 
@@ -31,6 +32,7 @@ mod honest;
 mod machine;
 mod named;
 mod process;
+mod rekeying;
 mod repairing;
 mod scripts;
 

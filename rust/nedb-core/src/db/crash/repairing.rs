@@ -7,7 +7,7 @@ use super::check::{open, open_as, write_one_more};
 use super::course::PATH;
 use super::process::check_images;
 use super::seed;
-use crate::db::{Database, Durability, WriteOptions};
+use crate::db::{Database, Durability, ReadOptions, WriteOptions};
 use crate::store::{Failure, FaultDisk};
 use std::io::ErrorKind;
 use std::path::Path;
@@ -70,6 +70,62 @@ fn check(disk: &FaultDisk, must_be_repaired: bool) -> Result<(), String> {
     }
     let last = write_one_more(&db)?;
     check_images(disk, &last)
+}
+
+/// Makes a disk with a log of NEDB 1.2.2 that it has linked anew: seqs 0, 2, 4, 3, 4.
+fn linked_anew() -> FaultDisk {
+    let disk = FaultDisk::new();
+    drop(open(&disk).unwrap());
+    let log = include_bytes!("../../../../../tests/fixtures/format/1.2.2/healed/log.aof");
+    disk.place(Path::new(PATH).join("log.aof"), log).unwrap();
+    disk.images(seed()).pop().unwrap().disk
+}
+
+/// Looks at a disk on which ops may have been carried over; has it done where they were not.
+fn check_carried(disk: &FaultDisk, must_be_repaired: bool) -> Result<(), String> {
+    let db = open(disk).map_err(|error| format!("it does not open: {error:?}"))?;
+    if let Some(damage) = db.open_report().damage {
+        if must_be_repaired || damage.seq != 1 {
+            return Err(format!("an acknowledged repair is undone, or half done: {damage:?}"));
+        }
+        let repaired = db.repair().map_err(|error| format!("it is not repaired: {error:?}"))?;
+        if repaired.carried_op_count != 4 {
+            return Err(format!("ops are lost: {repaired:?}"));
+        }
+    }
+    let last = db.op(5).unwrap();
+    if db.seq() != 5 || !last.is_some_and(|op| op.contains("\"op\":\"repair\"")) {
+        return Err(format!("it ends with op {}", db.seq()));
+    }
+    for id in ["a", "c", "e", "f", "g"] {
+        let found = db.get("u", id, &ReadOptions::default()).unwrap();
+        found.ok_or_else(|| format!("{id} is lost"))?;
+    }
+    if !db.verify().unwrap() || !db.verify_determinism().unwrap() {
+        return Err("it does not verify".to_owned());
+    }
+    let last = write_one_more(&db)?;
+    check_images(disk, &last)
+}
+
+#[test]
+fn a_crash_while_ops_are_carried_over_leaves_the_damage_or_all_of_them() {
+    let before = linked_anew();
+    for nth in 0.. {
+        let disk = before.for_next_process();
+        disk.crash_at(nth);
+        let is_acknowledged = repair(&disk, Durability::Always);
+        check_carried(&disk.for_next_process(), is_acknowledged)
+            .unwrap_or_else(|found| panic!("call {nth}, the process ends: {found}"));
+        for image in disk.images(seed() + nth as u64) {
+            check_carried(&image.disk, is_acknowledged)
+                .unwrap_or_else(|found| panic!("call {nth}, {}: {found}", image.name));
+        }
+        if is_acknowledged {
+            assert!(nth > 12, "only {nth} calls");
+            break;
+        }
+    }
 }
 
 fn repair(disk: &FaultDisk, durability: Durability) -> bool {
