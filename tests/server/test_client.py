@@ -466,7 +466,10 @@ def signature_of(function: Any) -> list[tuple[str, Any, Any]]:
 
 
 #: Verbs that cannot have the same parameters, each with its reason.
-OTHER_PARAMETERS = {"backup": "a copy is on the server, below its directory of backups: it has a name, not a path"}
+OTHER_PARAMETERS = {
+    "backup": "a copy is on the server, below its directory of backups: it has a name, not a path",
+    "verify_files": "one request, one answer: nothing tells of progress",
+}
 
 
 @pytest.mark.parametrize("cls", [Database, AsyncDatabase])
