@@ -149,6 +149,48 @@ fn files_of_a_plain_database_are_encrypted_in_place_and_stay_what_they_are() {
     check(&open(folder.path()));
 }
 
+#[test]
+fn a_pack_of_which_encrypting_would_remove_what_somebody_may_mend_is_not_encrypted() {
+    let folder = tempfile::tempdir().unwrap();
+    fill(&support::open(folder.path()));
+    let place = folder.path().join("blobs/000001.pack");
+    let whole = fs::read(&place).unwrap();
+    let second = whole.windows(4).enumerate().filter(|(_, it)| *it == b"NFr1").nth(1).unwrap().0;
+    let mut damaged = whole.clone();
+    // A bit of the head: the address of the frame's first chunk.
+    damaged[second + 20] ^= 1;
+    fs::write(&place, &damaged).unwrap();
+    let refused = Database::open(folder.path(), with_key()).map(|_| ()).unwrap_err();
+    assert_eq!(refused.code().as_str(), "INTEGRITY_ERROR", "{refused}");
+    assert!(refused.message().contains("skip_damaged_files"), "{refused}");
+    assert_eq!(fs::read(&place).unwrap(), damaged, "it is as it was");
+    assert!(!folder.path().join("log.aof.sealing").exists());
+    fs::write(&place, whole).unwrap();
+    check(&open(folder.path()));
+}
+
+#[test]
+fn what_an_interrupted_encryption_left_never_takes_the_place_of_an_encrypted_log() {
+    let folder = tempfile::tempdir().unwrap();
+    fill(&open(folder.path()));
+    for stale in ["log.aof.sealing", "meta.json.sealing", "blobs/000001.pack.sealing"] {
+        fs::write(folder.path().join(stale), b"").unwrap();
+    }
+    check(&open(folder.path()));
+    assert!(!folder.path().join("log.aof.sealing").exists());
+    check(&open(folder.path()));
+}
+
+#[test]
+fn copies_of_packs_that_stay_in_plain_text_are_named() {
+    let folder = tempfile::tempdir().unwrap();
+    fill(&support::open(folder.path()));
+    fs::copy(folder.path().join("blobs/000001.pack"), folder.path().join("blobs/old.pack.bak"))
+        .unwrap();
+    let warnings = open(folder.path()).open_report().warnings.join("\n");
+    assert!(warnings.contains("blobs/old.pack.bak") && !warnings.contains("000001"), "{warnings}");
+}
+
 /// Reads every file that 1.2.2 read back.
 fn check_expected(db: &Database, fixture: &str) {
     let expected = support::fixtures("1.2.2").join(fixture).join("expected.json");

@@ -15,17 +15,19 @@ use crate::store::{Directory, OpenHow};
 
 /// Writes every pack of a plain database anew, sealed, to stand in its place once that is decided.
 ///
-/// Bytes that no whole frame holds, which a crash left, are left out.
+/// Bytes that no whole frame holds are left out, and returned is whether there were any: a crash leaves such,
+/// and so does damage.
 /// Cost: every byte is read, sealed and written, and none decompressed; memory of one frame.
 /// Errors: `StorageError`, `IntegrityError`.
-pub(crate) fn encrypt_packs(directory: &Directory, protection: &Protection) -> Result<()> {
+pub(crate) fn encrypt_packs(directory: &Directory, protection: &Protection) -> Result<bool> {
+    let mut leaves_bytes_out = false;
     for number in numbers(directory)? {
-        encrypt_pack(directory, number, protection)?;
+        leaves_bytes_out |= encrypt_pack(directory, number, protection)?;
     }
-    Ok(())
+    Ok(leaves_bytes_out)
 }
 
-fn encrypt_pack(directory: &Directory, number: u32, protection: &Protection) -> Result<()> {
+fn encrypt_pack(directory: &Directory, number: u32, protection: &Protection) -> Result<bool> {
     let writing = |error| Error::storage("write an encrypted pack", error);
     let mut pack = Pack::open(directory, number, OpenHow::Read)?;
     let mut frames = Vec::new();
@@ -36,5 +38,6 @@ fn encrypt_pack(directory: &Directory, number: u32, protection: &Protection) -> 
         let record = read_record(&*pack.file, offset, record_bytes)?;
         sealed.append(&reseal(record, protection)?).map_err(writing)?;
     }
-    sealed.sync().map_err(writing)
+    sealed.sync().map_err(writing)?;
+    Ok(!pack.is_whole)
 }

@@ -11,7 +11,7 @@ use super::open::{OpenReport, Opening};
 use super::options::{Options, Progress};
 use super::protect::report_encrypted;
 use super::restore::replay_into;
-use crate::blob::encrypt_packs;
+use crate::blob::{ChunkStore, FrameCache, Manifest, encrypt_packs};
 use crate::crypto::{Protection, Sealed};
 use crate::error::{Error, Result};
 use crate::hash::ZERO_HASH;
@@ -30,7 +30,7 @@ const CHUNK_BYTES: usize = 4 << 20;
 /// Encrypts a plain database, with `key_file` as its wrapped key.
 ///
 /// Cost: what opening costs, and a second log and second packs on the disk meanwhile.
-/// Errors: `IntegrityError` when the log is damaged; `StorageError`; what `progress` returns. The database is
+/// Errors: `IntegrityError` when the log is damaged, or a file of which encrypting would remove the rest; `StorageError`; what `progress` returns. The database is
 /// the plain one then, or the encrypted one where the error came after that was decided.
 pub(super) fn encrypt_in_place(
     directory: &Directory,
@@ -57,10 +57,44 @@ pub(super) fn encrypt_in_place(
         let sealed = protection.seal_text(name.as_bytes(), &text)?;
         directory.write_sealing_text(name, sealed.as_bytes())?;
     }
-    encrypt_packs(directory, protection)?;
+    if encrypt_packs(directory, protection)?
+        && let Err(error) = check_files(directory, &state)
+    {
+        let _dropped_or_not = directory.roll_back_sealing();
+        return Err(error);
+    }
     directory.commit_sealing(key_file.as_bytes())?;
     let removed = directory.finish_sealing()?;
     report_encrypted(report, removed, directory.foreign_names()?);
+    Ok(())
+}
+
+/// Checks that every file can be read, where a pack has bytes that will be gone: they may be what is left of
+/// one, and somebody may mend it.
+///
+/// Cost: every chunk is read and hashed. Errors: `IntegrityError`, `StorageError`.
+fn check_files(directory: &Directory, state: &State) -> Result<()> {
+    let store = ChunkStore::new(directory.clone(), Arc::new(Protection::Plain), false);
+    let mut cache = FrameCache::new()?;
+    for (name, version) in state.views.files.all() {
+        let Some(content) = &version.content else { continue };
+        let listed = store.chunk(&content.manifest, &mut cache);
+        let manifest = listed.and_then(|bytes| Manifest::decode(&bytes));
+        let read = manifest.and_then(|manifest| {
+            manifest.leaves.iter().try_for_each(|leaf| store.chunk(leaf, &mut cache).map(|_| ()))
+        });
+        if let Err(error) = read {
+            return Err(Error::new(
+                error.code(),
+                format!(
+                    "version {} of the file {name} cannot be read ({error}), and encrypting would remove \
+                     what is left of it; mend its pack, or encrypt a backup that leaves it out \
+                     (skip_damaged_files)",
+                    version.number
+                ),
+            ));
+        }
+    }
     Ok(())
 }
 

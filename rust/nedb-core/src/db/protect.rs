@@ -131,6 +131,11 @@ fn finish_interrupted(
     if !directory.is_sealing_unfinished() {
         return Ok(());
     }
+    if directory.read_log_front()?.is_some_and(|front| is_envelope(&front)) {
+        // The plain log is the last to give way: an encrypted one was put in its place by somebody else,
+        // who restored a backup here, say. What was written aside belongs to another key.
+        return if options.read_only { Ok(()) } else { directory.roll_back_sealing() };
+    }
     if options.read_only {
         return Err(Error::new(
             ErrorCode::PlainDatabase,

@@ -159,7 +159,13 @@ impl Directory {
     /// Errors: `StorageError`.
     pub fn foreign_names(&self) -> Result<Vec<String>> {
         let is_own = |name: &String| OWN_NAMES.contains(&name.as_str());
-        Ok(self.list("")?.into_iter().filter(|name| !is_own(name)).collect())
+        let is_pack = |name: &String| {
+            name.strip_suffix(".pack")
+                .is_some_and(|it| it.bytes().all(|byte| byte.is_ascii_digit()))
+        };
+        let foreign = self.list("")?.into_iter().filter(|name| !is_own(name));
+        let in_blobs = self.list(BLOBS_NAME)?.into_iter().filter(|name| !is_pack(name));
+        Ok(foreign.chain(in_blobs.map(|name| format!("{BLOBS_NAME}/{name}"))).collect())
     }
 
     /// Drops what was written aside for a database that stayed plain.
