@@ -33,6 +33,8 @@ PY := $(CURDIR)/.venv/$(VENV_BIN)/python$(EXE)
 PY_1X := $(CURDIR)/.venv-1x/$(VENV_BIN)/python$(EXE)
 STAMPS := build/stamps
 NEDBD := $(or $(CARGO_TARGET_DIR),$(CURDIR)/target)/release/nedbd$(EXE)
+# Versions of one crate in cargo's registry, oldest first, for the bench of files; those that were fetched.
+SOURCE_TREES ?= $(sort $(wildcard $(HOME)/.cargo/registry/src/*/tokio-1.[0-9]*))
 FILMS := examples/node_modules/vega-datasets/data/movies.json
 
 export PYO3_PYTHON := $(PY)
@@ -185,7 +187,7 @@ bench: $(STAMPS)/wheel $(STAMPS)/venv-1x ## Measure beside SQLite and NEDB 1.2.2
 .PHONY: bench-disk
 bench-disk: $(STAMPS)/wheel $(STAMPS)/venv-1x $(STAMPS)/films ## Measure what a disk bounds, files and encryption (see bench/README.md)
 	$(PY) bench/disk.py --nedb-1x $(PY_1X) $(BENCH_ARGS)
-	$(CARGO) run --release --quiet --package nedb-core --example files -- --films $(FILMS)
+	$(CARGO) run --release --quiet --package nedb-core --example files -- --films $(FILMS) $(SOURCE_TREES)
 	$(CARGO) run --release --quiet --package nedb-core --example encryption
 
 .PHONY: bench-server
