@@ -179,9 +179,11 @@ test-tours: $(STAMPS)/wheel $(STAMPS)/addon $(STAMPS)/films ## Run the three tou
 	$(CARGO) build --quiet --package nedb-core --example tour
 	$(PY) scripts/compare_tours.py --node $(NODE) --cargo $(CARGO)
 
-.PHONY: bench
-# Half an hour; make bench BENCH_ARGS=--quick takes seconds and only prints.
-bench: $(STAMPS)/wheel $(STAMPS)/venv-1x ## Measure beside SQLite and NEDB 1.2.2 (see bench/README.md)
+.PHONY: bench bench-compare
+# Three quarters of an hour; make bench BENCH_ARGS=--quick takes a few minutes and only prints.
+bench: bench-compare bench-disk ## Measure everything but the server
+
+bench-compare: $(STAMPS)/wheel $(STAMPS)/venv-1x ## Measure beside SQLite and NEDB 1.2.2 (see bench/README.md)
 	$(PY) bench/compare.py --nedb-1x $(PY_1X) $(BENCH_ARGS)
 
 .PHONY: bench-disk
