@@ -13,7 +13,7 @@ const { invalid } = require("./errors.js");
 const { stringify, refuseHidden } = require("./json.js");
 const { FILE_AT, PUT_FILE, READ, WRITE, camelCased, renamed } = require("./options.js");
 const { Query } = require("./query.js");
-const { Transaction, batchItem } = require("./transaction.js");
+const { batchText, transacted } = require("./transaction.js");
 
 /** Ops that are asked for at a time, and how long an answer waits for the next one. */
 const PAGE_COUNT = 1_000;
@@ -161,8 +161,7 @@ class Database {
 
   /** Writes items as one op, all or nothing; answers the stored documents, null for the rest. */
   async batch(items, options) {
-    if (!Array.isArray(items)) throw invalid("batch takes an array of items");
-    return this.#batchText(stringify(items.map(batchItem)), options);
+    return this.#batchText(batchText(items), options);
   }
 
   /**
@@ -170,15 +169,7 @@ class Database {
    * answers what `work` answered. When `work` throws, nothing is written.
    */
   async transaction(work, options) {
-    const tx = new Transaction();
-    let answer;
-    try {
-      answer = await work(tx);
-    } finally {
-      tx.end();
-    }
-    tx.results = tx.size === 0 ? [] : await this.#batchText(tx.text, options);
-    return answer;
+    return transacted(work, (items) => this.#batchText(items, options));
   }
 
   async #batchText(items, options) {

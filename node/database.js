@@ -25,7 +25,7 @@ const {
   FILE_AT, PUT_FILE, READ, WRITE, camelCased, fromText, keyText, openText, optionsText, renamed,
 } = require("./options.js");
 const { Query } = require("./query.js");
-const { Transaction, batchItem } = require("./transaction.js");
+const { batchText, transacted } = require("./transaction.js");
 const { Writes } = require("./writes.js");
 
 /** Ops that `log` reads with one task. */
@@ -181,8 +181,7 @@ class NEDB {
 
   /** Writes items as one op, all or nothing; answers the stored documents, null for the rest. */
   async batch(items, options) {
-    if (!Array.isArray(items)) throw invalid("batch takes an array of items");
-    return this.#batchText(stringify(items.map(batchItem)), options);
+    return this.#batchText(batchText(items), options);
   }
 
   /**
@@ -191,15 +190,7 @@ class NEDB {
    * `batch` would have answered.
    */
   async transaction(work, options) {
-    const tx = new Transaction();
-    let answer;
-    try {
-      answer = await work(tx);
-    } finally {
-      tx.end();
-    }
-    tx.results = tx.size === 0 ? [] : await this.#batchText(tx.text, options);
-    return answer;
+    return transacted(work, (items) => this.#batchText(items, options));
   }
 
   async #batchText(items, options) {

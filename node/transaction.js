@@ -64,6 +64,28 @@ class Transaction {
   }
 }
 
+/**
+ * Calls `work` with a transaction and hands its items' text to `write` when `work` is done, unless there are none;
+ * answers what `work` answered.
+ */
+async function transacted(work, write) {
+  const tx = new Transaction();
+  let answer;
+  try {
+    answer = await work(tx);
+  } finally {
+    tx.end();
+  }
+  tx.results = tx.size === 0 ? [] : await write(tx.text);
+  return answer;
+}
+
+/** The items of `batch` as the JSON text that the core takes. */
+function batchText(items) {
+  if (!Array.isArray(items)) throw invalid("batch takes an array of items");
+  return stringify(items.map(batchItem));
+}
+
 /** Gives an item of `batch` the core's names for its options. */
 function batchItem(item) {
   if (item === null || typeof item !== "object") throw invalid("an item is not an object");
@@ -71,4 +93,4 @@ function batchItem(item) {
   return { op, coll, id, doc, frm, rel, to, ...renamed(options, ITEM) };
 }
 
-module.exports = { Transaction, batchItem };
+module.exports = { Transaction, batchText, transacted };
