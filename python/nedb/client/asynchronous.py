@@ -15,7 +15,7 @@ from . import file_calls
 from . import server_calls
 from .call import Answer, Call, Failure, Retries
 from .errors import DatabaseExists, ServerError
-from .file_calls import FilePlace, Tier
+from .file_calls import FilePlace, PlacedReader, Tier
 from .log import PAGE_COUNT, WAIT_MS, Op, wanted
 from .query import Query
 from .server_calls import Place, place_of
@@ -209,7 +209,7 @@ class AsyncDatabase:
         return f"<AsyncDatabase {self.name}>"
 
 
-class AsyncFileReader:
+class AsyncFileReader(PlacedReader):
     """A version of a file: it reads a part at a time, from any place.
 
     It goes on reading the same version whatever is written meanwhile.
@@ -217,7 +217,8 @@ class AsyncFileReader:
 
     def __init__(self, database: AsyncDatabase, place: FilePlace) -> None:
         """Begin with the first part."""
-        self._database, self._place = database, place
+        super().__init__(place)
+        self._database = database
 
     async def read(self, size: Optional[int] = -1) -> bytes:
         """Return up to ``size`` bytes, all that is left when it is negative; ``b""`` at the end."""
@@ -236,50 +237,6 @@ class AsyncFileReader:
             data = await self.read(len(view))
             view[: len(data)] = data
         return len(data)
-
-    def seek(self, offset: int, whence: int = 0) -> int:
-        """Set where the next byte is read: from the start (0), from here (1) or from the end (2)."""
-        return self._place.seek(offset, whence)
-
-    def tell(self) -> int:
-        """Return where the next byte is read."""
-        return self.seek(0, 1)
-
-    def readable(self) -> bool:
-        """Return True."""
-        return True
-
-    def seekable(self) -> bool:
-        """Return True."""
-        return True
-
-    def writable(self) -> bool:
-        """Return False."""
-        return False
-
-    def close(self) -> None:
-        """Let go of what the reader holds. Closing it again does nothing."""
-        self._place.is_closed, self._place.piece = True, b""
-
-    @property
-    def closed(self) -> bool:
-        """True once it was closed."""
-        return self._place.is_closed
-
-    @property
-    def name(self) -> str:
-        """The name of the file."""
-        return self._place.name
-
-    @property
-    def size(self) -> int:
-        """The length of the file, in bytes."""
-        return self._place.size
-
-    @property
-    def version(self) -> int:
-        """The number of the version."""
-        return self._place.version
 
     async def __aenter__(self) -> Self:
         """Begin a block."""

@@ -246,3 +246,55 @@ class FilePlace:
         taken = self.piece[begin : begin + end - self.offset]
         self.offset += len(taken)
         return taken
+
+
+class PlacedReader:
+    """What a reader of a version does without asking the server."""
+
+    def __init__(self, place: FilePlace) -> None:
+        """Begin where the place stands."""
+        self._place = place
+
+    def seek(self, offset: int, whence: int = 0) -> int:
+        """Set where the next byte is read: from the start (0), from here (1) or from the end (2)."""
+        return self._place.seek(offset, whence)
+
+    def tell(self) -> int:
+        """Return where the next byte is read."""
+        return self.seek(0, 1)
+
+    def readable(self) -> bool:
+        """Return True."""
+        return True
+
+    def seekable(self) -> bool:
+        """Return True."""
+        return True
+
+    def writable(self) -> bool:
+        """Return False."""
+        return False
+
+    def close(self) -> None:
+        """Let go of what the reader holds. Closing it again does nothing."""
+        self._place.is_closed, self._place.piece = True, b""
+
+    @property
+    def closed(self) -> bool:
+        """True once it was closed."""
+        return self._place.is_closed
+
+    @property
+    def name(self) -> str:
+        """The name of the file."""
+        return self._place.name
+
+    @property
+    def size(self) -> int:
+        """The length of the file, in bytes."""
+        return self._place.size
+
+    @property
+    def version(self) -> int:
+        """The number of the version."""
+        return self._place.version
