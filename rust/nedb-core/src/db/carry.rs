@@ -276,12 +276,7 @@ impl<'a> Rewrite<'a> {
             op: kind::REPAIR,
             payload: &payload,
             ts: self.inner.options.clock.now_seconds(),
-            idem: None,
-            caused_by: &[],
-            evidence: None,
-            confidence: None,
-            valid_from: None,
-            valid_to: None,
+            ..Body::default()
         };
         let mut line = String::new();
         let encoded = encode_line(&body, &self.next.head, &mut String::new(), &mut line)?;

@@ -206,12 +206,7 @@ impl Work<'_> {
             op: kind::ENCRYPT,
             payload: &payload,
             ts: options.clock.now_seconds(),
-            idem: None,
-            caused_by: &[],
-            evidence: None,
-            confidence: None,
-            valid_from: None,
-            valid_to: None,
+            ..Body::default()
         };
         let mut line = String::new();
         let encoded = encode_line(&body, &self.state.head, &mut String::new(), &mut line)?;

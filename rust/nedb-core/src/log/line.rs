@@ -14,7 +14,7 @@ use crate::limits::LINE_BYTES_MAX;
 use crate::op::Seq;
 
 /// The members of an op that its hash covers. `payload` is canonical text.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Default)]
 pub(crate) struct Body<'a> {
     pub seq: Seq,
     pub client: &'a str,

@@ -456,12 +456,7 @@ mod tests {
                 op: "tx",
                 payload: &format!("{{\"items\":[{}]}}", items.join(",")),
                 ts: 1.0,
-                idem: None,
-                caused_by: &[],
-                evidence: None,
-                confidence: None,
-                valid_from: None,
-                valid_to: None,
+                ..Body::default()
             };
             let start = log.len();
             hash = encode_line(&body, &hash, &mut String::new(), &mut log).unwrap().hash;

@@ -38,12 +38,8 @@ impl Fixture {
             op,
             payload,
             ts: 1.0,
-            idem: None,
             caused_by,
-            evidence: None,
-            confidence: None,
-            valid_from: None,
-            valid_to: None,
+            ..Body::default()
         };
         let mut line = String::new();
         let encoded = encode_line(&body, &state.head, &mut String::new(), &mut line).unwrap();
