@@ -7,13 +7,12 @@
 //! * What was not found right here is for the caller to read once more, by itself: it is then named.
 
 use super::chunks::ChunkStore;
-use super::frame::{self, Head};
+use super::frame::{self, FrameEntry, Head};
 use super::pack::read_record;
 use super::shelf::{FramePlace, Shelf};
 use super::tier::Decoder;
 use crate::error::{Error, Result};
 use crate::hash::Hash;
-use crate::merkle::leaf_hash;
 use crate::store::StoredFile;
 use hashbrown::HashSet;
 use std::sync::Arc;
@@ -60,18 +59,13 @@ impl ChunkStore {
         raw: &[u8],
         right: &mut HashSet<Hash>,
     ) -> Result<()> {
-        let is_right = |address: &Hash, chunk| self.address(&leaf_hash(chunk)) == *address;
-        let found: Vec<(Hash, u32)> = head
-            .chunks(raw)
-            .filter(|(entry, _, chunk)| is_right(&entry.address, chunk))
-            .map(|(entry, start, _)| (entry.address, start))
-            .collect();
+        let found = head.right_chunks(raw, self.protection());
         let shelf = self.shelf()?;
-        let is_read_there = |(address, start): &(Hash, u32)| {
-            let place = shelf.chunks.get(address);
+        let is_read_there = |(entry, start): &(FrameEntry, u32)| {
+            let place = shelf.chunks.get(&entry.address);
             place.is_some_and(|it| (it.frame, it.start) == (number, *start))
         };
-        right.extend(found.into_iter().filter(is_read_there).map(|(address, _)| address));
+        right.extend(found.into_iter().filter(is_read_there).map(|(entry, _)| entry.address));
         Ok(())
     }
 

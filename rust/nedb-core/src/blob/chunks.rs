@@ -9,7 +9,7 @@
 //! * After `Put::sync` returned, every chunk that the put relies on is on the disk.
 //! * Nothing is read, and no memory used, before the first call.
 
-use super::frame::{self, Frame, FrameEntry, Head};
+use super::frame::{self, Frame, Head};
 use super::pack::{Pack, numbers, read_record};
 use super::shelf::{ChunkPlace, FramePlace, Shelf};
 use super::tier::Decoder;
@@ -22,6 +22,7 @@ use crate::op::Tier;
 use crate::store::{BLOBS_NAME, Directory, OpenHow, StoredFile};
 use parking_lot::{MappedMutexGuard, Mutex, MutexGuard};
 use std::collections::BTreeSet;
+use std::ops::Range;
 use std::sync::Arc;
 
 /// The packs of one database.
@@ -306,39 +307,31 @@ pub(crate) struct FrameCache {
 /// A frame's chunks, and the leaves of those that were asked for.
 struct DecodedFrame {
     raw: Vec<u8>,
-    /// Where each chunk ends, and its leaf once it was computed.
-    chunks: Vec<(usize, Option<Hash>)>,
+    /// Where each chunk stands, and its leaf once it was computed.
+    chunks: Vec<(Range<usize>, Option<Hash>)>,
 }
 
 /// How many chunks are hashed beside each other when one is asked for: who reads a file comes for the next.
 const HASHED_AHEAD_COUNT: usize = 8;
 
 impl DecodedFrame {
-    fn new(entries: &[FrameEntry], raw: Vec<u8>) -> DecodedFrame {
-        let mut end = 0;
-        let end_of = |entry: &FrameEntry| {
-            end += entry.bytes as usize;
-            (end, None)
-        };
-        DecodedFrame { chunks: entries.iter().map(end_of).collect(), raw }
+    fn new(head: &Head, raw: Vec<u8>) -> DecodedFrame {
+        let chunks = head.chunks(&raw).map(|(entry, start, _)| (range(start, entry.bytes), None));
+        DecodedFrame { chunks: chunks.collect(), raw }
     }
 
     fn bytes(&self, number: usize) -> &[u8] {
-        let start = match number.checked_sub(1) {
-            Some(before) => self.chunks.get(before).map_or(0, |(end, _)| *end),
-            None => 0,
-        };
-        let end = self.chunks.get(number).map_or(start, |(end, _)| *end);
-        self.raw.get(start..end).unwrap_or_default()
+        let range = self.chunks.get(number).map(|(range, _)| range.clone());
+        range.and_then(|range| self.raw.get(range)).unwrap_or_default()
     }
 
     /// Returns a chunk and its leaf; None where no chunk stands there.
     fn chunk(&mut self, place: ChunkPlace) -> Option<(&[u8], Hash)> {
-        let end = (place.start as usize).checked_add(place.bytes as usize)?;
-        let first = self.chunks.partition_point(|(other, _)| *other < end);
-        // A chunk of no bytes ends where the one before it does.
-        let is_it = |number: &usize| self.bytes(*number).len() == place.bytes as usize;
-        let number = (first..self.chunks.len()).take(2).find(is_it)?;
+        let wanted = range(place.start, place.bytes);
+        // A chunk of no bytes begins where the one after it does.
+        let first = self.chunks.partition_point(|(range, _)| range.start < wanted.start);
+        let is_it = |(range, _): &(Range<usize>, Option<Hash>)| *range == wanted;
+        let number = first + self.chunks.iter().skip(first).position(is_it)?;
         let leaf = match self.chunks.get(number)? {
             (_, Some(leaf)) => *leaf,
             (_, None) => self.hash_ahead(number)?,
@@ -356,6 +349,11 @@ impl DecodedFrame {
         }
         leaves.first().copied()
     }
+}
+
+fn range(start: u32, bytes: u32) -> Range<usize> {
+    let start = start as usize;
+    start..start.saturating_add(bytes as usize)
 }
 
 impl std::fmt::Debug for FrameCache {
@@ -392,7 +390,7 @@ impl FrameCache {
                 let record = read_record(file, frame.offset, frame.record_bytes)?;
                 let (head, raw) = frame::decode(record, &mut self.decoder, store.protection())?;
                 self.make_room(raw.len());
-                self.frames.push((number, DecodedFrame::new(&head.entries, raw)));
+                self.frames.push((number, DecodedFrame::new(&head, raw)));
             }
         }
         Ok(self.frames.last_mut().and_then(|(_, decoded)| decoded.chunk(place)))

@@ -28,6 +28,7 @@ use crate::crypto::Protection;
 use crate::error::{Error, Result};
 use crate::hash::{Hash, digest};
 use crate::limits::{FRAME_CHUNKS_COUNT_MAX, MANIFEST_BYTES_MAX};
+use crate::merkle::leaf_hashes;
 use crate::op::Tier;
 
 /// How every record begins.
@@ -143,6 +144,19 @@ impl Head {
             let chunk = raw.get(first as usize..start as usize).unwrap_or_default();
             (entry, first, chunk)
         })
+    }
+
+    /// Returns the chunks of a decoded body that are what the head names: what it says of each, and its first
+    /// byte.
+    ///
+    /// Cost: a copy and a hash of every byte.
+    pub fn right_chunks(&self, raw: &[u8], protection: &Protection) -> Vec<(FrameEntry, u32)> {
+        let contents: Vec<&[u8]> = self.chunks(raw).map(|(_, _, chunk)| chunk).collect();
+        self.chunks(raw)
+            .zip(leaf_hashes(&contents))
+            .filter(|((entry, ..), leaf)| protection.address(leaf) == entry.address)
+            .map(|((entry, start, _), _)| (*entry, start))
+            .collect()
     }
 
     /// Reads the head of a record from the record's first bytes.

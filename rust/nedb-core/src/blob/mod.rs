@@ -45,4 +45,5 @@ pub(crate) use copy::Uncopied;
 pub(crate) use encrypt::encrypt_packs;
 pub(crate) use legacy::LegacyFiles;
 pub(crate) use manifest::Manifest;
+pub(crate) use pack::foreign_names;
 pub(crate) use writer::{BytesWriter, Written};

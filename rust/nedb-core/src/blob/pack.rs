@@ -13,7 +13,6 @@ use super::tier::Decoder;
 use crate::crypto::Protection;
 use crate::error::{Error, Result};
 use crate::limits::PACK_BYTES_MAX;
-use crate::merkle::leaf_hash;
 use crate::store::{BLOBS_NAME, Directory, OpenHow, StoredFile};
 use memchr::memmem;
 use std::sync::Arc;
@@ -180,10 +179,7 @@ fn is_right(
 ) -> bool {
     let read = read_record(file, offset, head.record_bytes() as u32);
     let decoded = read.and_then(|record| frame::decode(record, decoder, protection));
-    decoded.is_ok_and(|(head, raw)| {
-        head.chunks(&raw)
-            .all(|(entry, _, chunk)| protection.address(&leaf_hash(chunk)) == entry.address)
-    })
+    decoded.is_ok_and(|(head, raw)| head.right_chunks(&raw, protection).len() == head.entries.len())
 }
 
 /// Reads a whole record.
@@ -213,6 +209,16 @@ pub(super) fn numbers(directory: &Directory) -> Result<Vec<u32>> {
 /// Returns a pack's name, relative to the database's directory.
 pub(super) fn name_of(number: u32) -> String {
     format!("{BLOBS_NAME}/{number:06}.pack")
+}
+
+/// Returns the names beside the packs that are none of theirs, relative to the database's directory: nobody
+/// knows what they hold.
+///
+/// Errors: `StorageError`.
+pub(crate) fn foreign_names(directory: &Directory) -> Result<Vec<String>> {
+    let names = directory.list(BLOBS_NAME)?.into_iter();
+    let foreign = names.filter(|name| number_of(name).is_none());
+    Ok(foreign.map(|name| format!("{BLOBS_NAME}/{name}")).collect())
 }
 
 fn number_of(name: &str) -> Option<u32> {

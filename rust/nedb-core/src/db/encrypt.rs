@@ -7,6 +7,7 @@
 //! * A crash anywhere leaves the whole plain database or the whole encrypted one (`store/sealing`).
 //! * Nothing is decided before the encrypted log was read again and found to have the head of the plain one.
 
+use super::file_check::FileDamage;
 use super::open::{OpenReport, Opening};
 use super::options::{Options, Progress};
 use super::protect::report_encrypted;
@@ -65,8 +66,7 @@ pub(super) fn encrypt_in_place(
     }
     directory.commit_sealing(key_file.as_bytes())?;
     let removed = directory.finish_sealing()?;
-    report_encrypted(report, removed, directory.foreign_names()?);
-    Ok(())
+    report_encrypted(directory, report, removed)
 }
 
 /// Checks that every file can be read, where a pack has bytes that will be gone: they may be what is left of
@@ -78,21 +78,18 @@ fn check_files(directory: &Directory, state: &State) -> Result<()> {
     let mut cache = FrameCache::new()?;
     for (name, version) in state.views.files.all() {
         let Some(content) = &version.content else { continue };
+        let refused = |chunk, error: Error| {
+            let damage = FileDamage::new(name, version, chunk, &error);
+            let way = "encrypting would remove what is left of it; mend its pack, or encrypt a backup that \
+                       leaves it out (skip_damaged_files)";
+            Error::new(error.code(), format!("{damage}; {way}"))
+        };
         let listed = store.chunk(&content.manifest, &mut cache);
         let manifest = listed.and_then(|bytes| Manifest::decode(&bytes));
-        let read = manifest.and_then(|manifest| {
-            manifest.leaves.iter().try_for_each(|leaf| store.chunk(leaf, &mut cache).map(|_| ()))
-        });
-        if let Err(error) = read {
-            return Err(Error::new(
-                error.code(),
-                format!(
-                    "version {} of the file {name} cannot be read ({error}), and encrypting would remove \
-                     what is left of it; mend its pack, or encrypt a backup that leaves it out \
-                     (skip_damaged_files)",
-                    version.number
-                ),
-            ));
+        let leaves = manifest.map_err(|error| refused(None, error))?.leaves;
+        for (place, leaf) in leaves.iter().enumerate() {
+            let read = store.with_chunk(leaf, &mut cache, |_| ());
+            read.map_err(|error| refused(Some(place), error))?;
         }
     }
     Ok(())

@@ -10,6 +10,7 @@ use super::Database;
 use super::encrypt::encrypt_in_place;
 use super::open::OpenReport;
 use super::options::Options;
+use crate::blob::foreign_names;
 use crate::crypto::{
     DataKey, Protection, Randomness, SystemRandomness, Tmk, is_envelope, is_legacy_envelope,
     unwrap_key, wrap_key,
@@ -146,16 +147,17 @@ fn finish_interrupted(
         ));
     }
     let removed = directory.finish_sealing()?;
-    report_encrypted(report, removed, directory.foreign_names()?);
-    Ok(())
+    report_encrypted(directory, report, removed)
 }
 
 /// Says in a report that a database was plain, what of it is gone, and what nobody knows of is there still.
 pub(super) fn report_encrypted(
+    directory: &Directory,
     report: &mut OpenReport,
     removed: Vec<String>,
-    foreign: Vec<String>,
-) {
+) -> Result<()> {
+    let mut foreign = directory.foreign_names()?;
+    foreign.extend(foreign_names(directory)?);
     if !foreign.is_empty() {
         report.warnings.push(format!(
             "these are not files of the database and were left as they are; remove those that hold copies \
@@ -172,6 +174,7 @@ pub(super) fn report_encrypted(
         let names = removed.join(", ");
         report.warnings.push(format!("what was kept beside the plain log was removed: {names}"));
     }
+    Ok(())
 }
 
 /// Reads the text of `meta.json`. NEDB 1.x left it plain in an encrypted database: it is taken as it is as

@@ -8,8 +8,8 @@
 //! encrypted one, and the next opening finishes what is left.
 //!
 //! Invariants:
-//! * As long as there is a `log.aof.sealing` beside a `key.enc`, encrypting is not finished; the log is the
-//!   last to be renamed, once nothing else in plain text is left.
+//! * As long as there is a `log.aof.sealing` beside a `key.enc` and a plain log, encrypting is not finished;
+//!   the log is the last to be renamed, once nothing else in plain text is left.
 
 use super::directory::{
     BLOBS_NAME, Directory, KEY_FILE_NAME, LEGACY_STATE_FILE_NAME, LOG_FILE_NAME, META_FILE_NAME,
@@ -125,7 +125,8 @@ impl Directory {
         self.rename(&format!("{KEY_FILE_NAME}{SUFFIX}"), KEY_FILE_NAME)
     }
 
-    /// Tells whether the database is encrypted, and plain files still stand in the place of its own.
+    /// Tells whether the database is encrypted and a log still waits to take the plain one's place; where the
+    /// log is encrypted already, that one is another database's.
     pub fn is_sealing_unfinished(&self) -> bool {
         self.exists(KEY_FILE_NAME) && self.exists(&format!("{LOG_FILE_NAME}{SUFFIX}"))
     }
@@ -159,13 +160,7 @@ impl Directory {
     /// Errors: `StorageError`.
     pub fn foreign_names(&self) -> Result<Vec<String>> {
         let is_own = |name: &String| OWN_NAMES.contains(&name.as_str());
-        let is_pack = |name: &String| {
-            name.strip_suffix(".pack")
-                .is_some_and(|it| it.bytes().all(|byte| byte.is_ascii_digit()))
-        };
-        let foreign = self.list("")?.into_iter().filter(|name| !is_own(name));
-        let in_blobs = self.list(BLOBS_NAME)?.into_iter().filter(|name| !is_pack(name));
-        Ok(foreign.chain(in_blobs.map(|name| format!("{BLOBS_NAME}/{name}"))).collect())
+        Ok(self.list("")?.into_iter().filter(|name| !is_own(name)).collect())
     }
 
     /// Drops what was written aside for a database that stayed plain.
