@@ -128,6 +128,11 @@ fn verbs_refuse_the_options_that_they_do_not_take() {
     ] {
         databases.refuse("put_many", InvalidArgument, |db| db.put_many("c", &one, &options));
     }
+    let no_documents = ["", "5", "null", "[1]", "[{}]", "[{},]", "{} {}", r#"[{"_id":1}]"#];
+    for documents in no_documents {
+        databases
+            .refuse(documents, InvalidArgument, |db| db.put_many_json("c", documents, &none()));
+    }
     let if_seq = WriteOptions { if_seq: Some(-1), ..none() };
     databases.refuse("link", InvalidArgument, |db| db.link("c:x", "r", "c:y", &if_seq));
     databases.check_at_the_end();

@@ -7,7 +7,6 @@
 //! * No string changes on its way: a JavaScript string that is no Unicode text (a lone surrogate) is
 //!   refused, for two different ids must never meet as one.
 
-use std::fmt;
 use std::ops::Deref;
 use std::sync::Arc;
 
@@ -17,8 +16,6 @@ use nedb_core::{
     Durability, Error, FileAt, ManualClock, Options, ReadOptions, Result, Tier, Tmk, WriteOptions,
 };
 use serde::Deserialize;
-use serde::de::{self, MapAccess, SeqAccess, Visitor};
-use serde_json::value::RawValue;
 
 use crate::error::{Failure, to_js};
 
@@ -288,89 +285,9 @@ fn options<'text, T: Deserialize<'text>>(text: &'text str) -> Result<T> {
     })
 }
 
-/// Reads what `putMany` takes, a mapping id → document or a list of documents that carry `_id`, as
-/// (id, document text) in order. The texts are slices of `text`: nothing is re-serialised.
-pub fn documents(text: &str) -> Result<Vec<(String, String)>> {
-    serde_json::from_str::<Documents>(text)
-        .map(|documents| documents.0)
-        .map_err(|error| Error::invalid(format!("documents: {error}")))
-}
-
-/// What [`documents`] reads.
-struct Documents(Vec<(String, String)>);
-
-/// The one member that a document of a list must have.
-#[derive(Deserialize)]
-struct Identified {
-    #[serde(rename = "_id")]
-    id: String,
-}
-
-impl<'de> Deserialize<'de> for Documents {
-    fn deserialize<D: de::Deserializer<'de>>(
-        deserializer: D,
-    ) -> std::result::Result<Self, D::Error> {
-        struct Both;
-        impl<'de> Visitor<'de> for Both {
-            type Value = Documents;
-
-            fn expecting(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-                formatter.write_str("an object of documents or an array of documents with _id")
-            }
-
-            fn visit_map<A: MapAccess<'de>>(
-                self,
-                mut map: A,
-            ) -> std::result::Result<Documents, A::Error> {
-                let mut found = Vec::new();
-                while let Some((id, document)) = map.next_entry::<String, &RawValue>()? {
-                    found.push((id, document.get().to_owned()));
-                }
-                Ok(Documents(found))
-            }
-
-            fn visit_seq<A: SeqAccess<'de>>(
-                self,
-                mut items: A,
-            ) -> std::result::Result<Documents, A::Error> {
-                let mut found = Vec::new();
-                while let Some(document) = items.next_element::<&RawValue>()? {
-                    let with_id: Identified =
-                        serde_json::from_str(document.get()).map_err(de::Error::custom)?;
-                    found.push((with_id.id, document.get().to_owned()));
-                }
-                Ok(Documents(found))
-            }
-        }
-        deserializer.deserialize_any(Both)
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn documents_keep_their_order_and_their_text() {
-        let pairs = |text| documents(text).unwrap();
-        assert_eq!(pairs("{}"), []);
-        assert_eq!(
-            pairs(r#"{"b": {"n": 1.50},"\u0061": [ ]}"#),
-            [("b".into(), r#"{"n": 1.50}"#.into()), ("a".into(), "[ ]".into())]
-        );
-        assert_eq!(
-            pairs(r#"[{"_id":"x","big":123456789012345678901}]"#),
-            [("x".into(), r#"{"_id":"x","big":123456789012345678901}"#.into())]
-        );
-    }
-
-    #[test]
-    fn what_is_no_collection_of_documents_is_an_invalid_argument() {
-        for text in ["", "5", "[1]", "[{}]", r#"[{"_id":1}]"#, r#"{"a":1"#, "{} {}"] {
-            let error = documents(text).unwrap_err();
-            assert_eq!(error.code(), nedb_core::ErrorCode::InvalidArgument, "{text}");
-        }
-    }
 
     #[test]
     fn options_that_are_absent_or_null_are_the_defaults() {

@@ -14,7 +14,7 @@ use napi_derive::napi;
 use nedb_core::{Database, ReadOptions};
 
 use crate::convert::{
-    Seconds, Seq, Text, directory_options, documents, open_options, read_options, write_options,
+    Seconds, Seq, Text, directory_options, open_options, read_options, write_options,
 };
 use crate::error::throwing;
 
@@ -78,8 +78,7 @@ impl NedbCore {
         options: Option<Text>,
     ) -> napi::Result<Vec<String>> {
         throwing(env, || {
-            let documents = documents(&texts)?;
-            self.database.put_many(&collection, &documents, &write_options(options.as_deref())?)
+            self.database.put_many_json(&collection, &texts, &write_options(options.as_deref())?)
         })
     }
 

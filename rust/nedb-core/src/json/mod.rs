@@ -14,6 +14,7 @@
 //! | `rewrite` | any text → canonical text, or what 1.x hashed |
 //! | `canonical` | the doors to the last two |
 //! | `scan` | the members of canonical text, without parsing it |
+//! | `split` | a list or a mapping of values, taken apart |
 //! | `path` | a dotted path, and the value at it |
 //! | `key` | a byte key whose order is the total order of values |
 
@@ -26,6 +27,7 @@ mod parse;
 mod path;
 mod rewrite;
 mod scan;
+mod split;
 mod string;
 mod value;
 
@@ -48,5 +50,6 @@ pub(crate) use number::respell;
 pub(crate) use number::write_double;
 pub use path::Path;
 pub(crate) use scan::{elements, members};
+pub(crate) use split::{Part, split};
 pub(crate) use string::{string_text, write_ascii, write_string};
 pub use value::Value;

@@ -4,11 +4,9 @@
 //! of the file, so that documents reach the engine as they were written.
 
 use serde::Deserialize;
-use serde::de::{Deserializer, MapAccess, Visitor};
 use serde_json::Value;
 use serde_json::value::RawValue;
 use std::collections::BTreeMap;
-use std::fmt;
 use std::path::{Path, PathBuf};
 
 /// A file of cases.
@@ -77,9 +75,6 @@ pub enum Place {
 #[derive(Default, Deserialize)]
 pub struct Arguments(BTreeMap<String, Box<RawValue>>);
 
-/// The members of a JSON object in the order of the text.
-pub struct OrderedMembers(pub Vec<(String, Box<RawValue>)>);
-
 fn default_clock() -> f64 {
     1000.5
 }
@@ -135,26 +130,6 @@ impl Arguments {
     /// Returns the names that are given.
     pub fn names(&self) -> impl Iterator<Item = &str> {
         self.0.keys().map(String::as_str)
-    }
-}
-
-impl<'de> Deserialize<'de> for OrderedMembers {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        struct Members;
-        impl<'de> Visitor<'de> for Members {
-            type Value = OrderedMembers;
-            fn expecting(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-                formatter.write_str("an object")
-            }
-            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<OrderedMembers, A::Error> {
-                let mut members = Vec::new();
-                while let Some(member) = map.next_entry()? {
-                    members.push(member);
-                }
-                Ok(OrderedMembers(members))
-            }
-        }
-        deserializer.deserialize_map(Members)
     }
 }
 

@@ -3,12 +3,11 @@
 //! In: a verb's name and its arguments as text. Out: its answer as JSON text. Documents are handed
 //! over as the text of the case.
 
-use crate::case::{Arguments, OrderedMembers};
+use crate::case::Arguments;
 use crate::expect::Answer;
 use crate::files;
 use crate::host::Outcome;
 use nedb_core::{Database, Error, IndexKind, Params, ReadOptions, WriteOptions};
-use serde_json::value::RawValue;
 use serde_json::{Value, json};
 
 /// Calls a verb.
@@ -34,7 +33,10 @@ fn call_write(database: &Database, verb: &str, args: &Arguments) -> Outcome {
             let document = args.json("doc")?.ok_or("put needs doc")?;
             database.put(&coll, &id, &document, &options).map(Answer::One)
         }
-        "put_many" => database.put_many(&coll, &documents(args)?, &options).map(Answer::Rows),
+        "put_many" => {
+            let documents = args.json("docs")?.ok_or("put_many needs docs")?;
+            database.put_many_json(&coll, &documents, &options).map(Answer::Rows)
+        }
         "delete" => database.delete(&coll, &id, &options).map(Answer::of),
         "batch" => {
             let items = args.json("items")?.ok_or("batch needs items")?;
@@ -145,24 +147,6 @@ pub fn write_options(args: &Arguments) -> Result<WriteOptions, String> {
         valid_to: args.text("valid_to")?,
         if_seq: integer(args, "if_seq")?,
     })
-}
-
-/// Returns the documents of `put_many` with their ids, in order.
-fn documents(args: &Arguments) -> Result<Vec<(String, String)>, String> {
-    let text = args.json("docs")?.ok_or("put_many needs docs")?;
-    let wrong = |error: serde_json::Error| format!("docs: {error}");
-    if text.trim_start().starts_with('{') {
-        let OrderedMembers(members) = serde_json::from_str(&text).map_err(wrong)?;
-        return Ok(members.into_iter().map(|(id, doc)| (id, doc.get().to_owned())).collect());
-    }
-    let list: Vec<Box<RawValue>> = serde_json::from_str(&text).map_err(wrong)?;
-    list.iter()
-        .map(|document| {
-            let value: Value = serde_json::from_str(document.get()).map_err(wrong)?;
-            let id = value.get("_id").and_then(Value::as_str).unwrap_or_default();
-            Ok((id.to_owned(), document.get().to_owned()))
-        })
-        .collect()
 }
 
 /// Returns an argument that is an integer.

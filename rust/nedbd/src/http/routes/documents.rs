@@ -9,9 +9,7 @@ use crate::server::Shared;
 use axum::extract::State;
 use nedb_core::{Database, ReadOptions, WriteOptions};
 use serde::Deserialize;
-use serde::de::{self, MapAccess, SeqAccess, Visitor};
 use serde_json::value::RawValue;
-use std::fmt;
 use utoipa::IntoParams;
 
 write_body! {
@@ -29,7 +27,7 @@ write_body! {
         coll: String,
         /// An object id → document, or an array of documents that carry `_id`.
         #[schema(value_type = Object)]
-        docs: Documents,
+        docs: Box<RawValue>,
     }
 }
 write_body! {
@@ -110,7 +108,7 @@ pub async fn put_many(State(server): State<Shared>, At(served): At, body: JsonBo
     let call = move || {
         let mut put: PutManyBody = body.read()?;
         let options = put.options();
-        let stored = served.database.put_many(&put.coll, &put.docs.0, &options)?;
+        let stored = served.database.put_many_json(&put.coll, put.docs.get(), &options)?;
         let position = match stored.last() {
             Some(last) => position_of(&served.database, seq_of(last)?)?,
             None => position(&served.database)?,
@@ -237,70 +235,4 @@ async fn read_document(
     }
     let database = database.clone();
     server.read(move || read(&database)).await
-}
-
-/// Documents with their ids, in order, as the texts that came.
-#[derive(Debug)]
-pub struct Documents(Vec<(String, String)>);
-
-impl<'de> Deserialize<'de> for Documents {
-    fn deserialize<D: de::Deserializer<'de>>(
-        deserializer: D,
-    ) -> std::result::Result<Self, D::Error> {
-        deserializer.deserialize_any(DocumentsVisitor)
-    }
-}
-
-struct DocumentsVisitor;
-
-impl<'de> Visitor<'de> for DocumentsVisitor {
-    type Value = Documents;
-
-    fn expecting(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        formatter.write_str("an object of documents or an array of documents with _id")
-    }
-
-    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> std::result::Result<Documents, A::Error> {
-        let mut found = Vec::new();
-        while let Some((id, document)) = map.next_entry::<String, &RawValue>()? {
-            found.push((id, document.get().to_owned()));
-        }
-        Ok(Documents(found))
-    }
-
-    fn visit_seq<A: SeqAccess<'de>>(
-        self,
-        mut items: A,
-    ) -> std::result::Result<Documents, A::Error> {
-        #[derive(Deserialize)]
-        struct Identified {
-            _id: String,
-        }
-        let mut found = Vec::new();
-        while let Some(document) = items.next_element::<&RawValue>()? {
-            let identified: Identified =
-                serde_json::from_str(document.get()).map_err(de::Error::custom)?;
-            found.push((identified._id, document.get().to_owned()));
-        }
-        Ok(Documents(found))
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn documents_keep_their_order_and_their_text() {
-        let read = |text: &str| serde_json::from_str::<Documents>(text).map(|it| it.0);
-        assert_eq!(
-            read(r#"{"b": {"n": 1.50},"a": [ ]}"#).unwrap(),
-            [("b".into(), r#"{"n": 1.50}"#.into()), ("a".into(), "[ ]".into())]
-        );
-        let one = [("x".into(), r#"{"_id":"x","big":123456789012345678901}"#.into())];
-        assert_eq!(read(r#"[{"_id":"x","big":123456789012345678901}]"#).unwrap(), one);
-        for text in ["5", "[1]", "[{}]", r#"[{"_id":1}]"#] {
-            assert!(read(text).is_err(), "{text}");
-        }
-    }
 }
