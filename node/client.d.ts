@@ -58,7 +58,10 @@ export interface ClientOptions {
    * With 0 nothing is repeated and no key is made.
    */
   retryCount?: number;
-  /** What is called in place of the global `fetch`: for other certificates, proxies, tests. */
+  /**
+   * What sends requests, as the global `fetch` does: for other certificates, proxies, tests. When absent that is the
+   * browser's; in Node it is node:http, since Node's own gives up on an answer that does not begin in 300 s.
+   */
   fetch?: (url: string, request: any) => Promise<any>;
 }
 
