@@ -4,7 +4,7 @@
  */
 
 import type {
-  BatchItem, CompactReport, CompressionStats, Document, FileAt, FileBytes, FileInfo, FileProof, IndexKind, Op,
+  BackupReport, BatchItem, CompactReport, CompressionStats, Document, FileAt, FileBytes, FileInfo, FileProof, IndexKind, Op,
   PutFileOptions, Query, ReadOptions, Seq, Stored, Tier, Transaction, VerifyFilesReport, VerifyReport,
   WriteOptions,
 } from "./index.js";
@@ -94,12 +94,9 @@ export interface DatabaseDescription extends Required<Omit<DatabaseSummary, "sta
 }
 
 /** A copy that the server made. */
-export interface RemoteBackupReport {
+export interface RemoteBackupReport extends BackupReport {
   /** Below the server's directory of backups. */
   path: string;
-  seq: number;
-  head: string;
-  logBytes: number;
 }
 
 /** A `Blob`, or a `File` of a page, as far as types can say so without those of Node or a browser. */
@@ -194,8 +191,11 @@ export class Database {
   verifyReport(options?: CallOptions): Promise<VerifyReport>;
   verifyFiles(options?: CallOptions): Promise<VerifyFilesReport>;
   verifyDeterminism(options?: CallOptions): Promise<boolean>;
-  /** Copies the database on the server; `to` names the copy, without it the time does. */
-  backup(to?: string | null, options?: CallOptions): Promise<RemoteBackupReport>;
+  /**
+   * Copies the database on the server; `to` names the copy, without it the time does. With `skipDamagedFiles` chunks
+   * of files that are damaged are left out and reported, where otherwise there is no backup.
+   */
+  backup(to?: string | null, options?: { skipDamagedFiles?: boolean } & CallOptions): Promise<RemoteBackupReport>;
   flush(options?: CallOptions): Promise<void>;
 
   readonly seq: Promise<bigint>;

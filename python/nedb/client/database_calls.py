@@ -351,17 +351,18 @@ def verify_files(at: str) -> Call[dict[str, Any]]:
     return call
 
 
-def backup(at: str, to: Optional[str] = None) -> Call[dict[str, Any]]:
+def backup(at: str, to: Optional[str] = None, *, skip_damaged_files: bool = False) -> Call[dict[str, Any]]:
     """Copy the database as it is now, on the server, while reads and writes go on.
 
     ``to`` names the copy; without it the time does. Returns ``path`` below the server's directory of backups,
-    ``seq``, ``head`` and ``log_bytes``.
+    ``seq``, ``head`` and ``log_bytes``. A damaged chunk of a file is an ``IntegrityError`` that names it; with
+    ``skip_damaged_files`` it is left out, and ``damage`` and ``damage_count`` say so as in ``verify_files``.
     """
     def read(answer: Answer) -> dict[str, Any]:
         value = answer.value()
-        return {name: value[name] for name in ("path", "seq", "head", "log_bytes")}
+        return {name: value[name] for name in ("path", "seq", "head", "log_bytes", "damage", "damage_count")}
 
-    call = write(at, "backup", read, members(to=to), keyed=False)
+    call = write(at, "backup", read, members(to=to, skip_damaged_files=skip_damaged_files), keyed=False)
     call.extra_s = WHOLE_LOG_S
     return call
 
