@@ -6,8 +6,9 @@ function builtin(name) {
   const running = globalThis.process;
   if (running?.versions?.node === undefined) return undefined;
   try {
-    // Node 18 has only the other; what bundlers make of that one may throw.
-    return running.getBuiltinModule?.(name) ?? require(name);
+    // Node 18 has no such function, and require under its own name would have bundlers look for what is asked.
+    const { require: load } = module;
+    return running.getBuiltinModule?.(name) ?? load.call(module, name);
   } catch {
     return undefined;
   }

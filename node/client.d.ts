@@ -4,8 +4,8 @@
  */
 
 import type {
-  BackupReport, BatchItem, CompactReport, CompressionStats, Document, FileAt, FileBytes, FileInfo, FileProof, IndexKind, Op,
-  PutFileOptions, Query, ReadOptions, Seq, Stored, Tier, Transaction, VerifyFilesReport, VerifyReport,
+  BackupReport, BatchItem, CompactReport, CompressionStats, Document, FileAt, FileBytes, FileInfo, FileProof, IndexKind,
+  Op, PutFileOptions, Query, ReadOptions, Seq, Stored, Tier, Transaction, VerifyFilesReport, VerifyReport,
   WriteOptions,
 } from "./index.js";
 import { NedbError } from "./index.js";
@@ -158,7 +158,7 @@ export class Database {
   /**
    * Writes a version of a file; answers its number. A stream, or another iterable of bytes, is sent piece by
    * piece, and only once; bytes and a Blob are sent again where that is needed. The bytes are on the server's
-   * disk before the op is. A page whose browser sends no streams gives bytes or a Blob, without `progress`.
+   * disk before the op is. A page gives bytes or a Blob, without `progress`: browsers send streams over HTTP/2 alone.
    */
   putFile(
     name: string,
