@@ -298,6 +298,9 @@ impl Database {
             self.inner.save_at_the_end();
         }
         writer.close();
+        drop(writer);
+        // It may wait for the writer.
+        self.inner.committer.stop();
         self.inner.let_go_of_files();
         // Whoever's write failed before was told; what was acknowledged before it is on the disk.
         if has_failed { Ok(()) } else { synced }

@@ -20,8 +20,11 @@
 //! | `admit` | nonces, idempotency, preconditions |
 //! | `overlay` | what was admitted and is not folded yet |
 //! | `commit` | batches of groups: append, sync, fold |
+//! | `signal` | what became of a batch, for threads and tasks that wait for it |
+//! | `committer` | the thread that waits where tasks may not |
 //! | `write` | put, delete, link and their kin |
 //! | `transaction` | several things as one op |
+//! | `write_later` | the same for asynchronous hosts |
 //! | `read` | get, query, neighbours, ops |
 //! | `refresh` | a reader, moved on to what a writer has done since |
 //! | `file`, `file_read` | files, written and read |
@@ -48,6 +51,7 @@ mod carry;
 mod check;
 mod checkpoint;
 mod commit;
+mod committer;
 #[cfg(test)]
 mod crash;
 mod encrypt;
@@ -78,12 +82,14 @@ mod saved_views;
 #[cfg(test)]
 mod schedules;
 mod settings;
+mod signal;
 mod statistics;
 #[cfg(test)]
 mod steps;
 mod transaction;
 mod watch;
 mod write;
+mod write_later;
 
 use crate::blob::LegacyFiles;
 use crate::crypto::Protection;
@@ -91,6 +97,7 @@ use crate::error::{Error, Result};
 use crate::store::Directory;
 use crate::views::State;
 use commit::Writer;
+use committer::Committer;
 use keeper::Keeper;
 use packs::Packs;
 use parking_lot::{Condvar, Mutex, RwLock, RwLockReadGuard};
@@ -101,6 +108,7 @@ pub use file::FileWriter;
 pub use file_check::{FileDamage, FileDamages, VerifyFilesReport};
 pub use file_read::{FileAt, FileInfo, FileProof, FileReader};
 pub use file_upkeep::{CompactReport, CompressionStats};
+pub use group::Receipt;
 pub use maintain::VerifyReport;
 pub use open::OpenReport;
 pub use options::{Durability, Options, Progress, ReadOptions, WriteOptions};
@@ -136,6 +144,7 @@ struct Inner {
     watch: watch::Watch,
     counters: statistics::Counters,
     checkpoints: Arc<Keeper>,
+    committer: Arc<Committer>,
 }
 
 impl std::fmt::Debug for Database {
@@ -154,6 +163,7 @@ impl Drop for Inner {
             return;
         }
         self.checkpoints.stop();
+        self.committer.stop();
         let durable_seq = *self.durable_seq.get_mut();
         if self.writer.get_mut().sync_at_the_end(durable_seq) {
             self.save_at_the_end();
