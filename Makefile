@@ -101,11 +101,14 @@ $(STAMPS)/nedbd: $(NEDBD_SOURCES) scripts/build_addon.mjs
 	$(NODE) scripts/build_addon.mjs --cargo $(CARGO) --nedbd
 	@mkdir -p $(STAMPS) && touch $@
 
-.PHONY: build wheel addon nedbd
+.PHONY: build wheel addon nedbd npm-packages
 build: wheel addon ## Build the Python extension and the Node addon (release)
 nedbd: $(STAMPS)/nedbd ## Build the server (release), as target/release/nedbd
 wheel: $(STAMPS)/wheel
 addon: $(STAMPS)/addon
+npm-packages: addon nedbd ## Make the packages for npm, with the addon and the server of this platform, in build/npm
+	$(NODE) scripts/npm_packages.mjs
+	cd build/npm && $(NPM) pack --silent ./*/
 
 # ------------------------------------------------------------------------------------------- trying
 
@@ -160,12 +163,12 @@ test-node: $(STAMPS)/addon $(STAMPS)/npm ## Node: node --test, and the type decl
 	$(call step,Node tests)
 	$(NODE) --test --test-reporter=spec tests/node/*.test.js
 
-test-server: $(STAMPS)/wheel $(STAMPS)/nedbd ## The server: unit tests, pytest against the binary, the conformance suite through the clients
+test-server: $(STAMPS)/wheel $(STAMPS)/addon $(STAMPS)/nedbd ## The server: unit tests, pytest against the binary, the conformance suite through the clients
 	$(call step,Server unit tests)
 	$(CARGO) test --quiet --package nedbd
 	$(call step,Server tests)
 	NEDBD_BINARY=$(NEDBD) $(PY) -m pytest tests/server $(PYTEST_ARGS)
-	$(call step,Client for Node)
+	$(call step,Client for Node and packages for npm)
 	NEDBD_BINARY=$(NEDBD) $(NODE) --test --test-reporter=spec tests/server/*.test.js
 
 test-docs: $(STAMPS)/venv ## The documents: generated pages are current, links lead somewhere

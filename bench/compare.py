@@ -20,6 +20,7 @@ from pathlib import Path
 
 import report
 import workload
+from options import add_engines, common
 from table import CHURN_ROWS, HISTORY_ROWS, MAIN_ROWS, Row
 
 HERE = Path(__file__).resolve().parent
@@ -202,17 +203,11 @@ def write_results(
 
 def parse_arguments(arguments: list[str] | None) -> argparse.Namespace:
     """Read the command line."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--nedb-1x", metavar="PYTHON", help="interpreter with nedb-engine==1.2.2")
-    parser.add_argument(
-        "--nedb", metavar="PYTHON", default=sys.executable, help="interpreter with this engine"
-    )
+    parser = common(__doc__, rounds=7)
+    add_engines(parser)
     parser.add_argument("--sizes", type=int, nargs="+", default=list(workload.DOCUMENT_COUNTS))
-    parser.add_argument("--rounds", type=int, default=7)
     parser.add_argument("--overwrite-count", type=int, default=1_000_000)
     parser.add_argument("--note", default="", help="a sentence to put above the results")
-    parser.add_argument("--out", type=Path, help="folder for the results (default: this one)")
-    parser.add_argument("--quick", action="store_true", help="a smoke run; writes only with --out")
     options = parser.parse_args(arguments)
     options.budget_s, options.count = 0.2, None
     if options.quick:

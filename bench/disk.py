@@ -21,6 +21,7 @@ from statistics import median
 
 import disk_report
 from compare import Process, Progress, machine, write_results
+from options import add_engines, add_folder, common
 
 HERE = Path(__file__).resolve().parent
 LINE_BYTES = 430
@@ -171,16 +172,10 @@ class Disk:
 
 def parse_arguments(arguments: list[str] | None) -> argparse.Namespace:
     """Read the command line."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--nedb-1x", metavar="PYTHON", help="interpreter with nedb-engine==1.2.2")
-    parser.add_argument(
-        "--nedb", metavar="PYTHON", default=sys.executable, help="interpreter with this engine"
-    )
-    parser.add_argument("--rounds", type=int, default=9)
+    parser = common(__doc__, rounds=9)
+    add_engines(parser)
+    add_folder(parser)
     parser.add_argument("--growth", type=int, nargs="+", default=[10_000, 100_000, 1_000_000])
-    parser.add_argument("--folder", type=Path, help="where to write: a folder on the disk to measure")
-    parser.add_argument("--out", type=Path, help="folder for the results (default: this one)")
-    parser.add_argument("--quick", action="store_true", help="a smoke run; writes only with --out")
     options = parser.parse_args(arguments)
     options.puts, options.bulk, options.nedb1_count_max = 1_000, 50_000, 100_000
     if options.quick:

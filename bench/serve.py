@@ -25,6 +25,7 @@ from pathlib import Path
 import serve_report
 import workload
 from compare import HERE, Progress, machine, write_results
+from options import add_folder, common
 
 sys.path.insert(0, str(HERE.parent / "tests" / "server"))
 
@@ -167,12 +168,9 @@ def _first_line(*command: str) -> str:
 
 def parse_arguments(arguments: list[str] | None) -> argparse.Namespace:
     """Read the command line."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--rounds", type=int, default=7)
+    parser = common(__doc__, rounds=7)
+    add_folder(parser)
     parser.add_argument("--seconds", type=int, default=5, help="how long each load lasts")
-    parser.add_argument("--folder", type=Path, help="where to write: a folder on the disk to measure")
-    parser.add_argument("--out", type=Path, help="folder for the results (default: this one)")
-    parser.add_argument("--quick", action="store_true", help="a smoke run; writes only with --out")
     options = parser.parse_args(arguments)
     options.documents, options.floor_count, options.starts = 20_000, 500, 9
     if options.quick:

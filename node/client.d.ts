@@ -4,8 +4,8 @@
  */
 
 import type {
-  BatchItem, CompactReport, CompressionStats, Document, FileAt, FileBytes, FileInfo, FileProof, IndexKind, Op,
-  PutFileOptions, Query, ReadOptions, Seq, Stored, Tier, Transaction, VerifyFilesReport, VerifyReport,
+  BackupReport, BatchItem, CompactReport, CompressionStats, Document, FileAt, FileBytes, FileInfo, FileProof, IndexKind,
+  Op, PutFileOptions, Query, ReadOptions, Seq, Stored, Tier, Transaction, VerifyFilesReport, VerifyReport,
   WriteOptions,
 } from "./index.js";
 import { NedbError } from "./index.js";
@@ -58,7 +58,10 @@ export interface ClientOptions {
    * With 0 nothing is repeated and no key is made.
    */
   retryCount?: number;
-  /** What is called in place of the global `fetch`: for other certificates, proxies, tests. */
+  /**
+   * What sends requests, as the global `fetch` does: for other certificates, proxies, tests. When absent that is the
+   * browser's; in Node it is node:http, since Node's own gives up on an answer that does not begin in 300 s.
+   */
   fetch?: (url: string, request: any) => Promise<any>;
 }
 
@@ -91,12 +94,9 @@ export interface DatabaseDescription extends Required<Omit<DatabaseSummary, "sta
 }
 
 /** A copy that the server made. */
-export interface RemoteBackupReport {
+export interface RemoteBackupReport extends BackupReport {
   /** Below the server's directory of backups. */
   path: string;
-  seq: number;
-  head: string;
-  logBytes: number;
 }
 
 /** A `Blob`, or a `File` of a page, as far as types can say so without those of Node or a browser. */
@@ -158,7 +158,7 @@ export class Database {
   /**
    * Writes a version of a file; answers its number. A stream, or another iterable of bytes, is sent piece by
    * piece, and only once; bytes and a Blob are sent again where that is needed. The bytes are on the server's
-   * disk before the op is. A page whose browser sends no streams gives bytes or a Blob, without `progress`.
+   * disk before the op is. A page gives bytes or a Blob, without `progress`: browsers send streams over HTTP/2 alone.
    */
   putFile(
     name: string,
@@ -191,8 +191,11 @@ export class Database {
   verifyReport(options?: CallOptions): Promise<VerifyReport>;
   verifyFiles(options?: CallOptions): Promise<VerifyFilesReport>;
   verifyDeterminism(options?: CallOptions): Promise<boolean>;
-  /** Copies the database on the server; `to` names the copy, without it the time does. */
-  backup(to?: string | null, options?: CallOptions): Promise<RemoteBackupReport>;
+  /**
+   * Copies the database on the server; `to` names the copy, without it the time does. With `skipDamagedFiles` chunks
+   * of files that are damaged are left out and reported, where otherwise there is no backup.
+   */
+  backup(to?: string | null, options?: { skipDamagedFiles?: boolean } & CallOptions): Promise<RemoteBackupReport>;
   flush(options?: CallOptions): Promise<void>;
 
   readonly seq: Promise<bigint>;

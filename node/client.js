@@ -2,8 +2,8 @@
 /**
  * nedb-engine/client: nedbd, the server, spoken to with the methods of NEDB.
  *
- * `NedbClient` is a server; `client.db(name)` is a database of it. It loads no addon, and nothing of Node but
- * what browsers have too. `NedbError` is what it throws; `ServerError` is one with a code of a server.
+ * `NedbClient` is a server; `client.db(name)` is a database of it. It loads no addon, and nothing of Node that a
+ * browser would miss. `NedbError` is what it throws; `ServerError` is one with a code of a server.
  */
 
 const { ServerError } = require("./client_call.js");

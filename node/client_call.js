@@ -13,6 +13,7 @@
  * The same rules as python/nedb/client/call.py; docs/decisions/0017-clients.md says why.
  */
 
+const { builtin } = require("./builtin.js");
 const { NedbError } = require("./errors.js");
 const { parse } = require("./json.js");
 
@@ -72,9 +73,8 @@ class Failure extends Error {
 
 /** Makes 128 random bits as text. */
 function newKey() {
-  // Node 18 has it as a module only; bundlers do not follow a name that is not written out.
-  const name = "node:crypto";
-  const random = globalThis.crypto ?? require(name).webcrypto;
+  // Node 18 has it as a module only.
+  const random = globalThis.crypto ?? builtin("node:crypto").webcrypto;
   return Array.from(random.getRandomValues(new Uint8Array(16)), (byte) => byte.toString(16).padStart(2, "0")).join("");
 }
 

@@ -104,7 +104,8 @@ const onDatabase = {
   verifyReport: (at) => read(`${at}/verify`, "report", {}, LONG),
   verifyFiles: (at) => read(`${at}/verify`, "files", { files: true }, LONG),
   verifyDeterminism: (at) => read(`${at}/verify`, "deterministic", { determinism: true }, LONG),
-  backup: (at, to) => write(`${at}/backup`, undefined, to === undefined || to === null ? {} : texts({ to }), LONG),
+  backup: (at, to, rest) =>
+    write(`${at}/backup`, undefined, { ...(to === undefined || to === null ? {} : texts({ to })), ...rest }, LONG),
   flush: (at) => write(`${at}/flush`, "durable_seq", undefined, { writes: false, repeatable: true }),
   seq: (at) => read(`${at}/log`, "seq", { limit: 0 }),
   head: (at) => read(`${at}/log`, "head", { limit: 0 }),

@@ -18,6 +18,8 @@ const { batchText, transacted } = require("./transaction.js");
 /** Ops that are asked for at a time, and how long an answer waits for the next one. */
 const PAGE_COUNT = 1_000;
 const WAIT_MS = 15_000;
+/** The options of a copy. */
+const BACKUP = { skipDamagedFiles: "skip_damaged_files" };
 
 /** Takes the signal out of what a call is told. */
 function split(options) {
@@ -301,10 +303,15 @@ class Database {
     return this.#ask(calls.verifyDeterminism(this.#at), options?.signal);
   }
 
-  /** Copies the database as it is now, on the server: `to` names the copy, without it the time does. */
+  /**
+   * Copies the database as it is now, on the server: `to` names the copy, without it the time does. With
+   * `skipDamagedFiles` chunks of files that are damaged are left out and reported, where otherwise there is no backup.
+   */
   async backup(to, options) {
-    const { path, seq, head, log_bytes: logBytes } = await this.#ask(calls.backup(this.#at, to), options?.signal);
-    return { path, seq, head, logBytes };
+    const [rest, signal] = split(options);
+    const call = calls.backup(this.#at, to, members(rest, BACKUP));
+    const { path, seq, head, logBytes, damage, damageCount } = camelCased(await this.#ask(call, signal));
+    return { path, seq, head, logBytes, damage, damageCount };
   }
 
   /** Waits until what is written is on the server's disk. */

@@ -1,12 +1,13 @@
 "use strict";
 /**
- * How calls are sent: `fetch`, in Node and in browsers.
+ * How calls are sent: by `fetch` in browsers, by connections of our own in Node.
  *
  * In: calls. Out: the answers' texts or bytes. Rejections are NedbErrors, or the reason of an AbortSignal.
  */
 
 const { Attempts, Failure, ServerError } = require("./client_call.js");
 const { target } = require("./client_calls.js");
+const { Connections } = require("./client_http.js");
 const { NedbError, invalid } = require("./errors.js");
 const { parse } = require("./json.js");
 
@@ -22,7 +23,10 @@ class Transport {
   #timeoutMs;
   #retryCount;
   #fetch;
-  #closed = new AbortController();
+  #connections;
+  #isClosed = false;
+  /** How to stop what is under way. */
+  #stops = new Set();
 
   constructor(url, { token, timeoutMs = 60_000, retryCount = 6, fetch: given } = {}) {
     this.#root = rootOf(url);
@@ -32,7 +36,9 @@ class Transport {
     }
     this.#timeoutMs = timeoutMs;
     this.#retryCount = retryCount;
-    this.#fetch = given ?? ((...request) => globalThis.fetch(...request));
+    const own = given ? undefined : Connections.of(this.#root.startsWith("https:"));
+    this.#connections = own;
+    this.#fetch = given ?? own?.fetch.bind(own) ?? ((...request) => globalThis.fetch(...request));
   }
 
   /** Sends a call, as often as it takes; answers the value of its result. */
@@ -51,7 +57,7 @@ class Transport {
   async send(call, signal) {
     const attempts = new Attempts(call, this.#retryCount);
     for (;;) {
-      if (this.#closed.signal.aborted) throw new NedbError("the client was closed", "DATABASE_CLOSED");
+      if (this.#isClosed) throw new NedbError("the client was closed", "DATABASE_CLOSED");
       signal?.throwIfAborted();
       let delayMs;
       try {
@@ -68,7 +74,9 @@ class Transport {
 
   /** Ends what is under way, and answers nothing more. */
   close() {
-    this.#closed.abort();
+    this.#isClosed = true;
+    for (const stop of this.#stops) stop();
+    this.#connections?.close();
   }
 
   /** Sends a call once. */
@@ -81,8 +89,8 @@ class Transport {
       stop.abort();
     }, Math.min(waited, 2 ** 31 - 1));
     const abort = () => stop.abort();
-    const signals = [signal, this.#closed.signal].filter(Boolean);
-    for (const other of signals) other.addEventListener("abort", abort, { once: true });
+    const forget = onAbort(signal, abort);
+    this.#stops.add(abort);
     try {
       const response = await this.#fetch(`${this.#root}${target(call)}`, this.#request(call, stop.signal));
       return await answerOf(response, call);
@@ -93,7 +101,8 @@ class Transport {
       throw failureOf(error, timedOut, waited);
     } finally {
       clearTimeout(timer);
-      for (const other of signals) other.removeEventListener("abort", abort);
+      this.#stops.delete(abort);
+      forget();
     }
   }
 
@@ -125,11 +134,12 @@ async function answerOf(response, call) {
 /** Says what a rejection of `fetch` means. */
 function failureOf(error, timedOut, waitedMs) {
   if (error instanceof NedbError) return error;
-  if (timedOut) return new Failure(`no answer came in ${waitedMs} ms`, { wasSent: true, timedOut });
+  const cause = error?.cause ?? error;
+  const wasSent = error?.wasSent ?? !NOT_SENT.has(cause?.code);
+  if (timedOut) return new Failure(`no answer came in ${waitedMs} ms`, { wasSent, timedOut });
   // What a caller's own fetch throws is its own matter.
   if (!(error instanceof TypeError) && error?.name !== "AbortError" && error?.code === undefined) return error;
-  const cause = error.cause ?? error;
-  return new Failure(cause.message || String(cause.code ?? error.message), { wasSent: !NOT_SENT.has(cause.code) });
+  return new Failure(cause.message || String(cause.code ?? error.message), { wasSent });
 }
 
 /** Reads where a server is. */
@@ -153,15 +163,34 @@ function rootOf(url) {
 function sleep(delayMs, signal) {
   return new Promise((resolve, reject) => {
     const timer = setTimeout(() => {
-      signal?.removeEventListener("abort", abort);
+      forget();
       resolve();
     }, delayMs);
-    function abort() {
+    const forget = onAbort(signal, () => {
       clearTimeout(timer);
       reject(signal.reason);
-    }
-    signal?.addEventListener("abort", abort, { once: true });
+    });
   });
+}
+
+/** What each signal ends: one listener does for all, since Node warns of more than ten. */
+const ends = new WeakMap();
+
+/** Calls `end` when a signal is aborted; answers a function that takes it back. */
+function onAbort(signal, end) {
+  if (signal === undefined || signal === null) return () => {};
+  let group = ends.get(signal);
+  if (group === undefined) {
+    group = { all: new Set(), listener: () => group.all.forEach((one) => one()) };
+    ends.set(signal, group);
+    signal.addEventListener("abort", group.listener, { once: true });
+  }
+  group.all.add(end);
+  return () => {
+    if (!group.all.delete(end) || group.all.size > 0) return;
+    signal.removeEventListener("abort", group.listener);
+    ends.delete(signal);
+  };
 }
 
 module.exports = { Transport };

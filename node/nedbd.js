@@ -31,7 +31,10 @@ function binary() {
 
 const found = binary();
 if (found === undefined) {
-  console.error(`nedb-engine has no nedbd for ${platformName()}. In a checkout run: npm run build:nedbd`);
+  console.error(
+    `nedb-engine has no nedbd for ${platformName()}.\n` +
+      "Install again without --omit=optional, or in a checkout run: npm run build:nedbd",
+  );
   process.exit(1);
 }
 const server = spawn(found, process.argv.slice(2), { stdio: "inherit" });

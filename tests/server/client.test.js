@@ -4,7 +4,7 @@
 const assert = require("node:assert/strict");
 const { spawn } = require("node:child_process");
 const { once } = require("node:events");
-const { createReadStream } = require("node:fs");
+const { createReadStream, readFileSync } = require("node:fs");
 const { writeFile } = require("node:fs/promises");
 const { join } = require("node:path");
 const { Readable } = require("node:stream");
@@ -243,6 +243,25 @@ test("a file has versions, options, a root and proofs", async (t) => {
     () => db.fileProof("a", 1)]) {
     await assert.rejects(missing, withCode("NOT_FOUND"));
   }
+});
+
+test("a backup leaves out what is damaged of files when it is asked to", async (t) => {
+  const first = await started(t);
+  const own = await new NedbClient(first.url).createDatabase("db");
+  await own.putFile("good", "what is sound");
+  await own.putFile("bad", LARGE.subarray(0, 9_000));
+  assert.deepEqual((await own.backup("whole", { skipDamagedFiles: true })).damage, []);
+  await first.stop();
+  const pack = join(first.data, "db", "blobs", "000001.pack");
+  const bytes = readFileSync(pack);
+  await writeFile(pack, bytes.fill(0, bytes.length - 200));
+  const server = await Nedbd.start(first.data);
+  t.after(() => server.stop("SIGKILL"));
+  const db = new NedbClient(server.url).db("db");
+  await assert.rejects(db.backup("none"), (error) => withCode("INTEGRITY_ERROR")(error) && /bad/.test(error.message));
+  const { path, damage, damageCount, seq } = await db.backup("part", { skipDamagedFiles: true });
+  assert.deepEqual([path, seq, damageCount > 0, new Set(damage.map((it) => it.name))], ["db/part", 1, true, new Set(["bad"])]);
+  await assert.rejects(db.backup("x", { skip: true }), withCode("INVALID_ARGUMENT"));
 });
 
 test("a stream of a file is of one version, and asks for no part before it is wanted", async (t) => {

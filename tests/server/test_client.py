@@ -5,6 +5,7 @@ from __future__ import annotations
 import inspect
 import os
 import pickle
+import random
 import re
 import subprocess
 import sys
@@ -64,6 +65,27 @@ def test_databases_are_made_listed_and_dropped(server: Nedbd, connect: Connect) 
     assert isinstance(caught.value, KeyError) and (caught.value.code, caught.value.status) == ("DATABASE_NOT_FOUND", 404)
     copy = pickle.loads(pickle.dumps(caught.value))
     assert (type(copy), copy.code, str(copy)) == (type(caught.value), caught.value.code, str(caught.value))
+
+
+def test_a_backup_leaves_out_what_is_damaged_of_files_when_asked_to(
+    start: Callable[..., Nedbd], connect: Connect
+) -> None:
+    server = start()
+    db = connect(server.url).create_database("db")
+    db.put_file("good", b"what is sound")
+    db.put_file("bad", random.Random(1).randbytes(9_000))
+    whole = db.backup("whole", skip_damaged_files=True)
+    assert (whole["damage"], whole["damage_count"], whole["path"]) == ([], 0, "db/whole")
+    server.stop()
+    pack = server.data / "db" / "blobs" / "000001.pack"
+    pack.write_bytes(pack.read_bytes()[:-3_000] + bytes(3_000))
+    db = connect(start().url).db("db")
+    with pytest.raises(nedb.IntegrityError, match="bad"):
+        db.backup("none")
+    part = db.backup("part", skip_damaged_files=True)
+    assert {it["name"] for it in part["damage"]} == {"bad"} and part["damage_count"] >= 1
+    with nedb.NEDB(server.data / ".backups" / "db" / "part", read_only=True) as copy:
+        assert copy.get_file("good") == b"what is sound" and copy.head == part["head"]
 
 
 def test_a_transaction_is_one_op_or_none(server: Nedbd, connect: Connect) -> None:

@@ -60,6 +60,12 @@ def ask(at: str, verb: str, read: Callable[[Answer], T], **query: Any) -> Call[T
     return Call("GET", f"{at}/{verb}" if verb else at, read, query=query, repeatable=True)
 
 
+def whole_log(call: Call[T]) -> Call[T]:
+    """Let a call take ``WHOLE_LOG_S`` longer."""
+    call.extra_s = WHOLE_LOG_S
+    return call
+
+
 def seq_given(name: str, seq: Optional[int]) -> Optional[int]:
     """Refuse what is no seq."""
     if seq is not None and (isinstance(seq, bool) or not isinstance(seq, int)):
@@ -172,8 +178,7 @@ def get(
     at: str, coll: str, id: str, as_of: Optional[int] = None, valid_as_of: Optional[str] = None
 ) -> Call[Optional[Document]]:
     """Return a document, or None; ``as_of`` reads at a seq, ``valid_as_of`` at a date."""
-    return ask(at, "get", member("doc"), coll=text_given("coll", coll), id=text_given("id", id),
-               as_of=seq_given("as_of", as_of), valid_as_of=text_given("valid_as_of", valid_as_of))
+    return _get(at, member("doc"), coll, id, as_of, valid_as_of)
 
 
 def get_json(
@@ -184,6 +189,13 @@ def get_json(
         document = answer.value()["doc"]
         return None if document is None else text_of(document).encode()
 
+    return _get(at, read, coll, id, as_of, valid_as_of)
+
+
+def _get(
+    at: str, read: Callable[[Answer], T], coll: str, id: str, as_of: Optional[int], valid_as_of: Optional[str]
+) -> Call[T]:
+    """Ask for a document."""
     return ask(at, "get", read, coll=text_given("coll", coll), id=text_given("id", id),
                as_of=seq_given("as_of", as_of), valid_as_of=text_given("valid_as_of", valid_as_of))
 
@@ -318,52 +330,41 @@ def batch_of_texts(
 
 def checkpoint(at: str, note: Optional[str] = None) -> Call[str]:
     """Save the views in a file, and write an op that seals the file; return the head, which is that op's hash."""
-    call = write(at, "checkpoint", member("head"), members(note=note), keyed=False)
-    call.extra_s = WHOLE_LOG_S
-    return call
+    return whole_log(write(at, "checkpoint", member("head"), members(note=note), keyed=False))
 
 
 def verify(at: str) -> Call[bool]:
     """Read the log again and check every hash and link."""
-    call = ask(at, "verify", member("ok"))
-    call.extra_s = WHOLE_LOG_S
-    return call
+    return whole_log(ask(at, "verify", member("ok")))
 
 
 def verify_report(at: str) -> Call[dict[str, Any]]:
     """Do what ``verify`` does, and say what is wrong and where."""
-    call = ask(at, "verify", member("report"))
-    call.extra_s = WHOLE_LOG_S
-    return call
+    return whole_log(ask(at, "verify", member("report")))
 
 
 def verify_determinism(at: str) -> Call[bool]:
     """Replay the log into fresh views and compare them with those in use."""
-    call = ask(at, "verify", member("deterministic"), determinism=True)
-    call.extra_s = WHOLE_LOG_S
-    return call
+    return whole_log(ask(at, "verify", member("deterministic"), determinism=True))
 
 
 def verify_files(at: str) -> Call[dict[str, Any]]:
     """Read the bytes of every version of every file, and say which chunks cannot be read, and why."""
-    call: Call[dict[str, Any]] = ask(at, "verify", member("files"), files=True)
-    call.extra_s = WHOLE_LOG_S
-    return call
+    return whole_log(ask(at, "verify", member("files"), files=True))
 
 
-def backup(at: str, to: Optional[str] = None) -> Call[dict[str, Any]]:
+def backup(at: str, to: Optional[str] = None, *, skip_damaged_files: bool = False) -> Call[dict[str, Any]]:
     """Copy the database as it is now, on the server, while reads and writes go on.
 
     ``to`` names the copy; without it the time does. Returns ``path`` below the server's directory of backups,
-    ``seq``, ``head`` and ``log_bytes``.
+    ``seq``, ``head`` and ``log_bytes``. A damaged chunk of a file is an ``IntegrityError`` that names it; with
+    ``skip_damaged_files`` it is left out, and ``damage`` and ``damage_count`` say so as in ``verify_files``.
     """
     def read(answer: Answer) -> dict[str, Any]:
         value = answer.value()
-        return {name: value[name] for name in ("path", "seq", "head", "log_bytes")}
+        return {name: value[name] for name in ("path", "seq", "head", "log_bytes", "damage", "damage_count")}
 
-    call = write(at, "backup", read, members(to=to), keyed=False)
-    call.extra_s = WHOLE_LOG_S
-    return call
+    return whole_log(write(at, "backup", read, members(to=to, skip_damaged_files=skip_damaged_files), keyed=False))
 
 
 def flush(at: str) -> Call[None]:

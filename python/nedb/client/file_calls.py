@@ -13,7 +13,7 @@ from typing import Any, Callable, Literal, Optional, Protocol, Union
 from nedb import NEDB, InvalidArgument
 
 from .call import Answer, Call
-from .database_calls import WHOLE_LOG_S, ask, listed, member, seq_given, text_given
+from .database_calls import ask, listed, member, seq_given, text_given, whole_log
 from .server_calls import segment
 
 __all__: list[str] = []
@@ -64,10 +64,9 @@ def put_file(
     call: Call[int] = Call("PUT", path(at, name), lambda answer: int(answer.value()["file"]["version"]), query,
                            content=source.pieces, keyed=True, writes=True, is_whole=lambda: source.is_whole)
     call.headers["Content-Type"] = "application/octet-stream"
-    call.extra_s = WHOLE_LOG_S
     if isinstance(source.data, bytes) and progress is None:
         call.content = source.data
-    return call
+    return whole_log(call)
 
 
 def path(at: str, name: str, verb: str = "") -> str:
@@ -129,9 +128,8 @@ def get_file(
     at: str, name: str, version: Optional[int] = None, tier: Tier = None, *, as_of: Optional[int] = None
 ) -> Call[bytes]:
     """Return the bytes of a version of a file: the last, or the one with that number."""
-    call = Call("GET", path(at, name), lambda answer: answer.body, place(version, tier, as_of), repeatable=True)
-    call.extra_s = WHOLE_LOG_S
-    return call
+    query = place(version, tier, as_of)
+    return whole_log(Call("GET", path(at, name), lambda answer: answer.body, query, repeatable=True))
 
 
 def file_root(
@@ -175,9 +173,7 @@ def file_versions(at: str, name: str, as_of: Optional[int] = None) -> Call[list[
 
 def compact_blobs(at: str) -> Call[dict[str, Any]]:
     """Give back the room of chunks that no op refers to, while reads and writes go on."""
-    call: Call[dict[str, Any]] = Call("POST", f"{at}/compact_blobs", member("report"), repeatable=True)
-    call.extra_s = WHOLE_LOG_S
-    return call
+    return whole_log(Call("POST", f"{at}/compact_blobs", member("report"), repeatable=True))
 
 
 def opening(

@@ -8,7 +8,6 @@ Invariants:
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from types import TracebackType
 from typing import TYPE_CHECKING, Any, Awaitable, Callable, Optional
 
 from nedb import InvalidArgument
@@ -103,13 +102,7 @@ class Transaction(Items):
         """Begin the block."""
         return self
 
-    def __exit__(
-        self,
-        exception_type: Optional[type[BaseException]],
-        _exception: Optional[BaseException],
-        _traceback: Optional[TracebackType],
-        /,
-    ) -> None:
+    def __exit__(self, exception_type: Optional[type[BaseException]], /, *_: object) -> None:
         """Write what was collected, unless the block failed."""
         call = self._end(exception_type is not None)
         if call is not None:
@@ -128,13 +121,7 @@ class AsyncTransaction(Items):
         """Begin the block."""
         return self
 
-    async def __aexit__(
-        self,
-        exception_type: Optional[type[BaseException]],
-        _exception: Optional[BaseException],
-        _traceback: Optional[TracebackType],
-        /,
-    ) -> None:
+    async def __aexit__(self, exception_type: Optional[type[BaseException]], /, *_: object) -> None:
         """Write what was collected, unless the block failed."""
         call = self._end(exception_type is not None)
         if call is not None:
