@@ -476,7 +476,10 @@ export class NEDB {
   }): Promise<VerifyFilesReport>;
   /** Gives back the room of chunks that no op refers to, while reads and writes go on. */
   compactBlobs(): Promise<CompactReport>;
-  /** Wraps the data key with another key: from then on only the new one opens the database. */
+  /**
+   * Wraps the data key with another key: from then on only the new one opens the database. After a
+   * `STORAGE_ERROR` one of the two opens it, and it may be called again.
+   */
   rewrapKey(oldTmk: Uint8Array, newTmk: Uint8Array): Promise<void>;
   /**
    * Makes a damaged database writable again, also where a read or `verify()` has met the damage; keeps the damaged

@@ -519,7 +519,10 @@ class NEDB:
         """
 
     def rewrap_key(self, old_tmk: bytes | bytearray, new_tmk: bytes | bytearray) -> None:
-        """Wrap the data key with another key: from then on only the new one opens the database."""
+        """Wrap the data key with another key: from then on only the new one opens the database.
+
+        After a ``StorageError`` one of the two opens it, and it may be called again.
+        """
 
     def verify_report(self) -> dict[str, Any]:
         """Do what ``verify`` does, and say what is wrong and where."""

@@ -282,6 +282,17 @@ impl Inner {
         }
     }
 
+    /// Checks that no write has failed on its way to the disk: what such a one has left is known only once the
+    /// log is read again.
+    ///
+    /// Errors: `CommitUnknown`.
+    pub(super) fn check_is_known(&self) -> Result<()> {
+        match self.writer.lock().check_takes_writes() {
+            Err(error) if error.code() == ErrorCode::CommitUnknown => Err(error),
+            _ => Ok(()),
+        }
+    }
+
     /// Folds ops of a log in memory at once.
     pub(super) fn publish(&self, staged: &mut [Staged<'_>], lines: &str) {
         let op_count = staged.len();

@@ -146,6 +146,9 @@ fn finish_interrupted(
             ),
         ));
     }
+    // The name that decides may not be on the disk: the attempt before may have failed to sync it. Without it no
+    // other file may change.
+    directory.sync("")?;
     let removed = directory.finish_sealing()?;
     report_encrypted(directory, report, removed)
 }
@@ -228,8 +231,11 @@ pub(super) fn key_required(directory: &Directory) -> Error {
 ///
 /// Who kept an old `key.enc` and has its key can still read the database.
 ///
-/// Errors: `WrongKey` when `old` does not open it, `InvalidArgument` when `new` is shorter than 16 bytes,
-/// `PlainDatabase` when it is not encrypted, `DatabaseLocked`, `StorageError`; it is as it was then.
+/// Where `new` opens it already, as after a call that failed late, the key is wrapped once more.
+///
+/// Errors: `WrongKey` when neither opens it, `InvalidArgument` when `new` is shorter than 16 bytes,
+/// `PlainDatabase` when it is not encrypted, `DatabaseLocked`; it is as it was then. `StorageError`: one of the two
+/// keys opens it, and it may be called again.
 pub fn rewrap_key(path: impl AsRef<Path>, old: &Tmk, new: &Tmk) -> Result<()> {
     let directory = Directory::open(Arc::new(Disk), path.as_ref(), false)?;
     check_rewrap(&directory, old, new)?;
@@ -245,7 +251,13 @@ fn check_rewrap(directory: &Directory, old: &Tmk, new: &Tmk) -> Result<DataKey> 
             format!("{} is not encrypted: it has no key to change", directory.path().display()),
         ));
     };
-    unwrap_key(&text, old)
+    match unwrap_key(&text, old) {
+        // An attempt that failed late may have changed it: asked for again, it is done again, and synced.
+        Err(error) if error.code() == ErrorCode::WrongKey => {
+            unwrap_key(&text, new).map_err(|_| error)
+        }
+        unwrapped => unwrapped,
+    }
 }
 
 fn rewrap(directory: &Directory, old: &Tmk, new: &Tmk, random: &dyn Randomness) -> Result<()> {
@@ -260,9 +272,11 @@ impl Database {
     /// Wraps the data key with another key: from then on only the new one opens the database. Nothing else
     /// changes, whatever its size, and this handle goes on.
     ///
-    /// Errors: `WrongKey` when `old` does not open it, `InvalidArgument` when `new` is shorter than 16
-    /// bytes, `PlainDatabase` when it is not encrypted, `ReadOnly`, `DatabaseClosed`, `StorageError`; it
-    /// is as it was then.
+    /// Where `new` opens it already, as after a call that failed late, the key is wrapped once more.
+    ///
+    /// Errors: `WrongKey` when neither opens it, `InvalidArgument` when `new` is shorter than 16 bytes,
+    /// `PlainDatabase` when it is not encrypted, `ReadOnly`, `DatabaseClosed`; it is as it was then.
+    /// `StorageError`: one of the two keys opens it, and it may be called again.
     pub fn rewrap_key(&self, old: &Tmk, new: &Tmk) -> Result<()> {
         let writer = self.inner.lock_when_idle();
         self.inner.check_open()?;

@@ -34,7 +34,7 @@ use std::io;
 pub(crate) use directory::{BLOBS_NAME, CutFile, Directory, LEGACY_STATE_FILE_NAME};
 pub(crate) use disk::Disk;
 #[cfg(test)]
-pub(crate) use fault::{Call, Failure, FaultDisk, Image, Lie};
+pub(crate) use fault::{Call, Failure, FaultDisk, Image, Lie, Random};
 #[cfg(test)]
 pub(crate) use filesystem::LockFile;
 pub(crate) use filesystem::{FileSystem, OpenHow, StoredFile};

@@ -18,7 +18,7 @@ use std::io::ErrorKind;
 /// So many images of a crash right after the failure are looked at.
 const IMAGES_MAX: usize = 4;
 
-const FAILURES: [Failure; 3] = [
+pub(super) const FAILURES: [Failure; 3] = [
     Failure::NoEffect(ErrorKind::StorageFull),
     Failure::Half(ErrorKind::StorageFull),
     Failure::AllDone(ErrorKind::Other),
@@ -105,7 +105,7 @@ fn check_at_once(course: &Course, ran: &Run) -> Result<(), String> {
 }
 
 /// Looks at a script that was carried out to its end.
-fn check_unharmed(course: &Course, mut ran: Run) -> Result<(), String> {
+pub(super) fn check_unharmed(course: &Course, mut ran: Run) -> Result<(), String> {
     check_at_once(course, &ran)?;
     let bounds = Bounds::after_process(course, ran.done_count);
     ran.session.drop_handle();
@@ -113,7 +113,7 @@ fn check_unharmed(course: &Course, mut ran: Run) -> Result<(), String> {
 }
 
 /// Looks at a handle whose write failed: it shows what was acknowledged, and takes no more writes.
-fn check_unknown(course: &Course, ran: &Run) -> Result<(), String> {
+pub(super) fn check_unknown(course: &Course, ran: &Run) -> Result<(), String> {
     let Some(db) = ran.session.open_db() else { return Ok(()) };
     check_unchanged(course, ran)?;
     let refused = [
@@ -131,7 +131,7 @@ fn check_unknown(course: &Course, ran: &Run) -> Result<(), String> {
 }
 
 /// Looks at a handle after a call that failed: what was acknowledged before it is there, and nothing else.
-fn check_unchanged(course: &Course, ran: &Run) -> Result<(), String> {
+pub(super) fn check_unchanged(course: &Course, ran: &Run) -> Result<(), String> {
     let Some(db) = ran.session.open_db() else { return Ok(()) };
     let known = &course.known[ran.done_count];
     let now_seconds = ran.session.clock.now_seconds();

@@ -7,13 +7,18 @@ use super::check::{open, open_as, write_one_more};
 use super::course::PATH;
 use super::process::check_images;
 use super::seed;
+use super::twice::{PAIR_COUNT, Pair, Patience, look_at, open_patiently};
 use crate::db::{Database, Durability, ReadOptions, WriteOptions};
-use crate::store::{Failure, FaultDisk};
+use crate::error::ErrorCode;
+use crate::store::{Failure, FaultDisk, Random};
 use std::io::ErrorKind;
 use std::path::Path;
 
 /// How many ops stand before the damage.
 const GOOD_COUNT: i64 = 2;
+
+/// So many attempts may be made that are not acknowledged.
+const ATTEMPTS_MAX: i64 = 2;
 
 /// What is done to a line: op 2's.
 const DAMAGES: [(&str, &str); 3] =
@@ -51,7 +56,8 @@ fn check(disk: &FaultDisk, must_be_repaired: bool) -> Result<(), String> {
         if must_be_repaired {
             return Err(format!("an acknowledged repair is undone: {damage:?}"));
         }
-        if damage.seq < GOOD_COUNT || damage.seq > GOOD_COUNT + 1 {
+        // Each attempt that came as far as that has left an op, and `LOCK` as it was.
+        if damage.seq < GOOD_COUNT || damage.seq > GOOD_COUNT + ATTEMPTS_MAX {
             return Err(format!("the damage moved: {damage:?}"));
         }
         db.repair().map_err(|error| format!("it cannot be repaired again: {error:?}"))?;
@@ -131,6 +137,91 @@ fn a_crash_while_ops_are_carried_over_leaves_the_damage_or_all_of_them() {
 fn repair(disk: &FaultDisk, durability: Durability) -> bool {
     let opened = open_as(disk, durability);
     opened.is_ok_and(|db| db.repair().is_ok())
+}
+
+/// Repairs, and does what errors ask for, as often as the disk fails; tells whether that was acknowledged before
+/// the process ended.
+fn repair_patiently(
+    disk: &FaultDisk,
+    durability: Durability,
+    in_new_process: bool,
+) -> Result<bool, String> {
+    let mut patience = Patience::with(disk);
+    while let Some(db) = open_patiently(disk, durability, &mut patience)? {
+        // What could not be acknowledged may stand all the same.
+        if db.open_report().damage.is_none() {
+            return Ok(true);
+        }
+        while let Err(error) = db.repair() {
+            if disk.is_dead() {
+                return Ok(false);
+            }
+            if patience.bear(&error)? == ErrorCode::CommitUnknown {
+                check_refuses(&db)?;
+                break;
+            }
+            if in_new_process {
+                break;
+            }
+        }
+        if db.open_report().damage.is_none() {
+            return Ok(true);
+        }
+    }
+    Ok(false)
+}
+
+/// Looks at a handle whose repair may stand or not: it neither writes nor repairs before it is reopened.
+fn check_refuses(db: &Database) -> Result<(), String> {
+    let put = db.put("c", "a", "{}", &WriteOptions::default()).map(drop);
+    let again = db.repair().map(drop);
+    let is_unknown = |it: &crate::Result<()>| {
+        it.as_ref().is_err_and(|error| error.code() == ErrorCode::CommitUnknown)
+    };
+    match is_unknown(&put) && is_unknown(&again) && db.is_read_only() {
+        true => Ok(()),
+        false => Err(format!("after a repair that is unknown: {put:?}, {again:?}")),
+    }
+}
+
+/// Tries pairs of calls of a repair that fail, or of which the second is the last; returns how many second ones
+/// have happened.
+fn try_pairs(
+    before: &FaultDisk,
+    durability: Durability,
+    check: fn(&FaultDisk, bool) -> Result<(), String>,
+) -> Result<usize, String> {
+    let whole = before.for_next_process();
+    assert!(repair_patiently(&whole, durability, false)?);
+    let mut random = Random::new(seed());
+    let mut happened_count = 0;
+    for _ in 0..PAIR_COUNT {
+        let pair = Pair::draw(whole.calls().len(), &mut random);
+        let in_new_process = random.flip();
+        let mut try_one = |pair: &Pair, begin: fn(&Pair, &FaultDisk)| {
+            let disk = before.for_next_process();
+            begin(pair, &disk);
+            let is_acknowledged = repair_patiently(&disk, durability, in_new_process)?;
+            let call_count = disk.calls().len();
+            look_at(&disk, |image| check(&image.disk, is_acknowledged))?;
+            check(&disk.for_next_process(), is_acknowledged)?;
+            happened_count += usize::from(disk.is_dead() || disk.failure_count() == 2);
+            Ok::<usize, String>(call_count)
+        };
+        let call_count =
+            try_one(&pair, Pair::begin).map_err(|found| format!("{pair:?}: {found}"))?;
+        let pair = pair.drawn_from(call_count, &mut random);
+        try_one(&pair, Pair::begin_both).map_err(|found| format!("{pair:?}: {found}"))?;
+    }
+    Ok(happened_count)
+}
+
+#[test]
+fn a_second_failure_during_a_repair_leaves_the_damage_or_the_repair() {
+    for durability in DURABILITIES {
+        let happened_count = try_pairs(&damaged(DAMAGES[0]), durability, check).unwrap();
+        assert!(happened_count > PAIR_COUNT / 2, "only {happened_count} pairs");
+    }
 }
 
 const DURABILITIES: [Durability; 2] = [Durability::Always, Durability::Never];
