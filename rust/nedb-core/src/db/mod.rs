@@ -36,8 +36,6 @@
 //! | `watch` | what a host that serves others asks: listeners, position, counts of documents |
 //! | `statistics` | what was done since opening, counted |
 //! | `crash` | tests with a disk that fails and crashes |
-//! | `encrypt_crash` | tests that encrypt on a disk that stops |
-//! | `file_fault` | tests of files with a disk that fails |
 //! | `saved_views` | tests of saved views against folded ones |
 //! | `gate` | what tests hold a batch at, between its append and its sync |
 //! | `steps` | tests of commit, one step after the other |
@@ -51,12 +49,8 @@ mod commit;
 #[cfg(test)]
 mod crash;
 mod encrypt;
-#[cfg(test)]
-mod encrypt_crash;
 mod file;
 mod file_check;
-#[cfg(test)]
-mod file_fault;
 mod file_read;
 mod file_upkeep;
 #[cfg(test)]

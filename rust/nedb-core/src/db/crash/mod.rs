@@ -23,13 +23,17 @@
 //! | `failing` | tests: one call fails, and the process goes on |
 //! | `named` | tests: failures of one write, one behaviour each |
 //! | `rekeying` | tests: crashes and failures while a key is changed |
+//! | `encrypting` | tests: crashes while a database is encrypted in place, and while an encrypted one is made |
+//! | `filing` | tests: what changes packs fails, once or for good |
 //! | `repairing` | tests: crashes and failures during a repair |
 //! | `twice` | tests: a call fails, and during what follows another one does, or the machine stops |
 //! | `honest` | tests: a disk that lies is found out, so that these tests can fail |
 
 mod check;
 mod course;
+mod encrypting;
 mod failing;
+mod filing;
 mod honest;
 mod machine;
 mod named;
