@@ -501,6 +501,7 @@ export class NEDB {
   /** The directory; null in memory. */
   readonly path: string | null;
   readonly openReport: OpenReport;
+  /** Waits until everything acknowledged is on the disk, also after a write that failed. */
   flush(): Promise<void>;
   /**
    * On a handle opened for reading: reads what a writer has synced since, its indexes, compacted packs and a repair

@@ -536,7 +536,10 @@ class NEDB:
         """
 
     def flush(self) -> None:
-        """Wait until everything written is on disk."""
+        """Wait until everything acknowledged is on the disk, also after a write that failed.
+
+        ``CommitUnknown`` where a sync of it has failed.
+        """
 
     def close(self) -> None:
         """Flush and close the database. Closing it again does nothing.

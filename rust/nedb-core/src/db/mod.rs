@@ -148,8 +148,8 @@ impl Drop for Inner {
             return;
         }
         self.checkpoints.stop();
-        let durable_seq = *self.durable_seq.get_mut();
-        if self.writer.get_mut().sync_at_the_end(durable_seq) {
+        let (durable_seq, seq) = (*self.durable_seq.get_mut(), self.state.get_mut().views.seq);
+        if self.writer.get_mut().sync_at_the_end(durable_seq, seq) {
             self.save_at_the_end();
         }
     }
