@@ -4,10 +4,12 @@
 //! database that is neither, cut and without an op that says so, is never found.
 
 use super::check::{open, open_as, write_one_more};
-use super::course::PATH;
+use super::course::{PATH, key, key_path};
+use super::failing::FAILURES;
 use super::process::check_images;
 use super::seed;
 use super::twice::{PAIR_COUNT, Pair, Patience, look_at, open_patiently};
+use crate::crypto::{ReplayedRandomness, Tmk, unwrap_key, wrap_key};
 use crate::db::{Database, Durability, ReadOptions, WriteOptions};
 use crate::error::ErrorCode;
 use crate::store::{Failure, FaultDisk, Random};
@@ -78,13 +80,30 @@ fn check(disk: &FaultDisk, must_be_repaired: bool) -> Result<(), String> {
     check_images(disk, &last)
 }
 
-/// Makes a disk with a log of NEDB 1.2.2 that it has linked anew: seqs 0, 2, 4, 3, 4.
-fn linked_anew() -> FaultDisk {
-    let disk = FaultDisk::new();
-    drop(open(&disk).unwrap());
+/// Makes disks with a log of NEDB 1.2.2 that it has linked anew, seqs 0, 2, 4, 3, 4: a plain one and an encrypted
+/// one.
+fn linked_anew() -> [FaultDisk; 2] {
     let log = include_bytes!("../../../../../tests/fixtures/format/1.2.2/healed/log.aof");
-    disk.place(Path::new(PATH).join("log.aof"), log).unwrap();
-    disk.images(seed()).pop().unwrap().disk
+    let sealed =
+        include_bytes!("../../../../../tests/fixtures/format/1.2.2/encrypted_healed/log.aof");
+    let key_file =
+        include_bytes!("../../../../../tests/fixtures/format/1.2.2/encrypted_healed/key.enc");
+    [(&log[..], None), (&sealed[..], Some(key_of(key_file)))].map(|(log, key_file)| {
+        let disk = FaultDisk::new();
+        drop(open(&disk).unwrap());
+        disk.place(Path::new(PATH).join("log.aof"), log).unwrap();
+        if let Some(text) = key_file {
+            disk.place(key_path(), text.as_bytes()).unwrap();
+        }
+        disk.images(seed()).pop().unwrap().disk
+    })
+}
+
+/// Wraps the data key that NEDB 1.2.2 drew with the key of these tests.
+fn key_of(key_file: &[u8]) -> String {
+    let master: Vec<u8> = (0..32).collect();
+    let data_key = unwrap_key(key_file, &Tmk::new(master)).unwrap();
+    wrap_key(&data_key, &key(), &ReplayedRandomness::new(1)).unwrap()
 }
 
 /// Looks at a disk on which ops may have been carried over; has it done where they were not.
@@ -116,21 +135,72 @@ fn check_carried(disk: &FaultDisk, must_be_repaired: bool) -> Result<(), String>
 
 #[test]
 fn a_crash_while_ops_are_carried_over_leaves_the_damage_or_all_of_them() {
-    let before = linked_anew();
-    for nth in 0.. {
-        let disk = before.for_next_process();
-        disk.crash_at(nth);
-        let is_acknowledged = repair(&disk, Durability::Always);
-        check_carried(&disk.for_next_process(), is_acknowledged)
-            .unwrap_or_else(|found| panic!("call {nth}, the process ends: {found}"));
-        for image in disk.images(seed() + nth as u64) {
-            check_carried(&image.disk, is_acknowledged)
-                .unwrap_or_else(|found| panic!("call {nth}, {}: {found}", image.name));
+    for before in linked_anew() {
+        for nth in 0.. {
+            let disk = before.for_next_process();
+            disk.crash_at(nth);
+            let is_acknowledged = repair(&disk, Durability::Always);
+            check_carried(&disk.for_next_process(), is_acknowledged)
+                .unwrap_or_else(|found| panic!("call {nth}, the process ends: {found}"));
+            for image in disk.images(seed() + nth as u64) {
+                check_carried(&image.disk, is_acknowledged)
+                    .unwrap_or_else(|found| panic!("call {nth}, {}: {found}", image.name));
+            }
+            if is_acknowledged {
+                assert!(nth > 12, "only {nth} calls");
+                break;
+            }
         }
-        if is_acknowledged {
-            assert!(nth > 12, "only {nth} calls");
-            break;
+    }
+}
+
+#[test]
+fn a_failure_while_ops_are_carried_over_leaves_the_damage_or_all_of_them() {
+    for (before, durability) in
+        linked_anew().iter().flat_map(|disk| DURABILITIES.map(|it| (disk, it)))
+    {
+        let call_count = {
+            let disk = before.for_next_process();
+            assert!(repair(&disk, durability));
+            disk.calls().len()
+        };
+        for (nth, failure) in (0..call_count).flat_map(|nth| FAILURES.map(|it| (nth, it))) {
+            let disk = before.for_next_process();
+            disk.fail_at(nth, failure);
+            repair_patiently(&disk, durability, false)
+                .and_then(|is_acknowledged| {
+                    assert!(is_acknowledged, "it is asked for until it is");
+                    look_at(&disk, |image| check_carried(&image.disk, true))?;
+                    check_carried(&disk.for_next_process(), true)
+                })
+                .unwrap_or_else(|found| panic!("{durability:?}, {failure:?}, {nth}: {found}"));
         }
+    }
+}
+
+#[test]
+fn a_repair_for_which_there_is_no_room_leaves_nothing_in_the_way_of_the_next() {
+    for disk in linked_anew() {
+        let before = disk.listing();
+        let db = open(&disk).unwrap();
+        let lock = |(path, _): &(String, Option<Vec<u8>>)| path.ends_with("LOCK");
+        for nth in 0..3 {
+            // The copy of the damaged log is made, and then there is no room for what comes next.
+            disk.fail_at(nth + 4, Failure::Half(ErrorKind::StorageFull));
+            assert_eq!(db.repair().unwrap_err().code(), ErrorCode::StorageError, "{nth}");
+            let mut after = disk.listing();
+            after.retain(|it| !lock(it));
+            assert!(before.iter().filter(|it| !lock(it)).eq(after.iter()), "{nth}");
+        }
+        assert_eq!(db.repair().unwrap().carried_op_count, 4);
+    }
+}
+
+#[test]
+fn a_second_failure_while_ops_are_carried_over_leaves_the_damage_or_all_of_them() {
+    for before in linked_anew() {
+        let happened_count = try_pairs(&before, Durability::Always, check_carried).unwrap();
+        assert!(happened_count > PAIR_COUNT / 2, "only {happened_count} pairs");
     }
 }
 
