@@ -320,7 +320,7 @@ fn a_plain_database_is_encrypted_in_place_and_nothing_plain_is_left() {
     let db = Database::open(folder.path(), given).unwrap();
     assert_holds_nothing_plain(folder.path());
     let names: Vec<String> = files(folder.path()).into_keys().collect();
-    assert_eq!(names, ["key.enc", "log.aof", "meta.json", "snapshot.json"]);
+    assert_eq!(names, ["encryption.note", "key.enc", "log.aof", "meta.json", "snapshot.json"]);
     assert!(told.lock().unwrap().last().is_some_and(|(done, all)| done == all && *done > 1_000));
     let warnings = db.open_report().warnings.join("\n");
     assert!(warnings.contains("was plain and was encrypted in place"), "{warnings}");

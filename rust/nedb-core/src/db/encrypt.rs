@@ -10,7 +10,7 @@
 use super::file_check::FileDamage;
 use super::open::{OpenReport, Opening};
 use super::options::{Options, Progress};
-use super::protect::report_encrypted;
+use super::protect::{NOTE_CONTEXT, report_encrypted};
 use super::restore::replay_into;
 use crate::blob::{ChunkStore, FrameCache, Manifest, encrypt_packs};
 use crate::crypto::{Protection, Sealed};
@@ -64,9 +64,12 @@ pub(super) fn encrypt_in_place(
         let _dropped_or_not = directory.roll_back_sealing();
         return Err(error);
     }
+    let removed = directory.kept_beside_log()?;
+    let note = protection.seal_text(NOTE_CONTEXT, &removed.join("\n"))?;
+    directory.write_encryption_note(note.as_bytes())?;
     directory.commit_sealing(key_file.as_bytes())?;
-    let removed = directory.finish_sealing()?;
-    report_encrypted(directory, report, removed)
+    directory.finish_sealing()?;
+    report_encrypted(directory, report, &removed)
 }
 
 /// Checks that every file can be read, where a pack has bytes that will be gone: they may be what is left of

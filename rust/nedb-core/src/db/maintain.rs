@@ -299,6 +299,7 @@ impl Database {
         if synced.is_ok() && self.inner.check_takes_writes(&writer).is_ok() {
             self.inner.save_at_the_end();
         }
+        self.inner.drop_encryption_note();
         writer.close();
         self.inner.let_go_of_files();
         synced

@@ -126,6 +126,8 @@ struct Inner {
     /// Those of NEDB 1.x, once they were asked for.
     legacy: Mutex<Option<Arc<LegacyFiles>>>,
     is_closed: AtomicBool,
+    /// Whether a file says that the database was plain, until whoever has opened it was told.
+    has_encryption_note: AtomicBool,
     report: Mutex<OpenReport>,
     watch: watch::Watch,
     counters: statistics::Counters,
@@ -152,6 +154,7 @@ impl Drop for Inner {
         if self.writer.get_mut().sync_at_the_end(durable_seq, seq) {
             self.save_at_the_end();
         }
+        self.drop_encryption_note();
     }
 }
 
@@ -160,6 +163,15 @@ impl Inner {
     fn read_state(&self) -> Result<RwLockReadGuard<'_, State>> {
         self.check_open()?;
         Ok(self.state.read())
+    }
+
+    /// Removes the note that the database was plain: whoever had it open was told. The lock is held.
+    fn drop_encryption_note(&self) {
+        if let (true, Some(directory)) =
+            (self.has_encryption_note.swap(false, Ordering::AcqRel), &self.directory)
+        {
+            directory.drop_encryption_note();
+        }
     }
 
     fn check_open(&self) -> Result<()> {

@@ -23,6 +23,9 @@ use std::sync::Arc;
 /// What `meta.json` is sealed as.
 pub(super) const META_CONTEXT: &[u8] = b"meta.json";
 
+/// What the note is sealed as that says that the database was plain.
+pub(super) const NOTE_CONTEXT: &[u8] = b"encryption.note";
+
 /// What a directory is to whoever opens it.
 enum Found {
     Plain,
@@ -96,8 +99,9 @@ pub(super) fn unlock(
             Ok(Protection::Plain)
         }
         Found::Encrypted(key) => {
-            finish_interrupted(directory, options, report)?;
-            Ok(sealed(key))
+            let protection = sealed(key);
+            finish_interrupted(directory, &protection, options, report)?;
+            Ok(protection)
         }
         Found::New => {
             directory.roll_back_sealing()?;
@@ -123,18 +127,28 @@ fn wrapped(key: &DataKey, options: &Options) -> Result<String> {
     }
 }
 
-/// Goes on with an encryption in place that was interrupted after it had been decided.
+/// Goes on with an encryption in place that was interrupted after it had been decided; where only the answer did not
+/// come any more, gives it.
 fn finish_interrupted(
     directory: &Directory,
+    protection: &Protection,
     options: &Options,
     report: &mut OpenReport,
 ) -> Result<()> {
-    if !directory.is_sealing_unfinished() {
+    let is_unfinished = directory.is_sealing_unfinished();
+    if !is_unfinished && (options.read_only || !directory.has_encryption_note()) {
         return Ok(());
     }
-    if directory.read_log_front()?.is_some_and(|front| is_envelope(&front)) {
-        // The plain log is the last to give way: an encrypted one was put in its place by somebody else,
-        // who restored a backup here, say. What was written aside belongs to another key.
+    let front = directory.read_log_front()?.unwrap_or_default();
+    let note = directory.read_encryption_note()?;
+    let told = match &note {
+        Some(bytes) => protection.open_text(NOTE_CONTEXT, bytes).ok().flatten(),
+        None => None,
+    };
+    let is_ours = if note.is_some() { told.is_some() } else { !front.is_empty() };
+    if is_unfinished && (is_envelope(&front) || !is_ours) {
+        // The plain log is the last to give way: an encrypted one was put in its place by somebody else, who
+        // restored a backup here, say. What was written aside belongs to another key, or to another state.
         return if options.read_only { Ok(()) } else { directory.roll_back_sealing() };
     }
     if options.read_only {
@@ -146,18 +160,27 @@ fn finish_interrupted(
             ),
         ));
     }
-    // The name that decides may not be on the disk: the attempt before may have failed to sync it. Without it no
-    // other file may change.
-    directory.sync("")?;
-    let removed = directory.finish_sealing()?;
-    report_encrypted(directory, report, removed)
+    let removed = match &told {
+        Some(names) => names.lines().map(str::to_owned).collect(),
+        None => directory.kept_beside_log()?,
+    };
+    if is_unfinished {
+        // The name that decides may not be on the disk: the attempt before may have failed to sync it. Without it
+        // no other file may change.
+        directory.sync("")?;
+        directory.finish_sealing()?;
+    } else if told.is_none() {
+        directory.drop_encryption_note();
+        return Ok(());
+    }
+    report_encrypted(directory, report, &removed)
 }
 
 /// Says in a report that a database was plain, what of it is gone, and what nobody knows of is there still.
 pub(super) fn report_encrypted(
     directory: &Directory,
     report: &mut OpenReport,
-    removed: Vec<String>,
+    removed: &[String],
 ) -> Result<()> {
     let mut foreign = directory.foreign_names()?;
     foreign.extend(foreign_names(directory)?);

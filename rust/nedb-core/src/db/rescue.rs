@@ -299,6 +299,9 @@ impl Database {
         options: &BackupOptions,
     ) -> Result<FileDamages> {
         let versions = self.inner.versions_in_log(seq_max)?;
+        if !versions.is_empty() {
+            self.inner.check_not_encrypted_since()?;
+        }
         let live = self.inner.live_of(&versions)?;
         let uncopied = match live.leaves.is_empty() {
             true => Uncopied::default(),

@@ -6,12 +6,13 @@
 
 use super::course::{PATH, key};
 use super::seed;
-use super::twice::look_at;
+use super::twice::{first_call, look_at};
+use crate::crypto::Tmk;
 use crate::db::{Database, FileAt, Options, ReadOptions, WriteOptions};
 use crate::error::{ErrorCode, Result};
 use crate::op::Tier;
 use crate::snapshot::IndexKind;
-use crate::store::FaultDisk;
+use crate::store::{FaultDisk, FileSystem};
 use std::path::Path;
 use std::sync::Arc;
 
@@ -80,10 +81,18 @@ fn check(db: &Database, head: &str) -> std::result::Result<(), String> {
     }
 }
 
-/// Opens with the key what was left, looks for plain text, and opens it once more.
+/// Opens with the key what was left, looks for plain text, and opens it once more. Where nobody was told before that
+/// the database was plain, they are now.
 fn check_encrypted(disk: &FaultDisk, head: &str) -> std::result::Result<(), String> {
     let db = open_with_key(disk).map_err(|error| format!("with its key: {error:?}"))?;
     check(&db, head)?;
+    let warnings = db.open_report().warnings.join("\n");
+    if !["was plain and was encrypted in place", "log.aof.cut-9"]
+        .iter()
+        .all(|it| warnings.contains(it))
+    {
+        return Err(format!("nobody is told: {warnings:?}"));
+    }
     if !db.is_encrypted() || holds_plain_text(disk) {
         return Err("plain text is left".to_owned());
     }
@@ -114,7 +123,8 @@ fn a_crash_at_any_call_leaves_the_whole_plain_or_the_whole_encrypted_database() 
     for nth in 0.. {
         let disk = before.for_next_process();
         disk.crash_at(nth);
-        drop(open_with_key(&disk));
+        // The report of one that comes to its end is not looked at: the process is gone with it.
+        let _ends_here = std::mem::ManuallyDrop::new(open_with_key(&disk));
         let mut look = |disk: &FaultDisk| {
             let is_plain = check_left(disk, &head)?;
             plain_count += usize::from(is_plain);
@@ -137,7 +147,7 @@ fn a_reader_beside_what_was_interrupted_reads_the_whole_or_is_told_why_not() {
     for first in (0..).step_by(3) {
         let disk = before.for_next_process();
         disk.crash_at(first);
-        drop(open_with_key(&disk));
+        let _ends_here = std::mem::ManuallyDrop::new(open_with_key(&disk));
         // What is left is mended up to a call, from there on up to the next one, and so on.
         let mut left = disk.for_next_process();
         for second in 0.. {
@@ -153,7 +163,7 @@ fn a_reader_beside_what_was_interrupted_reads_the_whole_or_is_told_why_not() {
                 }
             }
             left.crash_at(second);
-            drop(open_with_key(&left));
+            let _ends_here = std::mem::ManuallyDrop::new(open_with_key(&left));
             let is_mended = !left.is_dead();
             left = left.for_next_process();
             if is_mended {
@@ -165,6 +175,41 @@ fn a_reader_beside_what_was_interrupted_reads_the_whole_or_is_told_why_not() {
             break;
         }
     }
+}
+
+#[test]
+fn what_was_written_aside_for_one_key_takes_the_place_of_nothing_under_another() {
+    let (before, _) = plain();
+    let whole = before.for_next_process();
+    open_with_key(&whole).unwrap();
+    let disk = before.for_next_process();
+    disk.crash_at(first_call(&whole, "rename", "key.enc.sealing") + 2);
+    open_with_key(&disk).unwrap_err();
+    let left = disk.for_next_process();
+    // An empty database of another key is restored there.
+    let with_other = |read_only| {
+        let tmk = Some(Tmk::new([9; 32]));
+        Options { tmk, read_only, ..Options::default() }
+    };
+    let empty = FaultDisk::new();
+    open_as(&empty, with_other(false)).unwrap().close().unwrap();
+    for name in ["key.enc", "log.aof"] {
+        let path = Path::new(PATH).join(name);
+        left.place(&path, &empty.read(&path).unwrap()).unwrap();
+    }
+    for name in ["LOCK", "meta.json"] {
+        left.remove_file(&Path::new(PATH).join(name)).unwrap();
+    }
+    assert!(left.listing().iter().any(|(path, _)| path.ends_with("log.aof.sealing")));
+    assert_eq!(open_as(&left, with_other(true)).unwrap().seq(), -1);
+    let db = open_as(&left, with_other(false)).unwrap();
+    assert_eq!((db.seq(), db.open_report().damage), (-1, None));
+    db.put("c", "a", "{}", &WriteOptions::default()).unwrap();
+    drop(db);
+    let db = open_as(&left, with_other(false)).unwrap();
+    assert!(db.seq() == 0 && db.verify().unwrap());
+    let is_stale = |path: &str| path.ends_with(".sealing") || path.ends_with("encryption.note");
+    assert!(!left.listing().iter().any(|(path, _)| is_stale(path)), "{:?}", left.listing());
 }
 
 #[test]

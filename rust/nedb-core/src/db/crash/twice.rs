@@ -384,7 +384,7 @@ for_each_script! {
 }
 
 /// Returns the number of the first call of a kind that does something to a path.
-fn first_call(disk: &FaultDisk, verb: &str, part: &str) -> usize {
+pub(super) fn first_call(disk: &FaultDisk, verb: &str, part: &str) -> usize {
     let is_it = |call: &Call| call.verb == verb && call.path.to_string_lossy().contains(part);
     disk.calls().iter().position(is_it).expect("such a call is made")
 }
