@@ -130,8 +130,8 @@ export interface OpenOptions {
   /** False refuses a plain database with `PLAIN_DATABASE` instead of encrypting it in place. */
   encryptExisting?: boolean;
   /**
-   * Told, while a plain database is encrypted in place, the bytes done and in all; what it throws ends the
-   * opening, and the database stays plain.
+   * Told, while a plain database is encrypted in place, the bytes of the log and of files done and in all; what it
+   * throws ends the opening, and the database stays plain.
    */
   progress?: ((doneBytes: number, allBytes: number) => void) | null;
 }

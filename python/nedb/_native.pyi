@@ -197,8 +197,8 @@ class NEDB:
 
         ``tmk`` is the key that encrypts what is on the disk, at least 16 bytes for a new database; the
         environment's ``NEDB_TMK`` (hexadecimal) and ``NEDB_TMK_FILE`` say it where it is not given. A plain
-        database is encrypted in place, with ``progress`` called with bytes done and bytes in all, or
-        refused with ``PlainDatabase`` when ``encrypt_existing`` is False (``NEDB_ENCRYPT_EXISTING=0``). In
+        database is encrypted in place, with ``progress`` called with the bytes of the log and of files done
+        and in all, or refused with ``PlainDatabase`` when ``encrypt_existing`` is False (``NEDB_ENCRYPT_EXISTING=0``). In
         memory a key has no effect.
         """
 
