@@ -25,8 +25,8 @@ pub use crypto::{Randomness, SystemRandomness, Tmk};
 pub use db::{
     BackupOptions, BackupReport, CompactReport, CompressionStats, Database, Distribution,
     Durability, FileAt, FileDamage, FileDamages, FileInfo, FileProof, FileReader, FileWriter,
-    OpenReport, Options, Progress, ReadOptions, RepairReport, Statistics, Subscription, Update,
-    VerifyFilesReport, VerifyReport, WriteOptions, rewrap_key,
+    OpenReport, Options, Progress, ReadOptions, Receipt, RepairReport, Statistics, Subscription,
+    Update, VerifyFilesReport, VerifyReport, WriteOptions, rewrap_key,
 };
 pub use error::{Error, ErrorCode, QueryPosition, Result};
 pub use hash::ZERO_HASH;

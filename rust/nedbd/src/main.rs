@@ -33,8 +33,13 @@ mod server;
 mod tls;
 
 use config::Command;
+use mimalloc::MiMalloc;
 use std::io::Write;
 use std::process::ExitCode;
+
+/// A request allocates some thirty times, on one thread, and frees on another.
+#[global_allocator]
+static ALLOCATOR: MiMalloc = MiMalloc;
 
 /// What wrong usage ends with.
 const WRONG_USAGE: u8 = 2;

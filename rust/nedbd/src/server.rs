@@ -3,9 +3,9 @@
 //! In: closures that call the engine. Out: their answers.
 //!
 //! Invariants:
-//! * The engine blocks; it is never called on a thread that serves connections, but for reads that are
-//!   sure not to wait. A call runs on a thread of the blocking pool, of which there are as many as
-//!   connections: so that writers who wait for one sync all wait at once and share it.
+//! * What may block or take long is not called on a thread that serves connections, but for reads that are
+//!   sure not to wait and for short writes, whose tasks wait for the sync and whose threads do not. Other calls
+//!   run on a thread of the blocking pool, of which there are as many as connections.
 //! * A write that has begun is waited for, however long it takes: an answer that it may not have happened
 //!   would be wrong. A read that takes too long is given up; it keeps its place among the calls until it
 //!   ends, so that what was given up cannot pile up.
@@ -18,6 +18,7 @@ use crate::refusal::{Code, Refusal, Result};
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
+use tokio::runtime::Handle;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
 use tokio::task::JoinHandle;
 
@@ -73,6 +74,23 @@ impl Server {
         self.begin(work)?.await.map_err(defect)?
     }
 
+    /// Runs a write to its end: where it stands when it `is_short`, since handing it to another thread costs more
+    /// than admitting it does.
+    ///
+    /// Errors: `TOO_MANY_REQUESTS`, and what the write says.
+    pub async fn write<T: Send + 'static>(
+        &self,
+        is_short: bool,
+        write: impl Future<Output = Result<T>> + Send + 'static,
+    ) -> Result<T> {
+        if !is_short {
+            let runtime = Handle::current();
+            return self.run(move || runtime.block_on(write)).await;
+        }
+        let _held_until_the_end = self.call_place()?;
+        write.await
+    }
+
     /// Runs one of many calls for one request to its end, and waits for a place for it: what has begun is not
     /// refused in its middle.
     ///
@@ -113,10 +131,11 @@ impl Server {
         &self,
         work: impl FnOnce() -> Result<T> + Send + 'static,
     ) -> Result<JoinHandle<Result<T>>> {
-        let Ok(place) = Arc::clone(&self.calls).try_acquire_owned() else {
-            return Err(none_left("calls"));
-        };
-        Ok(spawn(place, work))
+        Ok(spawn(self.call_place()?, work))
+    }
+
+    fn call_place(&self) -> Result<OwnedSemaphorePermit> {
+        Arc::clone(&self.calls).try_acquire_owned().map_err(|_| none_left("calls"))
     }
 }
 

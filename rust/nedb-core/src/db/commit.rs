@@ -5,7 +5,8 @@
 //! Threads that write at the same time gather in one batch. One of them, its leader, appends the batch,
 //! syncs once, folds it and wakes the rest. While it syncs, the next batch is admitted, serialised and
 //! hashed; it is written only after. Whoever finds no leader at work leads at once, so that a lone
-//! writer waits for nobody; in memory there is nothing to wait for, and no batch.
+//! writer waits for nobody; in memory there is nothing to wait for, and no batch. A batch in which no
+//! thread waits, but tasks do, is led by the committer.
 //!
 //! Invariants:
 //! * At most one batch is being written; its ops come right after those that are folded.
@@ -15,6 +16,7 @@
 
 use super::options::Durability;
 use super::overlay::Pending;
+use super::signal::{Outcome, Signal, add_task};
 use super::statistics::Counters;
 use super::{Inner, check};
 use crate::error::{Error, ErrorCode, Result};
@@ -26,7 +28,8 @@ use parking_lot::MutexGuard;
 use std::io;
 use std::ops::Range;
 use std::sync::atomic::Ordering;
-use std::sync::{Arc, PoisonError, Weak};
+use std::sync::{Arc, Weak};
+use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
 /// An op that was admitted, with its line.
@@ -44,59 +47,9 @@ pub(super) struct Batch {
     pub lines: String,
     pub staged: Vec<Staged<'static>>,
     pub overlay: Pending,
+    /// How many threads wait for it, any of which can lead it.
+    waiting_thread_count: usize,
     signal: Arc<Signal>,
-}
-
-/// What became of a batch, for those who wait for it.
-///
-/// The standard library's condition wakes them all with one call to the system; the one that the writer's
-/// lock goes with would have each wake the next.
-#[derive(Debug, Default)]
-struct Signal {
-    outcome: std::sync::Mutex<Outcome>,
-    changed: std::sync::Condvar,
-}
-
-#[derive(Clone, Copy, Debug, Default, PartialEq)]
-enum Outcome {
-    #[default]
-    Waiting,
-    /// One of those who wait must lead the batch.
-    NeedsLeader,
-    Durable,
-    Failed,
-}
-
-impl Signal {
-    fn set(&self, outcome: Outcome) {
-        *self.lock() = outcome;
-        match outcome {
-            Outcome::NeedsLeader => {
-                self.changed.notify_one();
-            }
-            _ => {
-                self.changed.notify_all();
-            }
-        }
-    }
-
-    /// Waits until the batch is over, or needs this thread to lead it.
-    fn wait(&self) -> Outcome {
-        let mut outcome = self.lock();
-        while *outcome == Outcome::Waiting {
-            outcome = self.changed.wait(outcome).unwrap_or_else(PoisonError::into_inner);
-        }
-        let found = *outcome;
-        if found == Outcome::NeedsLeader {
-            *outcome = Outcome::Waiting;
-        }
-        found
-    }
-
-    /// Nothing that holds the lock can panic, so it is never poisoned.
-    fn lock(&self) -> std::sync::MutexGuard<'_, Outcome> {
-        self.outcome.lock().unwrap_or_else(PoisonError::into_inner)
-    }
 }
 
 /// Where lines go.
@@ -124,6 +77,8 @@ pub(super) struct Writer {
     barrier_count: usize,
     /// How many wait to be told that a batch or a barrier is over.
     waiting_count: usize,
+    /// The tasks among them.
+    waiting_tasks: Vec<Waker>,
     /// The seq and the hash that the next op follows.
     pub tail: Tail,
     pub buffers: Buffers,
@@ -177,6 +132,7 @@ impl Writer {
             is_led: false,
             barrier_count: 0,
             waiting_count: 0,
+            waiting_tasks: Vec::new(),
             tail,
             buffers: Buffers::default(),
             process_id: process_id(),
@@ -227,6 +183,21 @@ impl Writer {
         synced && self.refusal.is_none()
     }
 
+    /// Tells whether whoever is to be admitted must wait for a barrier to be lifted.
+    pub fn is_held_back(&self) -> bool {
+        self.barrier_count > 0
+    }
+
+    /// Tells whether something was admitted that is neither folded nor has failed.
+    pub fn has_pending(&self) -> bool {
+        self.is_led || !self.batch.staged.is_empty()
+    }
+
+    /// Has a task woken when a batch or a barrier is over.
+    pub fn wake_at_progress(&mut self, context: &Context<'_>) {
+        add_task(&mut self.waiting_tasks, context);
+    }
+
     /// Tells whether lines go to a disk.
     pub fn is_on_disk(&self) -> bool {
         matches!(self.sink, Sink::Disk(_))
@@ -249,7 +220,7 @@ impl Writer {
             admitted: (self.tail.seq + 1) as usize,
             gathered: self.batch.staged.len(),
             barriers: self.barrier_count,
-            waiting: self.waiting_count,
+            waiting: self.waiting_count + self.waiting_tasks.len(),
         }
     }
 
@@ -327,6 +298,7 @@ impl Inner {
             writer.is_led = true;
             return self.lead(writer);
         }
+        writer.batch.waiting_thread_count += 1;
         let signal = Arc::clone(&writer.batch.signal);
         drop(writer);
         match signal.wait() {
@@ -334,6 +306,44 @@ impl Inner {
             Outcome::NeedsLeader => self.lead(self.writer.lock()),
             Outcome::Waiting | Outcome::Failed => Err(unknown(None)),
         }
+    }
+
+    /// Has the batch that is being gathered made durable without waiting for it; what is returned tells when it
+    /// is, with `poll_commit`.
+    ///
+    /// The committer must have been started. Cost: where nobody waits for syncs, an append.
+    pub(super) fn commit_later(&self, mut writer: MutexGuard<'_, Writer>) -> Arc<Signal> {
+        let signal = Arc::clone(&writer.batch.signal);
+        if !writer.is_led && writer.barrier_count == 0 {
+            writer.is_led = true;
+            match self.options.durability {
+                Durability::Always => {
+                    drop(writer);
+                    self.committer.lead();
+                }
+                Durability::Interval { .. } | Durability::Never => {
+                    // Whoever polls the signal is told the outcome.
+                    let _told_by_the_signal = self.lead(writer);
+                }
+            }
+        }
+        signal
+    }
+
+    /// Answers once a batch is durable.
+    ///
+    /// Errors: `CommitUnknown`.
+    pub(super) fn poll_commit(signal: &Signal, context: &Context<'_>) -> Poll<Result<()>> {
+        signal.poll(context).map(|outcome| match outcome {
+            Outcome::Durable => Ok(()),
+            _ => Err(unknown(None)),
+        })
+    }
+
+    /// Leads the batch that was gathered, in the place of the tasks that wait for it.
+    pub(super) fn lead_for_tasks(&self) {
+        // Whoever polls the signal is told the outcome.
+        let _told_by_the_signal = self.lead(self.writer.lock());
     }
 
     /// Writes the batch that was gathered, and calls the leader of the next.
@@ -397,14 +407,16 @@ impl Inner {
         writer.is_led = !must_wait;
         if must_wait {
             self.tell_progress(writer);
-        } else {
+        } else if writer.batch.waiting_thread_count > 0 {
             writer.batch.signal.set(Outcome::NeedsLeader);
+        } else {
+            self.committer.lead();
         }
     }
 
     /// Waits until everything admitted so far is durable or has failed.
     pub(super) fn wait_for_pending(&self, writer: &mut MutexGuard<'_, Writer>) {
-        if writer.is_led || !writer.batch.staged.is_empty() {
+        if writer.has_pending() {
             self.wait_for_progress(writer);
         }
     }
@@ -419,6 +431,7 @@ impl Inner {
     fn tell_progress(&self, writer: &mut Writer) {
         writer.waiting_count = 0;
         self.progress.notify_all();
+        writer.waiting_tasks.drain(..).for_each(Waker::wake);
     }
 
     /// Takes the writer when nothing is pending: all that was admitted is folded, and nothing more is

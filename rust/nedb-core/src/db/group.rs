@@ -12,15 +12,23 @@ use super::admit::{self, Admission, Refusal};
 use super::check::CheckedOptions;
 use super::commit::{Buffers, Staged, Tail, Writer};
 use super::overlay::{Overlay, PendingVersion};
+use super::signal::Signal;
 use super::write::stored_text;
 use crate::crypto::Sealed;
 use crate::error::{Error, ErrorCode, Result};
-use crate::log::{Body, EncodedLine, encode_line};
+use crate::log::{Body, EncodedLine, Fields, encode_line};
 use crate::op::{Item, Items, Nonce, Op, OpKind, Seq};
 use crate::views::State;
 use parking_lot::MutexGuard;
 use std::borrow::Cow;
+use std::future::poll_fn;
 use std::ops::Range;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+/// How long a task holds its thread to wait for others that do nothing but admit or fold.
+const BRIEF: Duration = Duration::from_micros(100);
 
 /// What an op would be.
 pub(super) struct Draft<'a> {
@@ -43,6 +51,15 @@ pub(super) enum Admitted {
     New(Seq),
     /// Its idempotency key stands for this op already: nothing is appended.
     Replayed(Seq),
+}
+
+/// Where an op has its place in the log.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Receipt {
+    /// Its seq.
+    pub seq: Seq,
+    /// The hash of its line, which is the head of the log as it stands after it.
+    pub hash: String,
 }
 
 /// Ops that are admitted one after another and made durable together.
@@ -80,6 +97,53 @@ impl Inner {
         }
     }
 
+    /// Admits what `draft` stages as `write` does, without holding the thread that it runs on: while there is
+    /// something to wait for, the task waits. Dropped before it answered, it leaves the write done or not done.
+    ///
+    /// The committer must have been started. Errors: as `write`.
+    pub(super) async fn write_later<'w, 'a, T>(
+        &'w self,
+        mut draft: impl FnMut(&mut Group<'w, 'a>) -> Result<T>,
+    ) -> Result<T> {
+        let admitted = poll_fn(|context| self.poll_admission(context, &mut draft));
+        let (answer, signal) = admitted.await?;
+        if let Some(signal) = signal {
+            poll_fn(|context| Inner::poll_commit(&signal, context)).await?;
+        }
+        Ok(answer)
+    }
+
+    /// Admits what `draft` stages, once nothing is in the way; None beside the answer where nothing is left to
+    /// wait for.
+    fn poll_admission<'w, 'a, T>(
+        &'w self,
+        context: &Context<'_>,
+        draft: &mut impl FnMut(&mut Group<'w, 'a>) -> Result<T>,
+    ) -> Poll<Result<(T, Option<Arc<Signal>>)>> {
+        loop {
+            let views_are_free = self.state.try_read_for(BRIEF).is_some();
+            let Some(mut writer) = self.writer.try_lock_for(BRIEF).filter(|_| views_are_free)
+            else {
+                self.committer.wait_for_writer(context);
+                return Poll::Pending;
+            };
+            if writer.is_held_back() {
+                writer.wake_at_progress(context);
+                return Poll::Pending;
+            }
+            let mut group = self.begin_group_with(writer)?;
+            let answer = draft(&mut group);
+            if !group.must_ask_again {
+                let answer = answer?;
+                return Poll::Ready(group.finish_later().map(|signal| (answer, signal)));
+            }
+            if group.writer.has_pending() {
+                group.writer.wake_at_progress(context);
+                return Poll::Pending;
+            }
+        }
+    }
+
     fn begin_group<'a>(&self) -> Result<Group<'_, 'a>> {
         self.begin_group_with(self.lock_to_admit())
     }
@@ -100,7 +164,7 @@ impl Inner {
     }
 }
 
-impl<'a> Group<'_, 'a> {
+impl<'w, 'a> Group<'w, 'a> {
     /// Returns the time of this group, in seconds since 1970.
     pub fn now_seconds(&self) -> f64 {
         self.now_seconds
@@ -195,20 +259,49 @@ impl<'a> Group<'_, 'a> {
         }
     }
 
+    /// Returns where the op that was staged last, or that its key stands for, has its place in the log.
+    ///
+    /// Errors: `IntegrityError`, `StorageError` when an op of before cannot be read.
+    pub fn receipt(&self, admitted: Admitted) -> Result<Receipt> {
+        let (seq, hash) = match (admitted, self.staged.last()) {
+            (Admitted::New(seq), Some(last)) => (seq, last.hash.clone()),
+            (Admitted::New(seq) | Admitted::Replayed(seq), _) => {
+                let hash = |fields: &Fields<'_>| Ok(fields.hash.to_owned());
+                (seq, self.with_state(|state| state.log.with_fields(seq, hash))?)
+            }
+        };
+        Ok(Receipt { seq, hash })
+    }
+
     /// Makes what is staged durable and visible.
     ///
     /// Errors: `CommitUnknown`; nothing is visible then, and nothing more is written. `StorageError` when
     /// there is no randomness to seal it with; the group is dropped then.
-    pub fn finish(mut self) -> Result<()> {
+    pub fn finish(self) -> Result<()> {
+        let inner = self.inner;
+        self.gather()?.map_or(Ok(()), |writer| inner.commit(writer))
+    }
+
+    /// Has what is staged made durable and visible; what is returned tells when it is. None when it is.
+    ///
+    /// Errors: `StorageError` as `finish`.
+    pub fn finish_later(self) -> Result<Option<Arc<Signal>>> {
+        let inner = self.inner;
+        Ok(self.gather()?.map(|writer| inner.commit_later(writer)))
+    }
+
+    /// Appends what is staged to the batch that is being gathered, and gives the writer back to have it
+    /// written; None when there is nothing to write, as in memory.
+    fn gather(mut self) -> Result<Option<MutexGuard<'w, Writer>>> {
         let writer = &mut *self.writer;
         if let Some(sealed) = self.inner.protection.as_sealed() {
             seal_lines(sealed, &mut self.staged, &mut writer.buffers)?;
         }
-        let Some(last) = self.staged.last() else { return Ok(()) };
+        let Some(last) = self.staged.last() else { return Ok(None) };
         writer.tail = Tail { seq: last.op.seq, hash: last.hash.clone() };
         if !writer.is_on_disk() {
             self.inner.publish(&mut self.staged, &writer.buffers.lines);
-            return Ok(());
+            return Ok(None);
         }
         let shift = writer.batch.lines.len();
         writer.batch.lines.push_str(&writer.buffers.lines);
@@ -220,7 +313,7 @@ impl<'a> Group<'_, 'a> {
                 hash: staged.hash,
             });
         }
-        self.inner.commit(self.writer)
+        Ok(Some(self.writer))
     }
 
     fn overlay(&self) -> Overlay<'_> {

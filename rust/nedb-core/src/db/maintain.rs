@@ -301,6 +301,9 @@ impl Database {
         }
         self.inner.drop_encryption_note();
         writer.close();
+        drop(writer);
+        // It may wait for the writer.
+        self.inner.committer.stop();
         self.inner.let_go_of_files();
         synced
     }

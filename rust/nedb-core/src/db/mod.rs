@@ -20,8 +20,11 @@
 //! | `admit` | nonces, idempotency, preconditions |
 //! | `overlay` | what was admitted and is not folded yet |
 //! | `commit` | batches of groups: append, sync, fold |
+//! | `signal` | what became of a batch, for threads and tasks that wait for it |
+//! | `committer` | the thread that waits where tasks may not |
 //! | `write` | put, delete, link and their kin |
 //! | `transaction` | several things as one op |
+//! | `write_later` | the same for asynchronous hosts |
 //! | `read` | get, query, neighbours, ops |
 //! | `refresh` | a reader, moved on to what a writer has done since |
 //! | `file`, `file_read` | files, written and read |
@@ -46,6 +49,7 @@ mod carry;
 mod check;
 mod checkpoint;
 mod commit;
+mod committer;
 #[cfg(test)]
 mod crash;
 mod encrypt;
@@ -72,12 +76,14 @@ mod saved_views;
 #[cfg(test)]
 mod schedules;
 mod settings;
+mod signal;
 mod statistics;
 #[cfg(test)]
 mod steps;
 mod transaction;
 mod watch;
 mod write;
+mod write_later;
 
 use crate::blob::LegacyFiles;
 use crate::crypto::Protection;
@@ -85,6 +91,7 @@ use crate::error::{Error, Result};
 use crate::store::Directory;
 use crate::views::State;
 use commit::Writer;
+use committer::Committer;
 use keeper::Keeper;
 use packs::Packs;
 use parking_lot::{Condvar, Mutex, RwLock, RwLockReadGuard};
@@ -95,6 +102,7 @@ pub use file::FileWriter;
 pub use file_check::{FileDamage, FileDamages, VerifyFilesReport};
 pub use file_read::{FileAt, FileInfo, FileProof, FileReader};
 pub use file_upkeep::{CompactReport, CompressionStats};
+pub use group::Receipt;
 pub use maintain::VerifyReport;
 pub use open::OpenReport;
 pub use options::{Durability, Options, Progress, ReadOptions, WriteOptions};
@@ -132,6 +140,7 @@ struct Inner {
     watch: watch::Watch,
     counters: statistics::Counters,
     checkpoints: Arc<Keeper>,
+    committer: Arc<Committer>,
 }
 
 impl std::fmt::Debug for Database {
@@ -150,6 +159,7 @@ impl Drop for Inner {
             return;
         }
         self.checkpoints.stop();
+        self.committer.stop();
         let (durable_seq, seq) = (*self.durable_seq.get_mut(), self.state.get_mut().views.seq);
         if self.writer.get_mut().sync_at_the_end(durable_seq, seq) {
             self.save_at_the_end();

@@ -257,6 +257,7 @@ impl Database {
                 watch: Watch::default(),
                 counters: Counters::default(),
                 checkpoints,
+                committer: Arc::default(),
             }),
         }
     }

@@ -5,12 +5,34 @@
 //! were seen. After each step what was answered is held against what stands on the disk: nothing is
 //! visible but what is synced, no answer rests on anything else, and nobody waits for ever.
 
-use super::gate::{Answer, Stage, Step, Verdict};
+use super::gate::{Answer, Stage, Step, Verdict, run_task};
 use super::{Database, Options, Update, WriteOptions};
 use crate::error::{ErrorCode, Result};
 use crate::snapshot::IndexKind;
 
-/// What a thread calls. Documents are those of the collection `c`.
+/// Who calls.
+#[derive(Clone, Copy, Debug)]
+enum Callers {
+    Threads,
+    /// Tasks of an asynchronous host, but for what only threads can call.
+    Tasks,
+    /// A thread, then a task, and so on.
+    Both,
+}
+
+impl Callers {
+    fn are_tasks(self, number: usize) -> bool {
+        match self {
+            Callers::Threads => false,
+            Callers::Tasks => true,
+            Callers::Both => number % 2 == 1,
+        }
+    }
+}
+
+const ALL_CALLERS: [Callers; 3] = [Callers::Threads, Callers::Tasks, Callers::Both];
+
+/// What is called. Documents are those of the collection `c`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Call {
     /// Puts the document a.
@@ -50,15 +72,54 @@ impl Call {
         matches!(self, Call::Flush | Call::CreateIndex | Call::Close)
     }
 
-    fn make(self, db: &Database, client: &str) -> Result<String> {
+    /// Tells whether a task can call it.
+    fn is_for_tasks(self) -> bool {
+        !self.is_barrier() && self != Call::Update
+    }
+
+    /// Returns the document that a write is about, and its options.
+    fn write(self, client: &str) -> (&'static str, WriteOptions) {
         let own = WriteOptions { client: Some(client.to_owned()), ..WriteOptions::default() };
         let keyed = WriteOptions { idem: Some("k".to_owned()), ..own.clone() };
-        let put = |id: &str, options: WriteOptions| db.put("c", id, "{}", &options);
         match self {
-            Call::Put => put("a", own),
-            Call::PutNew => put("a", WriteOptions { if_seq: Some(-1), ..own }),
+            Call::PutNew => ("a", WriteOptions { if_seq: Some(-1), ..own }),
+            Call::DeleteFirst => ("a", WriteOptions { if_seq: Some(0), ..own }),
+            Call::Keyed => ("a", keyed),
+            Call::KeyedOther => ("b", keyed),
+            Call::Numbered => {
+                ("b", WriteOptions { client: Some("n".to_owned()), nonce: Some(5), ..own })
+            }
+            _ => ("a", own),
+        }
+    }
+
+    /// Makes the call as a task does.
+    fn make_as_task(self, db: &Database, client: &str) -> Result<String> {
+        let (id, options) = self.write(client);
+        let seq = match self {
+            Call::DeleteFirst => run_task(db.delete_later("c", id, &options))?.seq,
+            _ => {
+                let (stored, receipt) = run_task(db.put_later("c", id, "{}", &options))?;
+                assert_eq!(seq_of(&stored) as i64, receipt.seq);
+                let line = db.inner.state.read().log.with_fields(receipt.seq, |fields| {
+                    assert_eq!(fields.hash, receipt.hash);
+                    Ok(())
+                });
+                assert!(line.is_ok() || db.is_closed(), "{line:?}");
+                receipt.seq
+            }
+        };
+        Ok(format!("{{\"_seq\":{seq}}}"))
+    }
+
+    fn make(self, db: &Database, client: &str) -> Result<String> {
+        let (id, own) = self.write(client);
+        match self {
+            Call::Put | Call::PutNew | Call::Keyed | Call::KeyedOther | Call::Numbered => {
+                db.put("c", id, "{}", &own)
+            }
             Call::DeleteFirst => {
-                let seq = db.delete("c", "a", &WriteOptions { if_seq: Some(0), ..own })?;
+                let seq = db.delete("c", id, &own)?;
                 Ok(format!("{{\"_seq\":{seq}}}"))
             }
             Call::Update => {
@@ -66,11 +127,6 @@ impl Call {
                     Ok(current.map_or(Update::Put("{}".to_owned()), |_| Update::Keep))
                 };
                 db.update("c", "a", &own, put_if_absent).map(Option::unwrap_or_default)
-            }
-            Call::Keyed => put("a", keyed),
-            Call::KeyedOther => put("b", keyed),
-            Call::Numbered => {
-                put("b", WriteOptions { client: Some("n".to_owned()), nonce: Some(5), ..own })
             }
             Call::Flush => db.flush().map(|()| String::new()),
             Call::CreateIndex => db.create_index("c", "n", IndexKind::Eq).map(|()| String::new()),
@@ -131,6 +187,7 @@ impl Choices {
 /// One run of one schedule.
 struct Run<'c> {
     calls: &'c [Call],
+    callers: Callers,
     stage: Stage,
     standing: Vec<Standing>,
     /// For each call that was made: how many ops stood, and how many were admitted, before it.
@@ -142,10 +199,10 @@ struct Run<'c> {
 }
 
 impl<'c> Run<'c> {
-    fn new(calls: &'c [Call]) -> Run<'c> {
+    fn new(calls: &'c [Call], callers: Callers) -> Run<'c> {
         let stage = Stage::open(Options::default(), &[Step::Sync]);
         let (standing, before, checked, steps) = (vec![], vec![], vec![], vec![]);
-        Run { calls, stage, standing, before, has_failed: false, checked, steps }
+        Run { calls, callers, stage, standing, before, has_failed: false, checked, steps }
     }
 
     /// Runs to the end; `choose` is told how many things could be done next.
@@ -181,6 +238,8 @@ impl<'c> Run<'c> {
         let client = format!("call {number}");
         if call.is_barrier() {
             self.stage.barrier(move |db| call.make(db, &client).map(drop));
+        } else if self.callers.are_tasks(number) && call.is_for_tasks() {
+            self.stage.write(move |db| call.make_as_task(db, &client));
         } else {
             self.stage.write(move |db| call.make(db, &client));
         }
@@ -320,11 +379,11 @@ fn seq_of(text: &str) -> usize {
 }
 
 /// Runs every schedule of some calls, and returns how many there are.
-fn run_all(calls: &[Call]) -> usize {
+fn run_all(calls: &[Call], callers: Callers) -> usize {
     let mut choices = Choices::default();
     let mut count = 0;
     loop {
-        Run::new(calls).run(|options| choices.choose(options));
+        Run::new(calls, callers).run(|options| choices.choose(options));
         count += 1;
         if !choices.turn() {
             return count;
@@ -337,10 +396,12 @@ fn every_order_of_two_calls_is_right() {
     let mut count = 0;
     for first in CALLS {
         for second in CALLS {
-            count += run_all(&[first, second]);
+            for callers in ALL_CALLERS {
+                count += run_all(&[first, second], callers);
+            }
         }
     }
-    assert!(count > 300, "only {count} schedules were run");
+    assert!(count > 900, "only {count} schedules were run");
 }
 
 #[test]
@@ -348,10 +409,12 @@ fn every_order_of_three_calls_behind_a_put_that_syncs_is_right() {
     let mut count = 0;
     for second in CALLS {
         for third in [Call::PutNew, Call::KeyedOther, Call::CreateIndex, Call::Close] {
-            count += run_all(&[Call::Keyed, second, third]);
+            for callers in ALL_CALLERS {
+                count += run_all(&[Call::Keyed, second, third], callers);
+            }
         }
     }
-    assert!(count > 300, "only {count} schedules were run");
+    assert!(count > 900, "only {count} schedules were run");
 }
 
 #[test]
@@ -368,7 +431,8 @@ fn random_orders_of_seven_calls_are_right() {
         let mut calls: Vec<Call> = (0..6).map(|_| CALLS[below(CALLS.len() - 1)]).collect();
         calls.push(CALLS[below(CALLS.len())]);
         // So does a failure, which is the last of what can be done.
-        Run::new(&calls).run(|options| {
+        let callers = ALL_CALLERS[seed as usize % ALL_CALLERS.len()];
+        Run::new(&calls, callers).run(|options| {
             let likely = if below(16) == 0 { options } else { (options - 1).max(1) };
             below(likely)
         });

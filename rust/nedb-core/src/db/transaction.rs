@@ -8,7 +8,7 @@
 
 use super::Database;
 use super::check::{self, CheckedOptions};
-use super::group::{Admitted, Draft};
+use super::group::{Admitted, Draft, Group};
 use super::options::WriteOptions;
 use super::write::{
     Target, edge_kind, write_delete_payload, write_edge_payload, write_item_provenance, write_put,
@@ -46,30 +46,76 @@ impl Database {
     ///
     /// Errors: as `put`; `InvalidArgument` when a document occurs twice or an item is malformed.
     pub fn batch(&self, items: &str, options: &WriteOptions) -> Result<Vec<String>> {
-        let canonical = canonicalize_within(items, NESTING_DEPTH_MAX + ITEMS_NESTING_DEPTH)?;
-        let (steps, item_options) = parse_items(&canonical)?;
+        let canonical = canonical_items(items)?;
+        let steps = Steps::read(&canonical, options)?;
+        let checked = steps.checked(options)?;
+        self.inner.write(|group| checked.stage(group).map(|(results, _)| results))
+    }
+}
+
+/// A transaction's items, read.
+pub(super) struct Steps<'t> {
+    steps: Vec<Step<'t>>,
+    options: Vec<WriteOptions>,
+}
+
+/// A transaction, checked but for what depends on the database.
+pub(super) struct CheckedBatch<'t> {
+    steps: &'t Steps<'t>,
+    options: CheckedOptions<'t>,
+    item_options: Vec<CheckedOptions<'t>>,
+}
+
+/// Returns a transaction's items as canonical text.
+///
+/// Errors: `InvalidArgument`, `LimitExceeded`.
+pub(super) fn canonical_items(items: &str) -> Result<Cow<'_, str>> {
+    canonicalize_within(items, NESTING_DEPTH_MAX + ITEMS_NESTING_DEPTH)
+}
+
+impl<'t> Steps<'t> {
+    /// Reads the items of a transaction with these options as a whole.
+    ///
+    /// Errors: `InvalidArgument`, `LimitExceeded`.
+    pub fn read(canonical_items: &'t str, options: &WriteOptions) -> Result<Steps<'t>> {
+        let (steps, item_options) = parse_items(canonical_items)?;
         check_batch(options, &steps)?;
-        let checked = check::options(options)?;
-        let checked_items: Vec<CheckedOptions<'_>> =
-            item_options.iter().map(check::options).collect::<Result<_>>()?;
-        self.inner.write(|group| {
-            let mut payload = group.payload_buffer();
-            let now = group.now_seconds();
-            let built = build_items(&steps, &checked_items, now, &mut payload)?;
-            let texts: Vec<Option<String>> = built.iter().map(text_of).collect();
-            let draft = Draft {
-                options: &checked,
-                op: kind::TRANSACTION,
-                items: Items::Many(built),
-                payload,
-                if_seqs: preconditions(&steps, &item_options),
-                has_provenance: false,
-            };
-            match group.stage(draft)? {
-                Admitted::New(seq) => Ok(texts.into_iter().map(|it| result(it, seq)).collect()),
-                Admitted::Replayed(seq) => group.with_state(|state| originals(state, seq, &texts)),
-            }
-        })
+        Ok(Steps { steps, options: item_options })
+    }
+
+    /// Checks the options of the whole and of each item.
+    ///
+    /// Errors: `InvalidArgument`, `LimitExceeded`.
+    pub fn checked<'s>(&'s self, options: &'s WriteOptions) -> Result<CheckedBatch<'s>> {
+        let item_options = self.options.iter().map(check::options).collect::<Result<_>>()?;
+        Ok(CheckedBatch { steps: self, options: check::options(options)?, item_options })
+    }
+}
+
+impl CheckedBatch<'_> {
+    /// Stages the transaction as one op; returns what each item wrote, as it is handed out.
+    ///
+    /// Errors: as `Group::stage`.
+    pub fn stage<'a>(&'a self, group: &mut Group<'_, 'a>) -> Result<(Vec<String>, Admitted)> {
+        let Steps { steps, options } = self.steps;
+        let mut payload = group.payload_buffer();
+        let now = group.now_seconds();
+        let built = build_items(steps, &self.item_options, now, &mut payload)?;
+        let texts: Vec<Option<String>> = built.iter().map(text_of).collect();
+        let draft = Draft {
+            options: &self.options,
+            op: kind::TRANSACTION,
+            items: Items::Many(built),
+            payload,
+            if_seqs: preconditions(steps, options),
+            has_provenance: false,
+        };
+        let admitted = group.stage(draft)?;
+        let results = match admitted {
+            Admitted::New(seq) => texts.into_iter().map(|text| result(text, seq)).collect(),
+            Admitted::Replayed(seq) => group.with_state(|state| originals(state, seq, &texts))?,
+        };
+        Ok((results, admitted))
     }
 }
 

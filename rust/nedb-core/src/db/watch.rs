@@ -7,6 +7,7 @@
 //!   let go of; seqs come in order, each commit's last one once.
 //! * A subscription that was dropped is told of nothing that is committed afterwards.
 
+use super::group::Receipt;
 use super::{Database, Inner};
 use crate::error::Result;
 use crate::op::Seq;
@@ -69,9 +70,9 @@ impl Database {
     /// Returns the seq and the hash of the last op, of one moment; -1 and 64 zeros before the first.
     ///
     /// Errors: `DatabaseClosed`.
-    pub fn position(&self) -> Result<(Seq, String)> {
+    pub fn position(&self) -> Result<Receipt> {
         let state = self.inner.read_state()?;
-        Ok((state.views.seq, state.head.clone()))
+        Ok(Receipt { seq: state.views.seq, hash: state.head.clone() })
     }
 
     /// Returns the collections that hold a document, each with how many, in order of creation.
@@ -192,9 +193,9 @@ mod tests {
     #[test]
     fn position_is_seq_and_head_of_one_moment() {
         let database = Database::in_memory(Options::default()).unwrap();
-        assert_eq!(database.position().unwrap(), (-1, "0".repeat(64)));
+        assert_eq!(database.position().unwrap(), Receipt { seq: -1, hash: "0".repeat(64) });
         put(&database, "a");
-        assert_eq!(database.position().unwrap(), (0, database.head()));
+        assert_eq!(database.position().unwrap(), Receipt { seq: 0, hash: database.head() });
         database.close().unwrap();
         assert!(database.position().is_err());
     }

@@ -62,7 +62,7 @@ impl Database {
         let written = self.inner.write(|group| {
             out.truncate(given_back);
             let draft = put_draft(group, &target, document, &checked)?;
-            stage_put(group, draft, out)
+            stage_put(group, draft, out).map(|_| ())
         });
         written.inspect_err(|_| out.truncate(given_back))
     }
@@ -203,7 +203,7 @@ impl Database {
                 Update::Put(document) => {
                     let draft = put_draft(group, &target, &document, &checked)?;
                     let mut out = String::new();
-                    stage_put(group, draft, &mut out).map(|()| Some(out))
+                    stage_put(group, draft, &mut out).map(|_| Some(out))
                 }
             }
         })
@@ -219,18 +219,7 @@ impl Database {
         let checked = check::options(options)?;
         check::edge(edge)?;
         self.inner.write(|group| {
-            let mut payload = group.payload_buffer();
-            write_edge_payload(edge, &mut payload);
-            let kind = edge_kind(op, edge);
-            let caused_by = Cow::Borrowed(options.caused_by.as_slice());
-            let draft = Draft {
-                options: &checked,
-                op,
-                items: Items::One(Item { kind, caused_by }),
-                payload,
-                if_seqs: Vec::new(),
-                has_provenance: true,
-            };
+            let draft = edge_draft(group, op, edge, &checked);
             stage_one(group, draft)
         })
     }
@@ -244,9 +233,14 @@ pub(super) fn stage_one<'a>(group: &mut Group<'_, 'a>, draft: Draft<'a>) -> Resu
 }
 
 /// Stages a put, and appends the document to `out` as it is handed out.
-fn stage_put<'a>(group: &mut Group<'_, 'a>, draft: Draft<'a>, out: &mut String) -> Result<()> {
+pub(super) fn stage_put<'a>(
+    group: &mut Group<'_, 'a>,
+    draft: Draft<'a>,
+    out: &mut String,
+) -> Result<Admitted> {
     let admitted = group.stage(draft)?;
-    hand_out(group, admitted, out)
+    hand_out(group, admitted, out)?;
+    Ok(admitted)
 }
 
 /// Appends the document that a put wrote, now or when its key was first used, as it is handed out.
@@ -361,6 +355,25 @@ pub(super) fn delete_draft<'a>(
         items: Items::One(Item { kind, caused_by: Cow::Borrowed(&given.caused_by) }),
         payload,
         if_seqs: given.if_seq.map(|seq| (target.collection, target.id, seq)).into_iter().collect(),
+        has_provenance: true,
+    }
+}
+
+pub(super) fn edge_draft<'a>(
+    group: &mut Group<'_, '_>,
+    op: &'static str,
+    edge: (&'a str, &'a str, &'a str),
+    options: &'a CheckedOptions<'a>,
+) -> Draft<'a> {
+    let mut payload = group.payload_buffer();
+    write_edge_payload(edge, &mut payload);
+    let caused_by = Cow::Borrowed(options.given.caused_by.as_slice());
+    Draft {
+        options,
+        op,
+        items: Items::One(Item { kind: edge_kind(op, edge), caused_by }),
+        payload,
+        if_seqs: Vec::new(),
         has_provenance: true,
     }
 }

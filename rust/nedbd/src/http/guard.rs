@@ -1,5 +1,6 @@
 //! What every request passes: tokens, origins, counts.
 
+use super::leftover::discard_leftover;
 use crate::logs::REQUEST;
 use crate::metrics::Answered;
 use crate::refusal::{Code, Refusal};
@@ -16,27 +17,56 @@ use tower_http::cors::{AllowOrigin, CorsLayer};
 /// The one path that is answered without a token.
 pub const HEALTH: &str = "/health";
 
-/// Counts a request and says in the log what became of it.
-pub async fn observe(State(server): State<Shared>, request: Request, next: Next) -> Response {
-    let begun = Instant::now();
-    let method = known_method(request.method());
-    // The path as it was asked for may hold ids; the route holds none.
-    let matched = request.extensions().get::<MatchedPath>().cloned();
-    let received_bytes = request.body().size_hint().exact().unwrap_or_default();
-    let response = next.run(request).await;
-    let answered = Answered {
-        method,
-        route: matched.as_ref().map_or("unknown", MatchedPath::as_str),
-        status: response.status().as_u16(),
-        elapsed: begun.elapsed(),
-        received_bytes,
-        sent_bytes: response.body().size_hint().exact().unwrap_or_default(),
+/// What every request passes, from the outside in: it is counted, what is left of its body is thrown away, and
+/// what a page of another origin sends is refused. One layer, since each costs a copy of what it stands before.
+pub async fn pass(State(server): State<Shared>, request: Request, next: Next) -> Response {
+    let observed = Observed::begin(&request);
+    let answer = |request: Request| async {
+        match server.origins.objection(request.headers()) {
+            Some(why) => Refusal::new(Code::OriginRefused, why).into_response(),
+            None => next.run(request).await,
+        }
     };
-    server.metrics.answered(&answered);
-    let Answered { route, status, sent_bytes, .. } = answered;
-    let elapsed_us = answered.elapsed.as_micros() as u64;
-    tracing::info!(target: REQUEST, method, route, status, elapsed_us, received_bytes, sent_bytes);
+    let response = discard_leftover(&server, request, answer).await;
+    observed.end(&server, &response);
     response
+}
+
+/// What is known of a request before it is answered.
+struct Observed {
+    begun: Instant,
+    method: &'static str,
+    /// The path as it was asked for may hold ids; the route holds none.
+    matched: Option<MatchedPath>,
+    received_bytes: u64,
+}
+
+impl Observed {
+    fn begin(request: &Request) -> Observed {
+        Observed {
+            begun: Instant::now(),
+            method: known_method(request.method()),
+            matched: request.extensions().get::<MatchedPath>().cloned(),
+            received_bytes: request.body().size_hint().exact().unwrap_or_default(),
+        }
+    }
+
+    /// Counts the request and says in the log what became of it.
+    fn end(self, server: &Shared, response: &Response) {
+        let Observed { begun, method, matched, received_bytes } = self;
+        let answered = Answered {
+            method,
+            route: matched.as_ref().map_or("unknown", MatchedPath::as_str),
+            status: response.status().as_u16(),
+            elapsed: begun.elapsed(),
+            received_bytes,
+            sent_bytes: response.body().size_hint().exact().unwrap_or_default(),
+        };
+        server.metrics.answered(&answered);
+        let Answered { route, status, sent_bytes, .. } = answered;
+        let elapsed_us = answered.elapsed.as_micros() as u64;
+        tracing::info!(target: REQUEST, method, route, status, elapsed_us, received_bytes, sent_bytes);
+    }
 }
 
 /// Returns the name of a method; what a client made up is one name.
@@ -52,15 +82,7 @@ fn known_method(method: &Method) -> &'static str {
     }
 }
 
-/// Refuses what a page of another origin sends.
-pub async fn check_origin(State(server): State<Shared>, request: Request, next: Next) -> Response {
-    match server.origins.objection(request.headers()) {
-        Some(why) => Refusal::new(Code::OriginRefused, why).into_response(),
-        None => next.run(request).await,
-    }
-}
-
-/// Refuses what comes without the token, where there is one.
+/// Refuses what comes without the token; for a server that has one.
 pub async fn check_token(State(server): State<Shared>, request: Request, next: Next) -> Response {
     let is_let_in = match &server.config.token {
         Some(token) => request.uri().path() == HEALTH || token.is_in(request.headers()),

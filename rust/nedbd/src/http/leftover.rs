@@ -7,12 +7,11 @@
 //!
 //! In: requests and their answers. Out: the answers, which say `Connection: close` where something is left.
 
-use crate::server::Shared;
+use crate::server::Server;
 use axum::body::{Body, HttpBody};
-use axum::extract::{Request, State};
+use axum::extract::Request;
 use axum::http::header::{CONNECTION, EXPECT};
 use axum::http::{HeaderValue, StatusCode};
-use axum::middleware::Next;
 use axum::response::Response;
 use bytes::Bytes;
 use http_body_util::BodyExt;
@@ -27,20 +26,20 @@ const DISCARDED_BODIES_MAX: usize = 2;
 /// How long that may take.
 const DISCARD_TIMEOUT: Duration = Duration::from_secs(5);
 
-/// Reads what a handler left of a body.
-pub async fn discard_leftover(
-    State(server): State<Shared>,
+/// Has a request answered, and reads what that left of its body.
+pub async fn discard_leftover<F: Future<Output = Response>>(
+    server: &Server,
     request: Request,
-    next: Next,
+    answer: impl FnOnce(Request) -> F,
 ) -> Response {
     if request.body().is_end_stream() {
-        return next.run(request).await;
+        return answer(request).await;
     }
     // Whoever asks first whether to send it has not begun, and need not.
     let waits_for_leave = request.headers().contains_key(EXPECT);
     let (give_back, given_back) = oneshot::channel();
     let request = request.map(|body| Body::new(Returned::new(body, give_back)));
-    let mut response = next.run(request).await;
+    let mut response = answer(request).await;
     let Ok(leftover) = given_back.await else { return response };
     // Who was too slow is not waited for again.
     let is_given_up = waits_for_leave || response.status() == StatusCode::REQUEST_TIMEOUT;

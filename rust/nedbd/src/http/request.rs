@@ -16,6 +16,9 @@ use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use std::sync::Arc;
 
+/// How long a body may be that is read where its connection is served: a millisecond's work at the most.
+const SHORT_BYTES_MAX: usize = 16 << 10;
+
 /// The bytes of a request's body.
 pub struct JsonBody(Bytes);
 
@@ -60,6 +63,11 @@ impl JsonBody {
     /// Returns how long the body is.
     pub fn bytes_count(&self) -> usize {
         self.0.len()
+    }
+
+    /// Tells whether the body asks for little work.
+    pub fn is_short(&self) -> bool {
+        self.0.len() <= SHORT_BYTES_MAX
     }
 
     /// Reads the members of the body's object.

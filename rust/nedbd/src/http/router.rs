@@ -3,7 +3,6 @@
 use super::answer::json;
 use super::changes;
 use super::guard;
-use super::leftover::discard_leftover;
 use super::openapi::{Document, add_errors};
 use super::routes::{databases, documents, files, graph, queries, service, upkeep};
 use crate::refusal::{Code, Refusal};
@@ -32,18 +31,16 @@ pub fn router(server: Shared) -> Router {
             Refusal::new(Code::MethodNotAllowed, message).into_response()
         })
         // The bound is the one of the configuration, where a body is read.
-        .layer(DefaultBodyLimit::disable())
-        .layer(from_fn_with_state(server.clone(), guard::check_token));
+        .layer(DefaultBodyLimit::disable());
+    if server.config.token.is_some() {
+        router = router.layer(from_fn_with_state(server.clone(), guard::check_token));
+    }
     let origins = &server.config.cors_origins;
     if !origins.is_empty() {
         // Before the token: a browser asks whether it may ask without one.
         router = router.layer(guard::cors(origins));
     }
-    router
-        .layer(from_fn_with_state(server.clone(), guard::check_origin))
-        .layer(from_fn_with_state(server.clone(), discard_leftover))
-        .layer(from_fn_with_state(server.clone(), guard::observe))
-        .with_state(server)
+    router.layer(from_fn_with_state(server.clone(), guard::pass)).with_state(server)
 }
 
 /// Returns every path that is described.

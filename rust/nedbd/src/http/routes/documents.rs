@@ -91,14 +91,15 @@ pub struct DeleteQuery {
     params(("name" = String, Path)), request_body = PutBody,
     responses((status = 200, description = "{ok, doc, seq, head}: the document as stored, and where the log stood after it", body = shapes::Put)))]
 pub async fn put(State(server): State<Shared>, At(served): At, body: JsonBody) -> Answer {
-    let call = move || {
+    let is_short = body.is_short();
+    let write = async move {
         let mut put: PutBody = body.read()?;
         let options = put.options();
-        let stored = served.database.put(&put.coll, &put.id, put.doc.get(), &options)?;
-        let position = position_of(&served.database, seq_of(&stored)?)?;
-        Ok(format!(r#"{{"ok":true,"doc":{stored},{}}}"#, position_members(&position)))
+        let (coll, id, doc) = (&put.coll, &put.id, put.doc.get());
+        let (stored, receipt) = served.database.put_later(coll, id, doc, &options).await?;
+        Ok(format!(r#"{{"ok":true,"doc":{stored},{}}}"#, position_members(&receipt)))
     };
-    server.run(call).await.map(json)
+    server.write(is_short, write).await.map(json)
 }
 
 /// Writes many documents of one collection with one sync.
@@ -126,19 +127,16 @@ pub async fn put_many(State(server): State<Shared>, At(served): At, body: JsonBo
     responses((status = 200, description = "{ok, results, seq, head}: for each item the document as stored, or null", body = shapes::Batch),
         (status = 412, description = "an if_seq does not hold", body = shapes::ErrorBody)))]
 pub async fn batch(State(server): State<Shared>, At(served): At, body: JsonBody) -> Answer {
-    let call = move || {
+    let is_short = body.is_short();
+    let write = async move {
         let mut batch: BatchBody = body.read()?;
         let options = batch.options();
-        let results = served.database.batch(batch.items.get(), &options)?;
-        // All documents of a transaction share its seq; one without documents says where the log is.
-        let position = match results.iter().find(|text| text.starts_with('{')) {
-            Some(document) => position_of(&served.database, seq_of(document)?)?,
-            None => position(&served.database)?,
-        };
-        let (results, position) = (results.join(","), position_members(&position));
-        Ok(format!(r#"{{"ok":true,"results":[{results}],{position}}}"#))
+        let items = batch.items.get();
+        let (results, receipt) = served.database.batch_later(items, &options).await?;
+        let (results, receipt) = (results.join(","), position_members(&receipt));
+        Ok(format!(r#"{{"ok":true,"results":[{results}],{receipt}}}"#))
     };
-    server.run(call).await.map(json)
+    server.write(is_short, write).await.map(json)
 }
 
 /// Reads a document, or null.
@@ -189,8 +187,11 @@ pub async fn delete_row(
 ) -> Answer {
     let DeleteQuery { client, nonce, idem, if_seq } = query;
     let options = WriteOptions { client, nonce, idem, if_seq, ..WriteOptions::default() };
-    let call = move || delete_document(&row.served.database, &row.coll, &row.id, &options);
-    server.run(call).await.map(json)
+    let write = async move {
+        let Row { served, coll, id } = &row;
+        Ok(ok(&served.database.delete_later(coll, id, &options).await?))
+    };
+    server.write(true, write).await.map(json)
 }
 
 /// Deletes a document, with everything that a write may say.
@@ -198,12 +199,14 @@ pub async fn delete_row(
     params(("name" = String, Path)), request_body = DeleteBody,
     responses((status = 200, description = "{ok, seq, head}", body = shapes::Written)))]
 pub async fn delete(State(server): State<Shared>, At(served): At, body: JsonBody) -> Answer {
-    let call = move || {
+    let is_short = body.is_short();
+    let write = async move {
         let mut delete: DeleteBody = body.read()?;
         let options = delete.options();
-        delete_document(&served.database, &delete.coll, &delete.id, &options)
+        let deleted = served.database.delete_later(&delete.coll, &delete.id, &options);
+        Ok(ok(&deleted.await?))
     };
-    server.run(call).await.map(json)
+    server.write(is_short, write).await.map(json)
 }
 
 /// Lets a document expire in `ttl_s` seconds.
@@ -234,16 +237,6 @@ async fn read_document(
     }
     let database = database.clone();
     server.read(move || read(&database)).await
-}
-
-fn delete_document(
-    database: &Database,
-    coll: &str,
-    id: &str,
-    options: &WriteOptions,
-) -> Result<String> {
-    let seq = database.delete(coll, id, options)?;
-    Ok(ok(&position_of(database, seq)?))
 }
 
 /// Documents with their ids, in order, as the texts that came.

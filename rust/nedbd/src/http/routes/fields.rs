@@ -2,7 +2,7 @@
 
 use crate::init::quoted;
 use crate::refusal::{Refusal, Result};
-use nedb_core::{Database, Seq};
+use nedb_core::{Database, Receipt, Seq};
 use serde::Deserialize;
 
 /// Declares the body of a write: its own members and those that every write may have.
@@ -59,32 +59,29 @@ macro_rules! write_body {
 }
 pub(super) use write_body;
 
-/// Where the log stands: a seq and the hash after that op.
-pub type Position = (Seq, String);
-
 /// Returns where the log stands.
-pub fn position(database: &Database) -> Result<Position> {
+pub fn position(database: &Database) -> Result<Receipt> {
     Ok(database.position()?)
 }
 
 /// Returns where the log stood after an op.
-pub fn position_of(database: &Database, seq: Seq) -> Result<Position> {
+pub fn position_of(database: &Database, seq: Seq) -> Result<Receipt> {
     #[derive(Deserialize)]
     struct Op<'a> {
         hash: &'a str,
     }
-    let now = database.position()?;
+    let now = position(database)?;
     // Nobody wrote in between, or nobody but this op was waited for.
-    if now.0 == seq {
+    if now.seq == seq {
         return Ok(now);
     }
     if seq < 0 {
-        return Ok((-1, nedb_core::ZERO_HASH.to_owned()));
+        return Ok(Receipt { seq: -1, hash: nedb_core::ZERO_HASH.to_owned() });
     }
     let text = database.op(seq)?.unwrap_or_default();
     let op: Op<'_> = serde_json::from_str(&text)
         .map_err(|_| nedb_core::Error::integrity(format!("op {seq} has no hash")))?;
-    Ok((seq, op.hash.to_owned()))
+    Ok(Receipt { seq, hash: op.hash.to_owned() })
 }
 
 /// Returns the seq in a document as the engine hands it out.
@@ -99,13 +96,13 @@ pub fn seq_of(document: &str) -> Result<Seq> {
 }
 
 /// Spells a position as the last members of an object.
-pub fn position_members((seq, head): &Position) -> String {
-    format!(r#""seq":{seq},"head":"{head}""#)
+pub fn position_members(Receipt { seq, hash }: &Receipt) -> String {
+    format!(r#""seq":{seq},"head":"{hash}""#)
 }
 
 /// Returns the answer of a write that gives nothing back but its place.
-pub fn ok(position: &Position) -> String {
-    format!(r#"{{"ok":true,{}}}"#, position_members(position))
+pub fn ok(receipt: &Receipt) -> String {
+    format!(r#"{{"ok":true,{}}}"#, position_members(receipt))
 }
 
 /// Spells texts as a JSON array of strings.
@@ -128,8 +125,9 @@ mod tests {
             positions.push(position_of(&database, seq_of(&stored).unwrap()).unwrap());
         }
         for position in positions {
-            assert_eq!(position_of(&database, position.0).unwrap(), position);
+            assert_eq!(position_of(&database, position.seq).unwrap(), position);
         }
-        assert_eq!(position_of(&database, 2).unwrap(), (2, database.head()));
+        let last = Receipt { seq: 2, hash: database.head() };
+        assert_eq!(position_of(&database, 2).unwrap(), last);
     }
 }

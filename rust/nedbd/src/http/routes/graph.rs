@@ -1,13 +1,13 @@
 //! Links and neighbours.
 
-use super::fields::{ok, position, position_members, position_of, strings, write_body};
+use super::fields::{ok, position, position_members, strings, write_body};
 use crate::http::answer::{Answer, json};
 use crate::http::request::{At, JsonBody, Url};
 use crate::http::shapes;
 use crate::refusal::Result;
 use crate::server::Shared;
 use axum::extract::State;
-use nedb_core::{Database, Seq, WriteOptions};
+use nedb_core::{Database, Seq};
 use serde::Deserialize;
 use utoipa::IntoParams;
 
@@ -28,7 +28,6 @@ pub struct NodeQuery {
     as_of: Option<i64>,
 }
 
-type WriteEdge = fn(&Database, &str, &str, &str, &WriteOptions) -> nedb_core::Result<Seq>;
 type ReadNodes = fn(&Database, &str, &str, Option<Seq>) -> nedb_core::Result<Vec<String>>;
 
 /// Adds an edge.
@@ -36,7 +35,14 @@ type ReadNodes = fn(&Database, &str, &str, Option<Seq>) -> nedb_core::Result<Vec
     params(("name" = String, Path)), request_body = LinkBody,
     responses((status = 200, description = "{ok, seq, head}", body = shapes::Written)))]
 pub async fn link(State(server): State<Shared>, At(served): At, body: JsonBody) -> Answer {
-    server.run(move || edge(&served.database, &body, Database::link)).await.map(json)
+    let is_short = body.is_short();
+    let write = async move {
+        let mut edge: LinkBody = body.read()?;
+        let options = edge.options();
+        let linked = served.database.link_later(&edge.frm, &edge.rel, &edge.to, &options);
+        Ok(ok(&linked.await?))
+    };
+    server.write(is_short, write).await.map(json)
 }
 
 /// Ends an edge.
@@ -44,7 +50,14 @@ pub async fn link(State(server): State<Shared>, At(served): At, body: JsonBody) 
     params(("name" = String, Path)), request_body = LinkBody,
     responses((status = 200, description = "{ok, seq, head}", body = shapes::Written)))]
 pub async fn unlink(State(server): State<Shared>, At(served): At, body: JsonBody) -> Answer {
-    server.run(move || edge(&served.database, &body, Database::unlink)).await.map(json)
+    let is_short = body.is_short();
+    let write = async move {
+        let mut edge: LinkBody = body.read()?;
+        let options = edge.options();
+        let unlinked = served.database.unlink_later(&edge.frm, &edge.rel, &edge.to, &options);
+        Ok(ok(&unlinked.await?))
+    };
+    server.write(is_short, write).await.map(json)
 }
 
 /// Lists the nodes that a node links to, in the order linked.
@@ -69,13 +82,6 @@ pub async fn inbound(
     Url(query): Url<NodeQuery>,
 ) -> Answer {
     server.read(move || nodes(&served.database, &query, Database::inbound)).await.map(json)
-}
-
-fn edge(database: &Database, body: &JsonBody, write: WriteEdge) -> Result<String> {
-    let mut link: LinkBody = body.read()?;
-    let options = link.options();
-    let seq = write(database, &link.frm, &link.rel, &link.to, &options)?;
-    Ok(ok(&position_of(database, seq)?))
 }
 
 fn nodes(database: &Database, query: &NodeQuery, read: ReadNodes) -> Result<String> {

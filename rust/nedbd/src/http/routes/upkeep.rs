@@ -9,7 +9,7 @@ use crate::init::quoted;
 use crate::refusal::Result;
 use crate::server::Shared;
 use axum::extract::State;
-use nedb_core::{BackupOptions, BackupReport, Database, Seq};
+use nedb_core::{BackupOptions, BackupReport, Database, Receipt, Seq};
 use serde::Deserialize;
 use std::path::Path;
 use std::time::{SystemTime, UNIX_EPOCH};
@@ -83,8 +83,8 @@ pub async fn log(
     let limit = query.limit.unwrap_or(LOG_COUNT).min(LOG_COUNT_MAX);
     let call = move || {
         let position = position(&served.database)?;
-        let last = query.before_seq.map_or(position.0, |before| before.saturating_sub(1));
-        let ops = newest(&served.database, last.min(position.0), limit)?;
+        let last = query.before_seq.map_or(position.seq, |before| before.saturating_sub(1));
+        let ops = newest(&served.database, last.min(position.seq), limit)?;
         Ok(format!(r#"{{"log":{ops},{}}}"#, position_members(&position)))
     };
     server.read(call).await.map(json)
@@ -153,7 +153,7 @@ fn verified(served: &Served, query: &VerifyQuery) -> Result<String> {
     // The report is about the log as it stood when it began.
     let seq = report.op_count as Seq - 1;
     served.note_verified(Verified { ok: report.ok, seq });
-    let position = position_members(&(seq, report.head.clone()));
+    let position = position_members(&Receipt { seq, hash: report.head.clone() });
     let deterministic =
         deterministic.map_or(String::new(), |it| format!(r#","deterministic":{it}"#));
     let ok = report.ok && files.as_ref().is_none_or(|files| files.ok);
@@ -181,7 +181,7 @@ fn back_up(served: &Served, root: &Path, (to, options): (&str, &BackupOptions)) 
     let report = served.database.backup_with(root.join(&path), options)?;
     let shown = quoted(&path.to_string_lossy());
     let BackupReport { seq, head, log_bytes, damages } = report;
-    let (position, damage) = (position_members(&(seq, head)), damages.to_members());
+    let (position, damage) = (position_members(&Receipt { seq, hash: head }), damages.to_members());
     Ok(format!(r#"{{"ok":true,"path":{shown},{damage},"log_bytes":{log_bytes},{position}}}"#))
 }
 

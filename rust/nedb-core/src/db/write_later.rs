@@ -1,0 +1,317 @@
+//! Writes for asynchronous hosts: a task waits for the sync, and no thread does.
+//!
+//! In: what the verbs of the same names take. Out: futures of what those return, each with its receipt.
+//!
+//! A write is checked, serialised and hashed on the thread that polls its future, as soon as nothing is in the
+//! way; then the task sleeps until its batch is durable. Tasks share batches, and syncs, with threads. The futures
+//! belong to no runtime.
+//!
+//! Dropped before it answered, a future leaves its write done or not done, as a connection does that breaks.
+
+use super::group::{Group, Receipt};
+use super::options::WriteOptions;
+use super::transaction::{Steps, canonical_items};
+use super::write::{Target, delete_draft, edge_draft, put_draft, stage_put};
+use super::{Database, check};
+use crate::error::Result;
+use crate::op::kind;
+
+impl Database {
+    /// Writes a document as `put` does, and returns it as stored.
+    ///
+    /// Errors: as `put`, and `StorageError` when no thread can be started to wait for syncs.
+    pub async fn put_later(
+        &self,
+        collection: &str,
+        id: &str,
+        document: &str,
+        options: &WriteOptions,
+    ) -> Result<(String, Receipt)> {
+        let checked = check::options(options)?;
+        let target = Target::checked(collection, id)?;
+        self.write_later(|group| {
+            let draft = put_draft(group, &target, document, &checked)?;
+            let mut stored = String::new();
+            let admitted = stage_put(group, draft, &mut stored)?;
+            Ok((stored, group.receipt(admitted)?))
+        })
+        .await
+    }
+
+    /// Deletes a document, or says that it is absent, as `delete` does.
+    ///
+    /// Errors: as `delete` and `put_later`.
+    pub async fn delete_later(
+        &self,
+        collection: &str,
+        id: &str,
+        options: &WriteOptions,
+    ) -> Result<Receipt> {
+        check::takes_no(options, kind::DELETE, true)?;
+        let checked = check::options(options)?;
+        let target = Target::checked(collection, id)?;
+        self.write_later(|group| {
+            let draft = delete_draft(group, &target, &checked);
+            let admitted = group.stage(draft)?;
+            group.receipt(admitted)
+        })
+        .await
+    }
+
+    /// Adds an edge as `link` does.
+    ///
+    /// Errors: as `link` and `put_later`.
+    pub async fn link_later(
+        &self,
+        from: &str,
+        relation: &str,
+        to: &str,
+        options: &WriteOptions,
+    ) -> Result<Receipt> {
+        self.write_edge_later(kind::LINK, (from, relation, to), options).await
+    }
+
+    /// Ends an edge, or says that it is absent, as `unlink` does.
+    ///
+    /// Errors: as `link` and `put_later`.
+    pub async fn unlink_later(
+        &self,
+        from: &str,
+        relation: &str,
+        to: &str,
+        options: &WriteOptions,
+    ) -> Result<Receipt> {
+        self.write_edge_later(kind::UNLINK, (from, relation, to), options).await
+    }
+
+    /// Does several things as one op, as `batch` does.
+    ///
+    /// Errors: as `batch` and `put_later`.
+    pub async fn batch_later(
+        &self,
+        items: &str,
+        options: &WriteOptions,
+    ) -> Result<(Vec<String>, Receipt)> {
+        let canonical = canonical_items(items)?;
+        let steps = Steps::read(&canonical, options)?;
+        let checked = steps.checked(options)?;
+        self.write_later(|group| {
+            let (results, admitted) = checked.stage(group)?;
+            Ok((results, group.receipt(admitted)?))
+        })
+        .await
+    }
+
+    async fn write_edge_later(
+        &self,
+        op: &'static str,
+        edge: (&str, &str, &str),
+        options: &WriteOptions,
+    ) -> Result<Receipt> {
+        check::takes_no(options, op, false)?;
+        let checked = check::options(options)?;
+        check::edge(edge)?;
+        self.write_later(|group| {
+            let draft = edge_draft(group, op, edge, &checked);
+            let admitted = group.stage(draft)?;
+            group.receipt(admitted)
+        })
+        .await
+    }
+
+    async fn write_later<'w, 'a, T>(
+        &'w self,
+        draft: impl FnMut(&mut Group<'w, 'a>) -> Result<T>,
+    ) -> Result<T> {
+        if self.inner.directory.is_some() {
+            self.inner.committer.start(&self.inner)?;
+        }
+        self.inner.write_later(draft).await
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::db::gate::run_task;
+    use crate::db::{Durability, Options, ReadOptions};
+    use crate::error::ErrorCode;
+    use std::future::poll_fn;
+    use std::pin::Pin;
+    use std::task::{Context, Poll, Waker};
+
+    type Task<'t, T> = Pin<Box<dyn Future<Output = Result<T>> + Send + 't>>;
+
+    /// Waits for many tasks on one thread.
+    fn run_all<T>(tasks: Vec<Task<'_, T>>) -> Vec<Result<T>> {
+        let mut tasks: Vec<(Task<'_, T>, Option<Result<T>>)> =
+            tasks.into_iter().map(|task| (task, None)).collect();
+        run_task(poll_fn(|context| {
+            for (task, answer) in tasks.iter_mut().filter(|(_, answer)| answer.is_none()) {
+                if let Poll::Ready(ready) = task.as_mut().poll(context) {
+                    *answer = Some(ready);
+                }
+            }
+            let is_over = tasks.iter().all(|(_, answer)| answer.is_some());
+            if is_over { Poll::Ready(()) } else { Poll::Pending }
+        }));
+        tasks.into_iter().map(|(_, answer)| answer.unwrap()).collect()
+    }
+
+    fn put<'t>(db: &'t Database, id: &'t str) -> Task<'t, (String, Receipt)> {
+        static NOTHING: std::sync::LazyLock<WriteOptions> =
+            std::sync::LazyLock::new(WriteOptions::default);
+        Box::pin(db.put_later("c", id, "{}", &NOTHING))
+    }
+
+    fn poll_once<T>(task: &mut Task<'_, T>) -> Poll<Result<T>> {
+        task.as_mut().poll(&mut Context::from_waker(Waker::noop()))
+    }
+
+    const ITEMS: &str = r#"[{"op":"put","coll":"c","id":"b","doc":{"n":1}},
+        {"op":"delete","coll":"c","id":"a"},{"op":"link","frm":"c:b","rel":"r","to":"c:x"}]"#;
+
+    /// Makes each kind of write, and one that is refused; returns what was answered.
+    fn write_as_thread(db: &Database) -> Vec<String> {
+        let keyed = WriteOptions { idem: Some("k".to_owned()), ..WriteOptions::default() };
+        let nothing = WriteOptions::default();
+        let mut answers = vec![db.put("c", "a", r#"{"n":1.50}"#, &keyed).unwrap()];
+        answers.push(db.put("c", "a", r#"{"n":2}"#, &keyed).unwrap());
+        answers.push(db.link("c:a", "r", "c:x", &nothing).unwrap().to_string());
+        answers.push(db.unlink("c:a", "r", "c:x", &nothing).unwrap().to_string());
+        answers.extend(db.batch(ITEMS, &keyed.clone_for("k2")).unwrap());
+        answers.extend(db.batch(ITEMS, &keyed.clone_for("k2")).unwrap());
+        answers.push(db.delete("c", "gone", &nothing).unwrap().to_string());
+        answers.push(db.put("c", "a", "[]", &nothing).unwrap_err().to_string());
+        answers
+    }
+
+    fn write_as_task(db: &Database) -> Vec<String> {
+        let keyed = WriteOptions { idem: Some("k".to_owned()), ..WriteOptions::default() };
+        let nothing = WriteOptions::default();
+        run_task(async {
+            let (first, receipt) = db.put_later("c", "a", r#"{"n":1.50}"#, &keyed).await.unwrap();
+            let (again, replayed) = db.put_later("c", "a", r#"{"n":2}"#, &keyed).await.unwrap();
+            assert_eq!(receipt, replayed, "a key stands for the first op");
+            let linked = db.link_later("c:a", "r", "c:x", &nothing).await.unwrap();
+            let unlinked = db.unlink_later("c:a", "r", "c:x", &nothing).await.unwrap();
+            assert_eq!(unlinked, db.position().unwrap());
+            let mut answers = vec![first, again, linked.seq.to_string(), unlinked.seq.to_string()];
+            for _ in 0..2 {
+                let (results, receipt) =
+                    db.batch_later(ITEMS, &keyed.clone_for("k2")).await.unwrap();
+                assert_eq!(receipt, db.position().unwrap());
+                answers.extend(results);
+            }
+            answers.push(db.delete_later("c", "gone", &nothing).await.unwrap().seq.to_string());
+            answers.push(db.put_later("c", "a", "[]", &nothing).await.unwrap_err().to_string());
+            answers
+        })
+    }
+
+    impl WriteOptions {
+        fn clone_for(&self, idem: &str) -> WriteOptions {
+            WriteOptions { idem: Some(idem.to_owned()), ..self.clone() }
+        }
+    }
+
+    #[test]
+    fn a_task_writes_what_a_thread_writes() {
+        let clock = || std::sync::Arc::new(crate::clock::ManualClock::new(1.5));
+        let options = |durability| Options { clock: clock(), durability, ..Options::default() };
+        let by_thread = Database::in_memory(options(Durability::Always)).unwrap();
+        let answers = write_as_thread(&by_thread);
+        let memory = Database::in_memory(options(Durability::Always)).unwrap();
+        assert_eq!(write_as_task(&memory), answers);
+        assert_eq!(memory.head(), by_thread.head());
+        let interval = Durability::Interval { milliseconds: 1 };
+        for durability in [Durability::Always, interval, Durability::Never] {
+            let folder = tempfile::tempdir().unwrap();
+            let db = Database::open(folder.path(), options(durability)).unwrap();
+            assert_eq!(write_as_task(&db), answers);
+            assert_eq!(db.head(), by_thread.head());
+        }
+    }
+
+    #[test]
+    fn tasks_of_one_thread_share_syncs() {
+        let folder = tempfile::tempdir().unwrap();
+        let db = Database::open(folder.path(), Options::default()).unwrap();
+        let ids: Vec<String> = (0..1_000).map(|number| format!("d{number}")).collect();
+        let answers = run_all(ids.iter().map(|id| put(&db, id)).collect());
+        let seqs: Vec<i64> = answers.into_iter().map(|answer| answer.unwrap().1.seq).collect();
+        assert!(
+            seqs.iter().is_sorted(),
+            "they are admitted in the order in which they were polled"
+        );
+        // The first leads alone, and what is gathered while it syncs is the rest: mostly two batches, and never
+        // more than the machine has time to poll a part of them.
+        let batches: u64 = db.statistics().batch_ops.counts.iter().sum();
+        assert!(batches < 500, "{batches} batches");
+        assert_eq!(db.durable_seq(), 999);
+    }
+
+    #[test]
+    fn a_task_that_finds_the_writer_held_holds_no_thread() {
+        let folder = tempfile::tempdir().unwrap();
+        let db = Database::open(folder.path(), Options::default()).unwrap();
+        let mut waits = put(&db, "a");
+        let held = db.inner.writer.lock();
+        // This thread holds the writer itself: it would wait for ever.
+        assert!(poll_once(&mut waits).is_pending());
+        drop(held);
+        run_all(vec![waits]).pop().unwrap().unwrap();
+        let mut waits = put(&db, "b");
+        let held = db.inner.state.write();
+        assert!(poll_once(&mut waits).is_pending());
+        drop(held);
+        run_all(vec![waits]).pop().unwrap().unwrap();
+        assert_eq!(db.seq(), 1);
+    }
+
+    #[test]
+    fn a_task_that_is_given_up_leaves_its_write_done_or_not_and_others_alone() {
+        let folder = tempfile::tempdir().unwrap();
+        let db = Database::open(folder.path(), Options::default()).unwrap();
+        drop(put(&db, "never polled"));
+        let mut given_up = put(&db, "admitted");
+        assert!(poll_once(&mut given_up).is_pending());
+        drop(given_up);
+        run_all(vec![put(&db, "kept")]).pop().unwrap().unwrap();
+        let there = |id: &str| db.get("c", id, &ReadOptions::default()).unwrap().is_some();
+        assert_eq!([there("never polled"), there("admitted"), there("kept")], [false, true, true]);
+    }
+
+    #[test]
+    fn closing_waits_for_what_tasks_were_admitted_for_and_refuses_the_rest() {
+        let folder = tempfile::tempdir().unwrap();
+        let db = Database::open(folder.path(), Options::default()).unwrap();
+        let mut admitted = put(&db, "a");
+        assert!(poll_once(&mut admitted).is_pending());
+        db.close().unwrap();
+        run_all(vec![admitted]).pop().unwrap().unwrap();
+        let refused = run_all(vec![put(&db, "b")]).pop().unwrap().unwrap_err();
+        assert_eq!(refused.code(), ErrorCode::DatabaseClosed);
+        drop(db);
+        let db = Database::open(folder.path(), Options::default()).unwrap();
+        assert_eq!(db.seq(), 0);
+    }
+
+    #[test]
+    fn the_last_handle_may_go_while_a_task_is_admitted() {
+        for _ in 0..50 {
+            let folder = tempfile::tempdir().unwrap();
+            let db = Database::open(folder.path(), Options::default()).unwrap();
+            let mut given_up = put(&db, "a");
+            let _admitted = poll_once(&mut given_up);
+            drop(given_up);
+            drop(db);
+            // The thread may hold it for as long as its sync takes.
+            let opened = (0..10_000).find_map(|_| {
+                std::thread::sleep(std::time::Duration::from_millis(1));
+                Database::open(folder.path(), Options::default()).ok()
+            });
+            assert!(opened.is_some_and(|db| db.seq() <= 0), "the lock was given back");
+        }
+    }
+}
