@@ -130,8 +130,8 @@ export interface OpenOptions {
   /** False refuses a plain database with `PLAIN_DATABASE` instead of encrypting it in place. */
   encryptExisting?: boolean;
   /**
-   * Told, while a plain database is encrypted in place, the bytes done and in all; what it throws ends the
-   * opening, and the database stays plain.
+   * Told, while a plain database is encrypted in place, the bytes of the log and of files done and in all; what it
+   * throws ends the opening, and the database stays plain.
    */
   progress?: ((doneBytes: number, allBytes: number) => void) | null;
 }
@@ -476,7 +476,10 @@ export class NEDB {
   }): Promise<VerifyFilesReport>;
   /** Gives back the room of chunks that no op refers to, while reads and writes go on. */
   compactBlobs(): Promise<CompactReport>;
-  /** Wraps the data key with another key: from then on only the new one opens the database. */
+  /**
+   * Wraps the data key with another key: from then on only the new one opens the database. After a
+   * `STORAGE_ERROR` one of the two opens it, and it may be called again.
+   */
   rewrapKey(oldTmk: Uint8Array, newTmk: Uint8Array): Promise<void>;
   /**
    * Makes a damaged database writable again, also where a read or `verify()` has met the damage; keeps the damaged
@@ -498,6 +501,7 @@ export class NEDB {
   /** The directory; null in memory. */
   readonly path: string | null;
   readonly openReport: OpenReport;
+  /** Waits until everything acknowledged is on the disk, also after a write that failed. */
   flush(): Promise<void>;
   /**
    * On a handle opened for reading: reads what a writer has synced since, its indexes, compacted packs and a repair

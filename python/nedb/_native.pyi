@@ -197,8 +197,8 @@ class NEDB:
 
         ``tmk`` is the key that encrypts what is on the disk, at least 16 bytes for a new database; the
         environment's ``NEDB_TMK`` (hexadecimal) and ``NEDB_TMK_FILE`` say it where it is not given. A plain
-        database is encrypted in place, with ``progress`` called with bytes done and bytes in all, or
-        refused with ``PlainDatabase`` when ``encrypt_existing`` is False (``NEDB_ENCRYPT_EXISTING=0``). In
+        database is encrypted in place, with ``progress`` called with the bytes of the log and of files done
+        and in all, or refused with ``PlainDatabase`` when ``encrypt_existing`` is False (``NEDB_ENCRYPT_EXISTING=0``). In
         memory a key has no effect.
         """
 
@@ -519,7 +519,10 @@ class NEDB:
         """
 
     def rewrap_key(self, old_tmk: bytes | bytearray, new_tmk: bytes | bytearray) -> None:
-        """Wrap the data key with another key: from then on only the new one opens the database."""
+        """Wrap the data key with another key: from then on only the new one opens the database.
+
+        After a ``StorageError`` one of the two opens it, and it may be called again.
+        """
 
     def verify_report(self) -> dict[str, Any]:
         """Do what ``verify`` does, and say what is wrong and where."""
@@ -533,7 +536,10 @@ class NEDB:
         """
 
     def flush(self) -> None:
-        """Wait until everything written is on disk."""
+        """Wait until everything acknowledged is on the disk, also after a write that failed.
+
+        ``CommitUnknown`` where a sync of it has failed.
+        """
 
     def close(self) -> None:
         """Flush and close the database. Closing it again does nothing.

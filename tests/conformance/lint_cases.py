@@ -32,7 +32,7 @@ ARGUMENTS = {
     "compact_blobs": set(), "verify_files": set(),
     "checkpoint": {"note"}, "verify": set(), "verify_determinism": set(), "verify_report": set(),
     "seq": set(), "durable_seq": set(), "head": set(), "encrypted": set(), "op": {"seq"}, "refresh": set(), "flush": set(), "close": set(),
-    "reopen": {"read_only", "without_checkpoints", "tmk", "encrypt_existing", "encrypts"}, "rewrap_key": {"old_tmk", "new_tmk"}, "open_again": set(), "set_clock": {"now"},
+    "reopen": {"read_only", "without_checkpoints", "tmk", "encrypt_existing", "encrypts"}, "rewrap_key": {"old_tmk", "new_tmk"}, "open_again": set(), "damage": {"file", "find", "put", "text"}, "set_clock": {"now"},
     "expect_state": {"seq", "head"},
 }
 

@@ -15,7 +15,7 @@ const { stringify } = require("./lossless.js");
 const { Arguments, allCases } = require("./conformance.cases.js");
 const { check } = require("./conformance.expect.js");
 
-const NEEDS_DISK = new Set(["reopen", "open_again", "rewrap_key"]);
+const NEEDS_DISK = new Set(["reopen", "open_again", "rewrap_key", "damage"]);
 /** The clock of this host cannot move: such a case runs in a directory and is reopened. */
 const MOVES_CLOCK = "set_clock";
 const counts = { cases: 0, memory: 0, disk: 0, skipped: 0, failed: 0 };
@@ -134,6 +134,8 @@ class Host {
         this.db.rewrapKey(args.text("old_tmk"), args.text("new_tmk"));
         this.tmk = args.text("new_tmk");
         return nothing();
+      case "damage":
+        return this.damage(args);
       case MOVES_CLOCK:
         this.now = args.number("now");
         return this.reopen(new Arguments());
@@ -175,6 +177,28 @@ class Host {
     if (before !== undefined && this.state() !== before) {
       throw new Error(`reopening changed ${before} to ${this.state()}`);
     }
+    return nothing();
+  }
+
+  /** Closes the database, changes or makes a file of its directory, and opens it again. */
+  damage(args) {
+    const [before, file] = [this.state(), path.join(this.directory, args.text("file"))];
+    this.db.close();
+    this.closed = true;
+    if (args.text("text") === undefined) {
+      const [data, put] = [fs.readFileSync(file), Buffer.from(args.text("put"))];
+      const at = data.indexOf(args.text("find"));
+      if (at < 0 || Buffer.byteLength(args.text("find")) !== put.length) {
+        throw new Error(`there is nothing like ${args.text("find")} in ${file}`);
+      }
+      put.copy(data, at);
+      fs.writeFileSync(file, data);
+    } else {
+      fs.mkdirSync(path.dirname(file), { recursive: true });
+      fs.writeFileSync(file, args.text("text"));
+    }
+    this.open();
+    if (this.state() !== before) throw new Error(`damage changed ${before} to ${this.state()}`);
     return nothing();
   }
 

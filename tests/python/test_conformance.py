@@ -19,7 +19,7 @@ import nedb
 sys.path.insert(0, str(pathlib.Path(__file__).parent.parent / "conformance"))
 from compare import Mismatch, check_answer, equal, load, text_of, written_out  # noqa: E402
 
-NEEDS_DISK = {"reopen", "open_again", "rewrap_key"}
+NEEDS_DISK = {"reopen", "open_again", "rewrap_key", "damage"}
 COUNTS = {"cases": 0, "memory": 0, "disk": 0, "skipped": 0, "failed": 0}
 
 
@@ -167,6 +167,21 @@ class Host:
         old, new = bytes.fromhex(old_tmk), bytes.fromhex(new_tmk)
         self.db.rewrap_key(old, new)
         self.tmk = new
+
+    def do_damage(self, file, find=None, put=None, text=None):
+        """Closes the database, changes or makes a file of its directory, and opens it again."""
+        before, path = self.state(), pathlib.Path(self.directory, file)
+        self.db.close()
+        self.closed = True
+        if text is None:
+            data, old, new = path.read_bytes(), find.encode(), put.encode()
+            assert old in data and len(old) == len(new), f"there is nothing like {find} in {file}"
+            path.write_bytes(data.replace(old, new, 1))
+        else:
+            path.parent.mkdir(exist_ok=True)
+            path.write_bytes(text.encode())
+        self.open()
+        assert before == self.state(), "damage changed seq or head"
 
     def do_open_again(self):
         """Opens the directory a second time, for writing."""

@@ -26,6 +26,7 @@ const counts = { cases: 0, runs: 0, skipped: 0, failed: 0 };
 /** Verbs that the client does not have, each with its reason: their cases are skipped, and counted as that. */
 const KEY = "the key is the server's, for all its databases";
 const NO_PATH = {
+  damage: "the files are the server's, which has them open",
   close: "a client does not close the databases of a server",
   refresh: "a server that only reads refreshes by itself, on a timer",
   encrypted: KEY,

@@ -26,6 +26,7 @@ from compare import Mismatch, check_answer, equal, load, text_of, written_out  #
 COUNTS: dict[str, Counter[str]] = {kind: Counter() for kind in KINDS}
 #: Verbs that a client does not have, each with its reason: their cases are skipped, and counted as that.
 NO_PATH = {
+    "damage": "the files are the server's, which has them open",
     "close": "a client does not close the databases of a server",
     "refresh": "a server that only reads refreshes by itself, on a timer",
     **dict.fromkeys(["encrypted", "rewrap_key"], "the key is the server's, for all its databases"),

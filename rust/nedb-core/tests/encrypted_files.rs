@@ -7,6 +7,7 @@ mod support;
 use nedb_core::{Database, FileAt, Options, Tier, Tmk, WriteOptions};
 use std::fs;
 use std::path::Path;
+use std::sync::{Arc, Mutex};
 use support::{code, copy_of, files};
 
 const LAST: FileAt = FileAt { version: None, tier: None, as_of: None };
@@ -167,6 +168,42 @@ fn a_pack_of_which_encrypting_would_remove_what_somebody_may_mend_is_not_encrypt
     assert!(!folder.path().join("log.aof.sealing").exists());
     fs::write(&place, whole).unwrap();
     check(&open(folder.path()));
+}
+
+#[test]
+fn progress_counts_the_log_and_the_packs_and_ends_the_opening_in_either() {
+    let folder = tempfile::tempdir().unwrap();
+    fill(&support::open(folder.path()));
+    let bytes_of = |name: &str| fs::metadata(folder.path().join(name)).unwrap().len();
+    let (log_bytes, packs_bytes) = (bytes_of("log.aof"), bytes_of("blobs/000001.pack"));
+    assert!(packs_bytes > 10 * log_bytes, "{log_bytes}, {packs_bytes}");
+    let told = Arc::new(Mutex::new(Vec::new()));
+    let given = |stops_at: u64| {
+        let teller = Arc::clone(&told);
+        let progress = Arc::new(move |done: u64, all: u64| {
+            teller.lock().unwrap().push((done, all));
+            match done >= stops_at {
+                true => Err(nedb_core::Error::invalid("the host has changed its mind")),
+                false => Ok(()),
+            }
+        });
+        Options { progress: Some(progress), ..with_key() }
+    };
+    for stops_at in [1, log_bytes + 1, log_bytes + packs_bytes] {
+        let ended = Database::open(folder.path(), given(stops_at)).map(drop).unwrap_err();
+        assert_eq!(ended.code().as_str(), "INVALID_ARGUMENT", "{stops_at}: {ended}");
+        for name in ["log.aof.sealing", "blobs/000001.pack.sealing", "key.enc"] {
+            assert!(!folder.path().join(name).exists(), "{stops_at}: {name}");
+        }
+        check(&support::open(folder.path()));
+    }
+    told.lock().unwrap().clear();
+    check(&Database::open(folder.path(), given(u64::MAX)).unwrap());
+    let told = told.lock().unwrap();
+    assert!(told.is_sorted() && told.iter().all(|(_, all)| *all == log_bytes + packs_bytes));
+    assert_eq!(told.first().unwrap().0, log_bytes);
+    assert_eq!(told.last().unwrap().0, log_bytes + packs_bytes);
+    assert!(told.len() > 3, "{told:?}");
 }
 
 #[test]

@@ -32,7 +32,8 @@ const WHOLE: [&str; 10] = [
 /// Those that are encrypted: with a long key, a short one, one that the server derived twice.
 const ENCRYPTED: [&str; 4] = ["encrypted", "encrypted_files", "encrypted_nedbd", "encrypted_short"];
 /// Those whose chain does not hold, or whose seqs are not 0, 1, 2, and the line where that shows.
-const BROKEN: [(&str, i64); 3] = [("coerced", 1), ("gap", 1), ("healed", 1)];
+const BROKEN: [(&str, i64); 4] =
+    [("coerced", 1), ("encrypted_healed", 1), ("gap", 1), ("healed", 1)];
 
 fn open_fixture(version: &str, name: &str) -> (TempDir, Database, Expected) {
     let folder = copy_of(version, name);
@@ -136,7 +137,13 @@ fn a_broken_chain_of_1_2_2_opens_for_reading_up_to_the_break() {
 
 #[test]
 fn a_log_that_1_2_2_linked_anew_is_repaired_and_loses_nothing() {
-    let (folder, db, expected) = open_fixture("1.2.2", "healed");
+    for fixture in ["healed", "encrypted_healed"] {
+        check_carried_over(fixture);
+    }
+}
+
+fn check_carried_over(fixture: &str) {
+    let (folder, db, expected) = open_fixture("1.2.2", fixture);
     assert!(expected.verifies(), "1.2.2 saw nothing wrong with it");
     let old = log_of(folder.path());
     assert_eq!((db.seq(), db.open_report().damage.unwrap().seq), (0, 1));
@@ -163,9 +170,15 @@ fn a_log_that_1_2_2_linked_anew_is_repaired_and_loses_nothing() {
     assert_whole(&db);
     let head = db.head();
     db.close().unwrap();
-    let db = Database::open(folder.path(), options(expected.clock())).unwrap();
+    let given = || Options { tmk: expected.tmk(), ..options(expected.clock()) };
+    let db = Database::open(folder.path(), given()).unwrap();
     assert_eq!((db.seq(), db.head(), db.open_report().cut_bytes), (5, head, 0));
     assert_whole(&db);
+    assert_eq!(db.is_encrypted(), expected.tmk().is_some());
+    if db.is_encrypted() {
+        let log = String::from_utf8(log_of(folder.path())).unwrap();
+        assert!(log.lines().all(|line| line.contains("\"ct\":") && !line.contains("\"op\"")));
+    }
     assert_eq!(db.repair().unwrap().damage, None);
     db.put("u", "h", "{}", &WriteOptions::default()).unwrap();
     assert!(db.verify().unwrap());

@@ -147,10 +147,24 @@ fn with_key(read_only: bool, key: &[u8]) -> Options {
 fn encryption_in_place_says_to_open_again_with_the_key() {
     let folder = tempfile::tempdir().unwrap();
     let writer = open(folder.path());
-    (0..3).for_each(|n| put(&writer, n));
+    (0..2).for_each(|n| put(&writer, n));
+    writer.put_file("f", b"few words", Tier::Warm, &none()).unwrap();
     let reader = open_read_only(folder.path()).unwrap();
     writer.close().unwrap();
     let writer = Database::open(folder.path(), with_key(false, KEY)).unwrap();
+    // Its packs are others: it is not said that they are damaged.
+    let copy = tempfile::tempdir().unwrap();
+    let refusals = [
+        reader.get_file("f", &FileAt::default()).map(drop),
+        reader.file_proof("f", 0, &FileAt::default()).map(drop),
+        reader.verify_files(&mut |_, _| Ok(())).map(drop),
+        reader.backup(copy.path()).map(drop),
+    ];
+    for refused in refusals {
+        let refused = refused.unwrap_err();
+        assert_eq!(refused.code(), ErrorCode::KeyRequired, "{refused}");
+        assert!(refused.message().contains("open it again, with its key"), "{refused}");
+    }
     put(&writer, 3);
     for _ in 0..2 {
         let refused = reader.refresh().unwrap_err();

@@ -483,7 +483,7 @@ impl Nedb {
         self.engine.slow(py, |database| database.rewrap_key(&old, &new))
     }
 
-    /// Waits until everything written is on disk.
+    /// Waits until everything acknowledged is on the disk.
     fn flush(&self, py: Python<'_>) -> PyResult<()> {
         self.engine.slow(py, Database::flush)
     }

@@ -68,7 +68,8 @@ impl ChunkStore {
     /// Hands a chunk to `look`.
     ///
     /// Cost: one read and one decompression for each frame that the cache does not hold; one hash.
-    /// Errors: `StorageError`, `IntegrityError` when it is not there or damaged, and what `look` returns.
+    /// Errors: `StorageError`, `IntegrityError` when it is not there or damaged, `KeyRequired` when a reader's
+    /// database was encrypted since, and what `look` returns.
     pub fn with_chunk<T>(
         &self,
         leaf: &Hash,
@@ -87,11 +88,18 @@ impl ChunkStore {
             found => found,
         };
         let Some((place, frame, file)) = found else {
-            return Err(missing());
+            return Err(self.why_missing());
         };
         let chunk = cache.chunk(self, place, frame, &*file)?;
         let right = chunk.filter(|(_, found)| found == leaf);
         right.map(|(chunk, _)| look(chunk)).ok_or_else(changed)
+    }
+
+    /// Says why a chunk stands nowhere.
+    fn why_missing(&self) -> Error {
+        let may_be_encrypted = !self.is_writer && self.protection.as_sealed().is_none();
+        let checked = if may_be_encrypted { self.directory.check_still_plain() } else { Ok(()) };
+        checked.err().unwrap_or_else(missing)
     }
 
     /// Returns how many bytes the frames of a tier take.

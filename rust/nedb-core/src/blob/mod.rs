@@ -42,7 +42,7 @@ mod writer;
 pub(crate) use chunks::{ChunkStore, FrameCache};
 pub(crate) use compact::Live;
 pub(crate) use copy::Uncopied;
-pub(crate) use encrypt::encrypt_packs;
+pub(crate) use encrypt::{encrypt_packs, packs_bytes};
 pub(crate) use legacy::LegacyFiles;
 pub(crate) use manifest::Manifest;
 pub(crate) use pack::foreign_names;

@@ -159,8 +159,8 @@ impl Pack {
     pub fn cut_doubtful(&mut self) -> u64 {
         self.is_doubtful = true;
         self.end_bytes = self.synced_bytes.max(self.found_bytes);
-        // On a disk that fails this may fail too; this process relies on nothing of it either way.
-        let _cut_or_not = self.file.cut(self.end_bytes);
+        // On a disk that fails this may fail too, and once more; this process relies on nothing of it either way.
+        let _cut_or_not = self.file.cut(self.end_bytes).or_else(|_| self.file.cut(self.end_bytes));
         self.end_bytes
     }
 

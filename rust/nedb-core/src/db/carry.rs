@@ -14,7 +14,7 @@ use super::rescue::{REPAIR_CLIENT, RepairReport};
 use super::restore::remove_saved_from;
 use super::{Database, Inner};
 use crate::crypto::Sealed;
-use crate::error::{Error, Result};
+use crate::error::{Error, ErrorCode, Result};
 use crate::json::write_string;
 use crate::limits::REPAIR_RANGES_COUNT_MAX;
 use crate::log::{Body, ChainedLine, Damage, NewSeq, ReplayStart, encode_line, walk_chain};
@@ -81,8 +81,8 @@ impl Database {
     /// Returns None, and does nothing, where it does not go on.
     ///
     /// Cost: three passes over what is carried over, a copy of the log, one pass over all of the new one.
-    /// Errors: `DatabaseLocked`, `StorageError`; the log is the damaged one then, or the new one where the
-    /// error came after that was decided.
+    /// Errors: `DatabaseLocked`, `StorageError`, and the log is the damaged one then; `CommitUnknown` when it may be
+    /// the new one, and the handle takes no more writes and repairs nothing.
     pub(super) fn carry_over(
         &self,
         directory: &Directory,
@@ -98,7 +98,7 @@ impl Database {
         if chained.old_seqs.is_empty() {
             return Ok(None);
         }
-        let lock = directory.lock()?;
+        let mut lock = directory.lock()?;
         let (damaged_file, _) = directory.keep_damaged_log(damage.seq)?;
         let cut_bytes = len_bytes.saturating_sub(chained.end_bytes);
         let carried_op_count = chained.old_seqs.len() as u64;
@@ -106,15 +106,20 @@ impl Database {
             damage: Some(damage.clone()),
             cut_bytes,
             carried_op_count,
-            damaged_file: Some(damaged_file),
+            damaged_file: Some(damaged_file.clone()),
         };
-        let written = self.write_repaired(directory, &*log, start, &chained, &report);
-        if written.is_err() {
-            // The disk may be full.
-            directory.drop_repaired_log();
+        let written = self
+            .write_repaired(directory, &*log, start, &chained, &report)
+            .and_then(|()| announce(&mut lock, damage));
+        if let Err(error) = written {
+            // The disk may be full, and the damaged log is where it was.
+            directory.drop_repaired_log(&damaged_file);
+            return Err(error);
         }
-        written?;
-        self.take_repaired(directory, lock, &mut writer, &report)?;
+        if let Err(error) = self.take_repaired(directory, lock, &mut writer, &report) {
+            *writer = Writer::refusing(unknown(), writer.tail.clone());
+            return Err(unknown().with_source(error));
+        }
         drop(writer);
         self.inner.watch.committed(self.seq());
         Ok(Some(report))
@@ -140,20 +145,16 @@ impl Database {
         check_copy(&*aside, &self.inner.protection, &head, op_count)
     }
 
-    /// Puts the log that was written aside in the damaged one's place, and writes on after it.
+    /// Puts the log that was written aside in the damaged one's place, and writes on after it. After an error it may
+    /// be there or not.
     fn take_repaired(
         &self,
         directory: &Directory,
-        mut lock: DirectoryLock,
+        lock: DirectoryLock,
         writer: &mut Writer,
         report: &RepairReport,
     ) -> Result<()> {
         let Some(damage) = &report.damage else { return Ok(()) };
-        // `LOCK` may say more than the new log is long. What is wrong with the damaged one is no end of a crash,
-        // whatever `LOCK` says.
-        lock.write_durable_bytes(damage.offset_bytes)
-            .and_then(|()| lock.sync())
-            .map_err(|error| Error::storage("write LOCK", error))?;
         directory.take_repaired_log()?;
         remove_saved_from(directory, damage.seq);
         self.inner.checkpoints.set_covered_seq(-1);
@@ -319,6 +320,22 @@ impl<'a> Rewrite<'a> {
         self.lines.clear();
         Ok(())
     }
+}
+
+/// Lets `LOCK` say no more than holds of either log: it may say more than the new one is long. What is wrong with the
+/// damaged one is no end of a crash, whatever `LOCK` says.
+fn announce(lock: &mut DirectoryLock, damage: &Damage) -> Result<()> {
+    lock.write_durable_bytes(damage.offset_bytes)
+        .and_then(|()| lock.sync())
+        .map_err(|error| Error::storage("write LOCK", error))
+}
+
+fn unknown() -> Error {
+    Error::new(
+        ErrorCode::CommitUnknown,
+        "the disk failed while the repaired log took the damaged one's place, and either may be there; reopen \
+         the database, and repair() it where it is still damaged",
+    )
 }
 
 fn changed() -> Error {

@@ -65,6 +65,8 @@ pub(super) struct Writer {
     sink: Sink,
     /// Why nothing may be written, if nothing may.
     refusal: Option<(ErrorCode, String)>,
+    /// Whether what was acknowledged could not be synced: a later sync that succeeds would prove nothing of it.
+    has_sync_failed: bool,
     /// What is being gathered for the next append.
     pub batch: Batch,
     /// What the batch that is being written leaves behind.
@@ -124,6 +126,7 @@ impl Writer {
         Writer {
             sink,
             refusal,
+            has_sync_failed: false,
             batch: Batch::default(),
             syncing: Pending::default(),
             is_led: false,
@@ -165,17 +168,19 @@ impl Writer {
         ))
     }
 
-    /// Syncs what is not synced yet, when nobody can write any more; tells whether all is on the disk.
-    pub fn sync_at_the_end(&mut self, durable_seq: Seq) -> bool {
-        if self.refusal.is_some() || self.check_process().is_err() {
+    /// Syncs what was acknowledged and is not synced yet, when nobody can write any more; tells whether the log is
+    /// on the disk and nothing in it is unknown.
+    pub fn sync_at_the_end(&mut self, durable_seq: Seq, acknowledged_seq: Seq) -> bool {
+        if self.has_sync_failed || self.check_process().is_err() {
             return false;
         }
-        match &mut self.sink {
-            Sink::Disk(Some(_)) if durable_seq >= self.tail.seq => true,
+        let synced = match &mut self.sink {
+            Sink::Disk(Some(_)) if durable_seq >= acknowledged_seq => true,
             // Nobody is left to tell; what was acknowledged is with the operating system anyway.
             Sink::Disk(Some(store)) => store.sync().is_ok(),
             Sink::Disk(None) | Sink::Memory => false,
-        }
+        };
+        synced && self.refusal.is_none()
     }
 
     /// Tells whether whoever is to be admitted must wait for a barrier to be lifted.
@@ -250,6 +255,17 @@ impl Inner {
         match self.state.read().log.damage() {
             Some(damage) => Err(check::damaged_behind(damage)),
             None => Ok(()),
+        }
+    }
+
+    /// Checks that no write has failed on its way to the disk: what such a one has left is known only once the
+    /// log is read again.
+    ///
+    /// Errors: `CommitUnknown`.
+    pub(super) fn check_is_known(&self) -> Result<()> {
+        match self.writer.lock().check_takes_writes() {
+            Err(error) if error.code() == ErrorCode::CommitUnknown => Err(error),
+            _ => Ok(()),
         }
     }
 
@@ -428,7 +444,7 @@ impl Inner {
 
     /// Takes the writer when nothing is pending and everything acknowledged is on the disk.
     ///
-    /// Beside it returns `CommitUnknown` where a write has failed.
+    /// Beside it returns `CommitUnknown` where a sync has failed.
     pub(super) fn lock_when_synced(&self) -> (MutexGuard<'_, Writer>, Result<()>) {
         let mut writer = self.raise_barrier();
         // Behind a barrier: what is acknowledged during the sync would not be synced by it.
@@ -468,13 +484,13 @@ impl Inner {
         writer
     }
 
-    /// Waits until everything admitted so far is on the disk, where every batch is synced.
+    /// Waits until everything admitted so far is on the disk or has failed, where every batch is synced.
     fn wait_until_durable(&self) -> Result<()> {
         let mut writer = self.writer.lock();
         let target = writer.tail.seq;
         loop {
             match &writer.refusal {
-                Some((ErrorCode::CommitUnknown, _)) => return Err(unknown(None)),
+                // What was acknowledged was synced before, and what failed was not acknowledged.
                 Some(_) => return Ok(()),
                 None if self.durable_seq.load(Ordering::Acquire) >= target => return Ok(()),
                 None => self.wait_for_progress(&mut writer),
@@ -502,13 +518,16 @@ impl Inner {
 
     /// Syncs what was acknowledged and is not synced yet; nothing may be pending. Where no barrier holds
     /// them back, others gather the next batch meanwhile.
+    ///
+    /// Also after an append that failed: what was acknowledged before it is in the log, and what it left behind that
+    /// is beyond what `LOCK` calls synced.
     fn sync_acknowledged(&self, writer: &mut MutexGuard<'_, Writer>) -> Result<()> {
-        let seq = writer.tail.seq;
-        match &writer.refusal {
-            Some((ErrorCode::CommitUnknown, _)) => return Err(unknown(None)),
-            Some(_) => return Ok(()),
-            None if self.durable_seq.load(Ordering::Acquire) == seq => return Ok(()),
-            None => {}
+        let seq = self.state.read().views.seq;
+        if writer.has_sync_failed {
+            return Err(unknown(None));
+        }
+        if self.durable_seq.load(Ordering::Acquire) == seq {
+            return Ok(());
         }
         let Some(mut store) = writer.take_store() else { return Ok(()) };
         writer.is_led = true;
@@ -521,6 +540,7 @@ impl Inner {
                 Ok(())
             }
             Err(error) => {
+                writer.has_sync_failed = true;
                 self.refuse(writer);
                 Err(unknown(Some(error)))
             }

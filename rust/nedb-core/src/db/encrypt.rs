@@ -10,9 +10,9 @@
 use super::file_check::FileDamage;
 use super::open::{OpenReport, Opening};
 use super::options::{Options, Progress};
-use super::protect::report_encrypted;
+use super::protect::{NOTE_CONTEXT, report_encrypted};
 use super::restore::replay_into;
-use crate::blob::{ChunkStore, FrameCache, Manifest, encrypt_packs};
+use crate::blob::{ChunkStore, FrameCache, Manifest, encrypt_packs, packs_bytes};
 use crate::crypto::{Protection, Sealed};
 use crate::error::{Error, Result};
 use crate::hash::ZERO_HASH;
@@ -42,13 +42,33 @@ pub(super) fn encrypt_in_place(
 ) -> Result<()> {
     let Some(sealed) = protection.as_sealed() else { return Ok(()) };
     let state = read_plain(directory, report)?;
-    let file = directory.create_sealing_log()?;
-    let mut work = Work { state: &state, sealed, file: &*file, lines: Lines::default() };
-    if let Err(error) = work.copy_lines(options.progress.as_ref()) {
-        // Whoever has ended it wants what was written aside gone; else the next opening drops it.
+    if let Err(error) = write_aside(directory, protection, sealed, &state, options) {
+        // Whoever has ended it wants what was written aside gone, and a full disk its room; else the next opening
+        // drops it.
         let _dropped_or_not = directory.roll_back_sealing();
         return Err(error);
     }
+    let removed = directory.kept_beside_log()?;
+    let note = protection.seal_text(NOTE_CONTEXT, &removed.join("\n"))?;
+    directory.write_encryption_note(note.as_bytes())?;
+    directory.commit_sealing(key_file.as_bytes())?;
+    directory.finish_sealing()?;
+    report_encrypted(directory, report, &removed)
+}
+
+/// Writes everything that is needed aside, encrypted and synced, and checks it.
+fn write_aside(
+    directory: &Directory,
+    protection: &Protection,
+    sealed: &Sealed,
+    state: &State,
+    options: &Options,
+) -> Result<()> {
+    let all_bytes = state.log.len_bytes() + packs_bytes(directory)?;
+    let mut told = Told { progress: options.progress.as_ref(), done_bytes: 0, all_bytes };
+    let file = directory.create_sealing_log()?;
+    let mut work = Work { state, sealed, file: &*file, lines: Lines::default() };
+    work.copy_lines(&mut told)?;
     let (head, op_count) = work.append_note(options)?;
     file.sync().map_err(writing)?;
     check_copy(&*file, protection, &head, op_count)?;
@@ -58,15 +78,28 @@ pub(super) fn encrypt_in_place(
         let sealed = protection.seal_text(name.as_bytes(), &text)?;
         directory.write_sealing_text(name, sealed.as_bytes())?;
     }
-    if encrypt_packs(directory, protection)?
-        && let Err(error) = check_files(directory, &state)
-    {
-        let _dropped_or_not = directory.roll_back_sealing();
-        return Err(error);
+    match encrypt_packs(directory, protection, &mut |bytes| told.add(bytes))? {
+        true => check_files(directory, state),
+        false => Ok(()),
     }
-    directory.commit_sealing(key_file.as_bytes())?;
-    let removed = directory.finish_sealing()?;
-    report_encrypted(directory, report, removed)
+}
+
+/// Who is told how far it has come: through the log, and then through the packs.
+struct Told<'a> {
+    progress: Option<&'a Progress>,
+    done_bytes: u64,
+    all_bytes: u64,
+}
+
+impl Told<'_> {
+    /// Tells of bytes that are done.
+    fn add(&mut self, bytes: u64) -> Result<()> {
+        self.done_bytes += bytes;
+        match self.progress {
+            Some(progress) if bytes > 0 => progress(self.done_bytes, self.all_bytes),
+            _ => Ok(()),
+        }
+    }
 }
 
 /// Checks that every file can be read, where a pack has bytes that will be gone: they may be what is left of
@@ -141,7 +174,7 @@ struct Work<'a> {
 
 impl Work<'_> {
     /// Writes every line of the plain log into the encrypted one.
-    fn copy_lines(&mut self, progress: Option<&Progress>) -> Result<()> {
+    fn copy_lines(&mut self, told: &mut Told<'_>) -> Result<()> {
         let end_bytes = self.state.log.len_bytes();
         let mut buffer = Vec::new();
         let mut read_bytes = 0;
@@ -152,13 +185,12 @@ impl Work<'_> {
             if buffer.len() == held {
                 return Err(Error::integrity("the log became shorter while it was encrypted"));
             }
-            read_bytes += (buffer.len() - held) as u64;
+            let fresh_bytes = (buffer.len() - held) as u64;
+            read_bytes += fresh_bytes;
             let whole = self.seal_lines(&buffer)?;
             buffer.drain(..whole);
             self.write()?;
-            if let Some(progress) = progress {
-                progress(read_bytes, end_bytes)?;
-            }
+            told.add(fresh_bytes)?;
         }
         Ok(())
     }

@@ -167,6 +167,8 @@ impl Database {
         &self,
         progress: &mut dyn FnMut(u64, u64) -> Result<()>,
     ) -> Result<VerifyFilesReport> {
+        self.inner.check_open()?;
+        self.inner.check_not_encrypted_since()?;
         let versions = self.inner.versions_in_log(Seq::MAX)?;
         let store = self.inner.packs.store()?;
         let mut check = Check {

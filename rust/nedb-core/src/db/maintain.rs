@@ -251,9 +251,11 @@ impl Database {
         })
     }
 
-    /// Returns once everything acknowledged is on the disk.
+    /// Returns once everything acknowledged is on the disk, also after a write that failed: of that its own call
+    /// was told, and it was not acknowledged.
     ///
-    /// Errors: `DatabaseClosed`, `CommitUnknown`.
+    /// Errors: `DatabaseClosed`; `CommitUnknown` once a sync has failed of what was acknowledged before: it may be
+    /// on the disk or not, and no later sync tells.
     pub fn flush(&self) -> Result<()> {
         self.inner.check_open()?;
         self.inner.writer.lock().check_process()?;
@@ -277,7 +279,8 @@ impl Database {
     /// Where many ops came since the last checkpoint, the views are saved first, so that the next opening
     /// is quick; that this failed is a warning in the open report.
     ///
-    /// Errors: `CommitUnknown` when the last sync fails; it is closed all the same.
+    /// Errors: `CommitUnknown` when what was acknowledged may not be on the disk, since the last sync failed or one
+    /// before it; it is closed all the same.
     pub fn close(&self) -> Result<()> {
         if self.is_closed() {
             return Ok(());
@@ -287,7 +290,6 @@ impl Database {
             self.inner.is_closed.store(true, Ordering::Release);
             return Ok(());
         }
-        let has_failed = self.inner.has_failed();
         self.inner.checkpoints.stop();
         let (mut writer, synced) = self.inner.lock_when_synced();
         if self.inner.is_closed.swap(true, Ordering::AcqRel) {
@@ -297,13 +299,13 @@ impl Database {
         if synced.is_ok() && self.inner.check_takes_writes(&writer).is_ok() {
             self.inner.save_at_the_end();
         }
+        self.inner.drop_encryption_note();
         writer.close();
         drop(writer);
         // It may wait for the writer.
         self.inner.committer.stop();
         self.inner.let_go_of_files();
-        // Whoever's write failed before was told; what was acknowledged before it is on the disk.
-        if has_failed { Ok(()) } else { synced }
+        synced
     }
 
     /// Tells whether a call made now would wait for another thread: a hint for a host that holds a lock

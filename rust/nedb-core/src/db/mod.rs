@@ -39,8 +39,6 @@
 //! | `watch` | what a host that serves others asks: listeners, position, counts of documents |
 //! | `statistics` | what was done since opening, counted |
 //! | `crash` | tests with a disk that fails and crashes |
-//! | `encrypt_crash` | tests that encrypt on a disk that stops |
-//! | `file_fault` | tests of files with a disk that fails |
 //! | `saved_views` | tests of saved views against folded ones |
 //! | `gate` | what tests hold a batch at, between its append and its sync |
 //! | `steps` | tests of commit, one step after the other |
@@ -55,12 +53,8 @@ mod committer;
 #[cfg(test)]
 mod crash;
 mod encrypt;
-#[cfg(test)]
-mod encrypt_crash;
 mod file;
 mod file_check;
-#[cfg(test)]
-mod file_fault;
 mod file_read;
 mod file_upkeep;
 #[cfg(test)]
@@ -140,6 +134,8 @@ struct Inner {
     /// Those of NEDB 1.x, once they were asked for.
     legacy: Mutex<Option<Arc<LegacyFiles>>>,
     is_closed: AtomicBool,
+    /// Whether a file says that the database was plain, until whoever has opened it was told.
+    has_encryption_note: AtomicBool,
     report: Mutex<OpenReport>,
     watch: watch::Watch,
     counters: statistics::Counters,
@@ -164,10 +160,11 @@ impl Drop for Inner {
         }
         self.checkpoints.stop();
         self.committer.stop();
-        let durable_seq = *self.durable_seq.get_mut();
-        if self.writer.get_mut().sync_at_the_end(durable_seq) {
+        let (durable_seq, seq) = (*self.durable_seq.get_mut(), self.state.get_mut().views.seq);
+        if self.writer.get_mut().sync_at_the_end(durable_seq, seq) {
             self.save_at_the_end();
         }
+        self.drop_encryption_note();
     }
 }
 
@@ -176,6 +173,15 @@ impl Inner {
     fn read_state(&self) -> Result<RwLockReadGuard<'_, State>> {
         self.check_open()?;
         Ok(self.state.read())
+    }
+
+    /// Removes the note that the database was plain: whoever had it open was told. The lock is held.
+    fn drop_encryption_note(&self) {
+        if let (true, Some(directory)) =
+            (self.has_encryption_note.swap(false, Ordering::AcqRel), &self.directory)
+        {
+            directory.drop_encryption_note();
+        }
     }
 
     fn check_open(&self) -> Result<()> {

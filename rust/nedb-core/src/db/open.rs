@@ -238,6 +238,8 @@ impl Database {
         checkpoints: Arc<Keeper>,
     ) -> Database {
         let seq = state.views.seq;
+        let has_encryption_note =
+            !options.read_only && directory.as_ref().is_some_and(Directory::has_encryption_note);
         Database {
             inner: Arc::new(Inner {
                 state: RwLock::new(state),
@@ -250,6 +252,7 @@ impl Database {
                 packs,
                 legacy: Mutex::new(None),
                 is_closed: AtomicBool::new(false),
+                has_encryption_note: AtomicBool::new(has_encryption_note),
                 report: Mutex::new(report),
                 watch: Watch::default(),
                 counters: Counters::default(),

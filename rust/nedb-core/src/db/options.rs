@@ -27,8 +27,8 @@ pub struct Options {
     /// Whether a plain database that is opened for writing with a key is encrypted in place; false refuses
     /// it with `PlainDatabase`.
     pub encrypt_existing: bool,
-    /// Is told how far encrypting in place has come; an error that it returns ends the opening, and the
-    /// database is the plain one still.
+    /// Is told how far encrypting in place has come, in bytes of the log and of the packs of files done and in all;
+    /// an error that it returns ends the opening, and the database is the plain one still.
     pub progress: Option<Progress>,
     /// Where data keys, session ids and nonces of `key.enc` come from.
     pub randomness: Arc<dyn Randomness>,

@@ -23,6 +23,9 @@ use std::sync::Arc;
 /// What `meta.json` is sealed as.
 pub(super) const META_CONTEXT: &[u8] = b"meta.json";
 
+/// What the note is sealed as that says that the database was plain.
+pub(super) const NOTE_CONTEXT: &[u8] = b"encryption.note";
+
 /// What a directory is to whoever opens it.
 enum Found {
     Plain,
@@ -96,8 +99,9 @@ pub(super) fn unlock(
             Ok(Protection::Plain)
         }
         Found::Encrypted(key) => {
-            finish_interrupted(directory, options, report)?;
-            Ok(sealed(key))
+            let protection = sealed(key);
+            finish_interrupted(directory, &protection, options, report)?;
+            Ok(protection)
         }
         Found::New => {
             directory.roll_back_sealing()?;
@@ -123,18 +127,28 @@ fn wrapped(key: &DataKey, options: &Options) -> Result<String> {
     }
 }
 
-/// Goes on with an encryption in place that was interrupted after it had been decided.
+/// Goes on with an encryption in place that was interrupted after it had been decided; where only the answer did not
+/// come any more, gives it.
 fn finish_interrupted(
     directory: &Directory,
+    protection: &Protection,
     options: &Options,
     report: &mut OpenReport,
 ) -> Result<()> {
-    if !directory.is_sealing_unfinished() {
+    let is_unfinished = directory.is_sealing_unfinished();
+    if !is_unfinished && (options.read_only || !directory.has_encryption_note()) {
         return Ok(());
     }
-    if directory.read_log_front()?.is_some_and(|front| is_envelope(&front)) {
-        // The plain log is the last to give way: an encrypted one was put in its place by somebody else,
-        // who restored a backup here, say. What was written aside belongs to another key.
+    let front = directory.read_log_front()?.unwrap_or_default();
+    let note = directory.read_encryption_note()?;
+    let told = match &note {
+        Some(bytes) => protection.open_text(NOTE_CONTEXT, bytes).ok().flatten(),
+        None => None,
+    };
+    let is_ours = if note.is_some() { told.is_some() } else { !front.is_empty() };
+    if is_unfinished && (is_envelope(&front) || !is_ours) {
+        // The plain log is the last to give way: an encrypted one was put in its place by somebody else, who
+        // restored a backup here, say. What was written aside belongs to another key, or to another state.
         return if options.read_only { Ok(()) } else { directory.roll_back_sealing() };
     }
     if options.read_only {
@@ -146,15 +160,27 @@ fn finish_interrupted(
             ),
         ));
     }
-    let removed = directory.finish_sealing()?;
-    report_encrypted(directory, report, removed)
+    let removed = match &told {
+        Some(names) => names.lines().map(str::to_owned).collect(),
+        None => directory.kept_beside_log()?,
+    };
+    if is_unfinished {
+        // The name that decides may not be on the disk: the attempt before may have failed to sync it. Without it
+        // no other file may change.
+        directory.sync("")?;
+        directory.finish_sealing()?;
+    } else if told.is_none() {
+        directory.drop_encryption_note();
+        return Ok(());
+    }
+    report_encrypted(directory, report, &removed)
 }
 
 /// Says in a report that a database was plain, what of it is gone, and what nobody knows of is there still.
 pub(super) fn report_encrypted(
     directory: &Directory,
     report: &mut OpenReport,
-    removed: Vec<String>,
+    removed: &[String],
 ) -> Result<()> {
     let mut foreign = directory.foreign_names()?;
     foreign.extend(foreign_names(directory)?);
@@ -228,8 +254,11 @@ pub(super) fn key_required(directory: &Directory) -> Error {
 ///
 /// Who kept an old `key.enc` and has its key can still read the database.
 ///
-/// Errors: `WrongKey` when `old` does not open it, `InvalidArgument` when `new` is shorter than 16 bytes,
-/// `PlainDatabase` when it is not encrypted, `DatabaseLocked`, `StorageError`; it is as it was then.
+/// Where `new` opens it already, as after a call that failed late, the key is wrapped once more.
+///
+/// Errors: `WrongKey` when neither opens it, `InvalidArgument` when `new` is shorter than 16 bytes,
+/// `PlainDatabase` when it is not encrypted, `DatabaseLocked`; it is as it was then. `StorageError`: one of the two
+/// keys opens it, and it may be called again.
 pub fn rewrap_key(path: impl AsRef<Path>, old: &Tmk, new: &Tmk) -> Result<()> {
     let directory = Directory::open(Arc::new(Disk), path.as_ref(), false)?;
     check_rewrap(&directory, old, new)?;
@@ -245,7 +274,13 @@ fn check_rewrap(directory: &Directory, old: &Tmk, new: &Tmk) -> Result<DataKey> 
             format!("{} is not encrypted: it has no key to change", directory.path().display()),
         ));
     };
-    unwrap_key(&text, old)
+    match unwrap_key(&text, old) {
+        // An attempt that failed late may have changed it: asked for again, it is done again, and synced.
+        Err(error) if error.code() == ErrorCode::WrongKey => {
+            unwrap_key(&text, new).map_err(|_| error)
+        }
+        unwrapped => unwrapped,
+    }
 }
 
 fn rewrap(directory: &Directory, old: &Tmk, new: &Tmk, random: &dyn Randomness) -> Result<()> {
@@ -260,9 +295,11 @@ impl Database {
     /// Wraps the data key with another key: from then on only the new one opens the database. Nothing else
     /// changes, whatever its size, and this handle goes on.
     ///
-    /// Errors: `WrongKey` when `old` does not open it, `InvalidArgument` when `new` is shorter than 16
-    /// bytes, `PlainDatabase` when it is not encrypted, `ReadOnly`, `DatabaseClosed`, `StorageError`; it
-    /// is as it was then.
+    /// Where `new` opens it already, as after a call that failed late, the key is wrapped once more.
+    ///
+    /// Errors: `WrongKey` when neither opens it, `InvalidArgument` when `new` is shorter than 16 bytes,
+    /// `PlainDatabase` when it is not encrypted, `ReadOnly`, `DatabaseClosed`; it is as it was then.
+    /// `StorageError`: one of the two keys opens it, and it may be called again.
     pub fn rewrap_key(&self, old: &Tmk, new: &Tmk) -> Result<()> {
         let writer = self.inner.lock_when_idle();
         self.inner.check_open()?;

@@ -10,7 +10,7 @@
 use super::open::readable_bytes;
 use super::restore::{Definition, has_indexes, read_definitions, replay_into};
 use super::{Database, Inner};
-use crate::error::{Error, ErrorCode, Result};
+use crate::error::{Error, Result};
 use crate::fold::backfill;
 use crate::log::{Fault, ReplayEnd};
 use crate::op::Seq;
@@ -42,7 +42,7 @@ impl Database {
         };
         let file = directory.open_log(false)?;
         // In this order: the key is there before the log is replaced.
-        inner.check_not_encrypted_since(directory)?;
+        inner.check_not_encrypted_since()?;
         // In this order: a length seen first may end within a batch that is synced a moment later.
         let synced_bytes = directory.durable_bytes();
         let len_bytes = file.len_bytes().map_err(|error| Error::storage("read the log", error))?;
@@ -66,17 +66,17 @@ impl Database {
 }
 
 impl Inner {
-    fn check_not_encrypted_since(&self, directory: &Directory) -> Result<()> {
-        if self.protection.as_sealed().is_some() || directory.read_key_file()?.is_none() {
-            return Ok(());
+    /// Checks, of a database that only reads and was plain, that it was not encrypted since: its packs are others
+    /// then.
+    ///
+    /// Errors: `KeyRequired`, `StorageError`.
+    pub(super) fn check_not_encrypted_since(&self) -> Result<()> {
+        match &self.directory {
+            Some(directory) if self.options.read_only && self.protection.as_sealed().is_none() => {
+                directory.check_still_plain()
+            }
+            _ => Ok(()),
         }
-        Err(Error::new(
-            ErrorCode::KeyRequired,
-            format!(
-                "{} was encrypted since it was opened; open it again, with its key (tmk)",
-                directory.path().display()
-            ),
-        ))
     }
 
     /// Checks that a log begins with everything that was read.

@@ -162,13 +162,15 @@ impl Database {
     /// of its log, since a checkpoint file was changed, gets views that are, and nothing is cut.
     ///
     /// Cost: a copy of the log; where damage may lie behind a checkpoint, a pass over the log to look for it.
-    /// Errors: `ReadOnly` when it was opened read-only; `DatabaseLocked`,
-    /// `StorageError`, `CommitUnknown`, `DatabaseClosed`.
+    /// Errors: `ReadOnly` when it was opened read-only; `DatabaseLocked`; `StorageError`, and it may be called
+    /// again; `CommitUnknown` when it may be repaired or not, also by an earlier call: reopening tells;
+    /// `DatabaseClosed`.
     pub fn repair(&self) -> Result<RepairReport> {
         self.inner.check_open()?;
         if self.inner.options.read_only {
             return Err(check::opened_read_only());
         }
+        self.inner.check_is_known()?;
         let damage = self.known_damage()?;
         let (Some(damage), Some(directory)) = (damage, &self.inner.directory) else {
             return Ok(RepairReport::without_a_cut(None));
@@ -181,6 +183,9 @@ impl Database {
             return Ok(report);
         }
         let (cut_bytes, damaged_file) = self.cut_damage(directory, &damage)?;
+        self.append_repair(&damage, cut_bytes, &damaged_file)?;
+        // Whatever the durability: until then the log is shorter than what `LOCK` says was synced.
+        self.inner.sync_now()?;
         *self.inner.report.lock() = OpenReport {
             op_count: damage.seq as u64,
             checkpoint_seq: None,
@@ -189,9 +194,6 @@ impl Database {
             damage: None,
             warnings: vec![format!("op {} was damaged and the log was repaired", damage.seq)],
         };
-        self.append_repair(&damage, cut_bytes, &damaged_file)?;
-        // Whatever the durability: until then the log is shorter than what `LOCK` says was synced.
-        self.inner.sync_now()?;
         Ok(RepairReport {
             damage: Some(damage),
             cut_bytes,
@@ -297,6 +299,9 @@ impl Database {
         options: &BackupOptions,
     ) -> Result<FileDamages> {
         let versions = self.inner.versions_in_log(seq_max)?;
+        if !versions.is_empty() {
+            self.inner.check_not_encrypted_since()?;
+        }
         let live = self.inner.live_of(&versions)?;
         let uncopied = match live.leaves.is_empty() {
             true => Uncopied::default(),

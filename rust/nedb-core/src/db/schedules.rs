@@ -318,6 +318,9 @@ impl<'c> Run<'c> {
             (stood..=stands).any(|op_count| is_so(self.known(op_count)))
         };
         match (call, answer) {
+            // It is a barrier for what was acknowledged, and every batch is synced before that.
+            (Call::Flush, Err(ErrorCode::CommitUnknown)) => false,
+            (Call::Flush, Ok(_)) => self.has_failed || admitted <= stands,
             (_, Err(ErrorCode::CommitUnknown)) => self.has_failed,
             (_, Err(ErrorCode::DatabaseClosed)) => {
                 self.calls[..self.before.len()].contains(&Call::Close)
@@ -325,7 +328,7 @@ impl<'c> Run<'c> {
             (Call::Close, Ok(_)) => {
                 self.stage.is_released() && (self.has_failed || admitted <= stands)
             }
-            (Call::Flush | Call::CreateIndex, Ok(_)) => admitted <= stands,
+            (Call::CreateIndex, Ok(_)) => admitted <= stands,
             (Call::PutNew, Err(ErrorCode::PreconditionFailed)) => ever(&|known| known.a.is_some()),
             (Call::DeleteFirst, Err(ErrorCode::PreconditionFailed)) => {
                 ever(&|known| known.a != Some(0))

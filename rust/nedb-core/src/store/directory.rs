@@ -188,9 +188,11 @@ impl Directory {
         self.open_file(REPAIRED_LOG_FILE_NAME, OpenHow::CreateNew)
     }
 
-    /// Removes what a repair that failed has written aside; what cannot be removed stays.
-    pub fn drop_repaired_log(&self) {
+    /// Removes what a repair that failed has written aside, and its copy of the damaged log, which is in its place;
+    /// what cannot be removed stays.
+    pub fn drop_repaired_log(&self, kept: &Path) {
         let _gone_or_not = self.remove(REPAIRED_LOG_FILE_NAME);
+        let _gone_or_not = self.files.remove_file(kept);
     }
 
     /// Puts the log that was written aside, and synced, in the damaged one's place.

@@ -34,9 +34,7 @@ use std::io;
 pub(crate) use directory::{BLOBS_NAME, CutFile, Directory, LEGACY_STATE_FILE_NAME};
 pub(crate) use disk::Disk;
 #[cfg(test)]
-pub(crate) use fault::{Call, Failure, FaultDisk, Image, Lie};
-#[cfg(test)]
-pub(crate) use filesystem::LockFile;
+pub(crate) use fault::{Call, Failure, FaultDisk, Image, Lie, Random};
 pub(crate) use filesystem::{FileSystem, OpenHow, StoredFile};
 pub(crate) use lock::{DirectoryLock, process_id};
 pub(crate) use log_file::LogFile;

@@ -5,7 +5,8 @@
 //! Every file that is needed is written to `<name>.sealing`, the wrapped key to `key.enc.sealing`, and all
 //! are synced. Then `key.enc.sealing` is renamed to `key.enc`: that decides. Before it the database is the
 //! plain one, and what was written aside is dropped at the next opening; after it the database is the
-//! encrypted one, and the next opening finishes what is left.
+//! encrypted one, and the next opening finishes what is left. A note, sealed with the new key, is there from before
+//! that until whoever has opened the database was told: it says what is removed, and whose the files are.
 //!
 //! Invariants:
 //! * As long as there is a `log.aof.sealing` beside a `key.enc` and a plain log, encrypting is not finished;
@@ -16,18 +17,20 @@ use super::directory::{
 };
 use super::filesystem::{OpenHow, StoredFile};
 use super::lock::FILE_NAME as LOCK_FILE_NAME;
-use crate::error::{Error, Result};
+use crate::error::{Error, ErrorCode, Result};
 use std::sync::Arc;
 
 /// How much of a log tells of which form its first line is.
 const FRONT_BYTES: usize = 64;
 /// What follows the name of a file that is to take another's place.
 const SUFFIX: &str = ".sealing";
+/// Says that the database was plain, as long as nobody may have been told.
+const NOTE_FILE_NAME: &str = "encryption.note";
 /// Files that are encrypted as one text.
 const TEXT_FILE_NAMES: [&str; 2] = [META_FILE_NAME, LEGACY_STATE_FILE_NAME];
 /// How the names of files begin that hold plain text and are not needed: derived from the log, cut off it,
 /// or left by a crash, also one of NEDB 1.x.
-const REMAINS: [&str; 8] = [
+const REMAINS: [&str; 9] = [
     "log.aof.cut-",
     "log.aof.damaged-",
     "log.aof.repaired",
@@ -36,13 +39,15 @@ const REMAINS: [&str; 8] = [
     "checkpoint.",
     "meta.json.new",
     "key.enc.new",
+    "encryption.note.new",
 ];
 /// The files of an encrypted database.
-const OWN_NAMES: [&str; 6] = [
+const OWN_NAMES: [&str; 7] = [
     LOG_FILE_NAME,
     META_FILE_NAME,
     KEY_FILE_NAME,
     LOCK_FILE_NAME,
+    NOTE_FILE_NAME,
     LEGACY_STATE_FILE_NAME,
     BLOBS_NAME,
 ];
@@ -131,28 +136,76 @@ impl Directory {
         self.exists(KEY_FILE_NAME) && self.exists(&format!("{LOG_FILE_NAME}{SUFFIX}"))
     }
 
-    /// Puts the encrypted files in the place of the plain ones and removes every other plain text; returns
-    /// the names of what was removed and not derived from the log.
+    /// Puts the encrypted files in the place of the plain ones and removes every other plain text.
     ///
     /// It may be interrupted anywhere and called again. Errors: `StorageError`.
-    pub fn finish_sealing(&self) -> Result<Vec<String>> {
-        let mut removed = Vec::new();
+    pub fn finish_sealing(&self) -> Result<()> {
         for name in self.sealing_names()?.iter().filter(|name| *name != LOG_FILE_NAME) {
             self.rename(&format!("{name}{SUFFIX}"), name)?;
         }
-        for name in self.list("")? {
-            if REMAINS.iter().any(|front| name.starts_with(front)) {
-                self.remove(&name)?;
-                removed.extend(name.starts_with(LOG_FILE_NAME).then_some(name));
-            }
+        for name in self.remains()? {
+            self.remove(&name)?;
         }
         // Names that an interrupted attempt has renamed are none of those above, and may not be synced.
         if self.exists(BLOBS_NAME) {
             self.sync(BLOBS_NAME)?;
         }
         self.sync("")?;
-        self.rename(&format!("{LOG_FILE_NAME}{SUFFIX}"), LOG_FILE_NAME)?;
-        Ok(removed)
+        self.rename(&format!("{LOG_FILE_NAME}{SUFFIX}"), LOG_FILE_NAME)
+    }
+
+    /// Returns the names of files that are removed with the plain log.
+    fn remains(&self) -> Result<Vec<String>> {
+        let is_one = |name: &String| REMAINS.iter().any(|front| name.starts_with(front));
+        Ok(self.list("")?.into_iter().filter(is_one).collect())
+    }
+
+    /// Returns the names of files that are removed with the plain log and were not derived from it.
+    ///
+    /// Errors: `StorageError`.
+    pub fn kept_beside_log(&self) -> Result<Vec<String>> {
+        let is_one = |name: &String| name.starts_with(LOG_FILE_NAME);
+        Ok(self.remains()?.into_iter().filter(is_one).collect())
+    }
+
+    /// Writes the note that says that the database was plain, synced.
+    ///
+    /// Errors: `StorageError`.
+    pub fn write_encryption_note(&self, text: &[u8]) -> Result<()> {
+        self.replace(NOTE_FILE_NAME, text)
+    }
+
+    /// Reads the note, or None where there is none.
+    ///
+    /// Errors: `StorageError`.
+    pub fn read_encryption_note(&self) -> Result<Option<Vec<u8>>> {
+        self.read(NOTE_FILE_NAME)
+    }
+
+    /// Tells whether there is a note.
+    pub fn has_encryption_note(&self) -> bool {
+        self.exists(NOTE_FILE_NAME)
+    }
+
+    /// Removes the note: whoever it concerned was told. Where it stays they are told once more.
+    pub fn drop_encryption_note(&self) {
+        let _gone_or_not = self.remove(NOTE_FILE_NAME);
+    }
+
+    /// Checks that a database that was opened as a plain one has not been encrypted since.
+    ///
+    /// Errors: `KeyRequired`, `StorageError`.
+    pub fn check_still_plain(&self) -> Result<()> {
+        match self.read_key_file()? {
+            None => Ok(()),
+            Some(_) => Err(Error::new(
+                ErrorCode::KeyRequired,
+                format!(
+                    "{} was encrypted since it was opened; open it again, with its key (tmk)",
+                    self.path().display()
+                ),
+            )),
+        }
     }
 
     /// Returns the names in the directory that are none of the database's: nobody knows what they hold.
@@ -170,7 +223,7 @@ impl Directory {
         for name in self.sealing_names()? {
             self.remove(&format!("{name}{SUFFIX}"))?;
         }
-        Ok(())
+        self.remove(NOTE_FILE_NAME)
     }
 
     /// Returns the names of files that others were written to take the place of.

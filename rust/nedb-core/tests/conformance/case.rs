@@ -58,7 +58,7 @@ pub struct Step {
 }
 
 /// The steps that need a directory.
-const NEEDS_DISK: [&str; 3] = ["reopen", "open_again", "rewrap_key"];
+const NEEDS_DISK: [&str; 4] = ["reopen", "open_again", "rewrap_key", "damage"];
 
 /// Where a case runs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

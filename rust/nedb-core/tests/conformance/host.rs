@@ -1,7 +1,7 @@
 //! A database under test, with its clock and its directory.
 //!
 //! In: the steps of a case, in order. Out: nothing, or what is wrong. It owns the steps of the suite
-//! itself (`reopen`, `open_again`, `set_clock`, `expect_state`); the verbs of a database are in
+//! itself (`reopen`, `open_again`, `damage`, `set_clock`, `expect_state`); the verbs of a database are in
 //! `verbs.rs`.
 
 use crate::case::{Arguments, Place, Step};
@@ -103,6 +103,14 @@ impl Host {
                 Ok(opened.map(|_| Answer::nothing()))
             }
             "rewrap_key" => self.rewrap_key(args),
+            "damage" => {
+                if let Err(error) = self.database.close() {
+                    return Ok(Err(error));
+                }
+                self.closed = true;
+                self.change_file(args)?;
+                self.reopen(false, false)
+            }
             "set_clock" => {
                 let now = args.value("now")?.and_then(|now| now.as_f64());
                 self.clock.set(now.ok_or("set_clock needs now")?);
@@ -192,6 +200,32 @@ impl Host {
 
     fn opened(&self, read_only: bool) -> Result<Database, Error> {
         open_database(&self.clock, self.directory.as_ref(), (self.place, &self.key), read_only)
+    }
+
+    /// Puts a text in the place of another in a file of the directory, or makes a file of it.
+    fn change_file(&self, args: &Arguments) -> Result<(), String> {
+        let text = |name| {
+            let value = args.value(name)?;
+            Ok::<_, String>(value.and_then(|it| it.as_str().map(str::to_owned)))
+        };
+        let directory = self.directory.as_ref().ok_or("damage needs a directory")?;
+        let path = directory.path().join(text("file")?.ok_or("damage needs file")?);
+        let bytes = match (text("find")?, text("put")?, text("text")?) {
+            (Some(find), Some(put), None) if find.len() == put.len() => {
+                let mut bytes = std::fs::read(&path).map_err(|error| error.to_string())?;
+                let found = bytes.windows(find.len()).position(|it| it == find.as_bytes());
+                let at = found.ok_or_else(|| format!("{} has no {find}", path.display()))?;
+                bytes[at..at + find.len()].copy_from_slice(put.as_bytes());
+                bytes
+            }
+            (None, None, Some(text)) => {
+                let parent = path.parent().ok_or("damage needs a file in the directory")?;
+                std::fs::create_dir_all(parent).map_err(|error| error.to_string())?;
+                text.into_bytes()
+            }
+            _ => return Err("damage needs find and put of one length, or text".to_owned()),
+        };
+        std::fs::write(&path, bytes).map_err(|error| error.to_string())
     }
 
     /// Deletes every saved view.

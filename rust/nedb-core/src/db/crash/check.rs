@@ -60,7 +60,7 @@ pub(super) struct Found {
 }
 
 impl Found {
-    fn of(db: &Database) -> std::result::Result<Found, String> {
+    pub fn of(db: &Database) -> std::result::Result<Found, String> {
         let answers = answers(db).map_err(saying("a read fails"))?;
         Ok(Found { seq: db.seq(), head: db.head(), indexes: indexes_of(db), answers })
     }

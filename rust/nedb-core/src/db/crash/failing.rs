@@ -8,8 +8,9 @@ use super::course::{Course, Run, run, run_on};
 use super::process::{check_images, go_on};
 use super::scripts;
 use super::seed;
+use super::twice::look_at;
 use crate::clock::Clock;
-use crate::db::{Database, WriteOptions};
+use crate::db::{Database, Durability, WriteOptions};
 use crate::error::{Error, ErrorCode};
 use crate::op::Seq;
 use crate::store::{Call, Failure, FaultDisk};
@@ -18,7 +19,7 @@ use std::io::ErrorKind;
 /// So many images of a crash right after the failure are looked at.
 const IMAGES_MAX: usize = 4;
 
-const FAILURES: [Failure; 3] = [
+pub(super) const FAILURES: [Failure; 3] = [
     Failure::NoEffect(ErrorKind::StorageFull),
     Failure::Half(ErrorKind::StorageFull),
     Failure::AllDone(ErrorKind::Other),
@@ -105,7 +106,7 @@ fn check_at_once(course: &Course, ran: &Run) -> Result<(), String> {
 }
 
 /// Looks at a script that was carried out to its end.
-fn check_unharmed(course: &Course, mut ran: Run) -> Result<(), String> {
+pub(super) fn check_unharmed(course: &Course, mut ran: Run) -> Result<(), String> {
     check_at_once(course, &ran)?;
     let bounds = Bounds::after_process(course, ran.done_count);
     ran.session.drop_handle();
@@ -113,25 +114,43 @@ fn check_unharmed(course: &Course, mut ran: Run) -> Result<(), String> {
 }
 
 /// Looks at a handle whose write failed: it shows what was acknowledged, and takes no more writes.
-fn check_unknown(course: &Course, ran: &Run) -> Result<(), String> {
+pub(super) fn check_unknown(course: &Course, ran: &Run) -> Result<(), String> {
     let Some(db) = ran.session.open_db() else { return Ok(()) };
     check_unchanged(course, ran)?;
     let refused = [
         db.put("after", "it", "{}", &WriteOptions::default()).map(drop),
         db.delete("after", "it", &WriteOptions::default()).map(drop),
-        db.flush(),
     ];
     let is_refused = |it: &Result<(), Error>| {
         it.as_ref().is_err_and(|error| error.code() == ErrorCode::CommitUnknown)
     };
-    match refused.iter().all(is_refused) && db.is_read_only() {
-        true => Ok(()),
-        false => Err(format!("after a failed write others are answered {refused:?}")),
+    if !refused.iter().all(is_refused) || !db.is_read_only() {
+        return Err(format!("after a failed write others are answered {refused:?}"));
+    }
+    match db.flush() {
+        Ok(()) => check_flushed(course, ran),
+        Err(error)
+            if error.code() == ErrorCode::CommitUnknown
+                && course.script.durability != Durability::Always =>
+        {
+            Ok(())
+        }
+        Err(error) => Err(format!("after a failed write flush() is answered {error:?}")),
     }
 }
 
+/// Stops the machine after a flush: everything acknowledged is there.
+fn check_flushed(course: &Course, ran: &Run) -> Result<(), String> {
+    let bounds = Bounds {
+        acknowledged_seq: course.known[ran.done_count].seq,
+        ..Bounds::after_machine(course, ran.done_count)
+    };
+    look_at(&ran.session.disk, |image| check(course, &image.disk, &bounds).map(drop))
+        .map_err(|found| format!("after a flush {found}"))
+}
+
 /// Looks at a handle after a call that failed: what was acknowledged before it is there, and nothing else.
-fn check_unchanged(course: &Course, ran: &Run) -> Result<(), String> {
+pub(super) fn check_unchanged(course: &Course, ran: &Run) -> Result<(), String> {
     let Some(db) = ran.session.open_db() else { return Ok(()) };
     let known = &course.known[ran.done_count];
     let now_seconds = ran.session.clock.now_seconds();

@@ -7,7 +7,8 @@
 //! visible, nothing that looks like damage.
 //!
 //! To add a kind of op: add a step to a script in `scripts`. To add a script: add a function there, name it in
-//! `scripts::all`, and name its tests at the end of `machine`, `process` and `failing`. What it leaves to be read is asked in `check::answers`.
+//! `scripts::all`, and name its tests at the end of `machine`, `process`, `failing` and `twice`. What it leaves to be
+//! read is asked in `check::answers`.
 //!
 //! Every choice is drawn from `SEED`; what fails names the script, the call, the image and its seed. To
 //! look at other images, run the tests with `NEDB_CRASH_SEED` set to another number.
@@ -22,12 +23,17 @@
 //! | `failing` | tests: one call fails, and the process goes on |
 //! | `named` | tests: failures of one write, one behaviour each |
 //! | `rekeying` | tests: crashes and failures while a key is changed |
+//! | `encrypting` | tests: crashes while a database is encrypted in place, and while an encrypted one is made |
+//! | `filing` | tests: what changes packs fails, once or for good |
 //! | `repairing` | tests: crashes and failures during a repair |
+//! | `twice` | tests: a call fails, and during what follows another one does, or the machine stops |
 //! | `honest` | tests: a disk that lies is found out, so that these tests can fail |
 
 mod check;
 mod course;
+mod encrypting;
 mod failing;
+mod filing;
 mod honest;
 mod machine;
 mod named;
@@ -35,6 +41,7 @@ mod process;
 mod rekeying;
 mod repairing;
 mod scripts;
+mod twice;
 
 /// What every choice is drawn from.
 fn seed() -> u64 {

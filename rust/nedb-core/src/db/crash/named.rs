@@ -5,9 +5,9 @@
 //! was acknowledged. `failing` lets every call of every script fail; here the calls are chosen, and short
 //! writes cut at chosen bytes.
 
-use super::check::open;
+use super::check::{open, open_as};
 use super::course::PATH;
-use crate::db::{Database, ReadOptions, WriteOptions};
+use crate::db::{Database, Durability, ReadOptions, WriteOptions};
 use crate::error::{ErrorCode, Result};
 use crate::store::{Failure, FaultDisk};
 use std::io::ErrorKind;
@@ -85,7 +85,6 @@ fn after_a_failed_write_every_other_is_refused() {
             db.delete("c", "0", &none).map(drop),
             db.link("a:b", "r", "c:d", &none).map(drop),
             db.checkpoint(None).map(drop),
-            db.flush(),
         ];
         for refused in refusals {
             assert_eq!(refused.unwrap_err().code(), ErrorCode::CommitUnknown, "{failure:?}");
@@ -93,6 +92,70 @@ fn after_a_failed_write_every_other_is_refused() {
         assert_eq!(log_of(disk), before, "{failure:?}");
         assert!(db.is_read_only(), "{failure:?}");
     });
+}
+
+#[test]
+fn a_flush_after_a_failed_write_is_a_barrier_for_what_was_acknowledged() {
+    for_each_failure(|failure, acknowledged, db, disk| {
+        let call_count = disk.calls().len();
+        db.flush().unwrap();
+        assert_eq!(disk.calls().len(), call_count, "{failure:?}: all of it is on the disk");
+        check_images(disk, i64::from(acknowledged) - 1);
+        db.close().unwrap();
+    });
+}
+
+/// Opens a disk, and writes what is acknowledged unsynced; then the call of the given kind fails in a write.
+fn open_unsynced(failing: usize, failure: Failure) -> (FaultDisk, Database) {
+    let disk = FaultDisk::new();
+    let db = open_as(&disk, Durability::Never).unwrap();
+    (0..3).for_each(|n| drop(write(&db, n).unwrap()));
+    disk.fail_at(failing, failure);
+    (disk, db)
+}
+
+/// Looks for everything up to an op on whatever a crash may leave.
+fn check_images(disk: &FaultDisk, seq: i64) {
+    for image in disk.images(1) {
+        let db = open(&image.disk).unwrap();
+        assert!(db.open_report().damage.is_none(), "{}", image.name);
+        assert!(db.seq() >= seq && db.verify().unwrap(), "{}: op {}", image.name, db.seq());
+    }
+}
+
+#[test]
+fn what_was_acknowledged_unsynced_is_synced_after_a_failed_append_by_whoever_asks() {
+    let failed_append = |failure| {
+        let (disk, db) = open_unsynced(APPEND, failure);
+        assert_eq!(write(&db, 3).unwrap_err().code(), ErrorCode::CommitUnknown);
+        assert_eq!((db.seq(), db.durable_seq()), (2, -1));
+        (disk, db)
+    };
+    for (_, failure) in FAILURES.into_iter().filter(|(failing, _)| *failing == APPEND) {
+        let (disk, db) = failed_append(failure);
+        db.flush().unwrap();
+        assert_eq!(db.durable_seq(), 2, "{failure:?}");
+        check_images(&disk, 2);
+        assert_eq!(write(&db, 4).unwrap_err().code(), ErrorCode::CommitUnknown, "{failure:?}");
+        let (disk, db) = failed_append(failure);
+        db.close().unwrap();
+        check_images(&disk, 2);
+        let (disk, db) = failed_append(failure);
+        drop(db);
+        check_images(&disk, 2);
+    }
+}
+
+#[test]
+fn after_a_failed_sync_no_flush_and_no_closing_says_that_all_is_on_the_disk() {
+    // The append is none of the calls: what fails is the sync that flushing asks for.
+    let (_, db) = open_unsynced(0, Failure::NoEffect(ErrorKind::Other));
+    for _ in 0..2 {
+        assert_eq!(db.flush().unwrap_err().code(), ErrorCode::CommitUnknown);
+    }
+    assert_eq!((db.seq(), db.durable_seq()), (2, -1));
+    assert_eq!(db.close().unwrap_err().code(), ErrorCode::CommitUnknown);
+    assert!(db.is_closed());
 }
 
 #[test]

@@ -5,10 +5,11 @@
 
 use super::course::{PATH, key};
 use super::seed;
+use super::twice::{PAIR_COUNT, Pair, Patience, look_at};
 use crate::crypto::Tmk;
 use crate::db::{Database, Options, ReadOptions, WriteOptions};
 use crate::error::{ErrorCode, Result};
-use crate::store::{Failure, FaultDisk};
+use crate::store::{Failure, FaultDisk, Random};
 use std::io::ErrorKind;
 use std::path::Path;
 use std::sync::Arc;
@@ -49,6 +50,51 @@ fn check(disk: &FaultDisk, must_be_new: bool) -> std::result::Result<(), String>
         return Err(format!("it holds {found:?} up to op {}", db.seq()));
     }
     Ok(())
+}
+
+/// Changes the key, and asks again as often as the disk fails; tells whether that was acknowledged before the
+/// process ended.
+fn rewrap_patiently(disk: &FaultDisk) -> std::result::Result<bool, String> {
+    let mut patience = Patience::with(disk);
+    loop {
+        let opened = match open(disk, key()) {
+            Err(error) if error.code() == ErrorCode::WrongKey => open(disk, new_key()),
+            opened => opened,
+        };
+        let changed = opened.and_then(|db| db.rewrap_key(&key(), &new_key()));
+        match changed {
+            _ if disk.is_dead() => return Ok(false),
+            Ok(()) => return Ok(true),
+            Err(error) => patience.bear(&error)?,
+        };
+    }
+}
+
+#[test]
+fn a_second_failure_while_a_key_is_changed_leaves_one_key_that_opens_everything() {
+    let before = encrypted();
+    let mut random = Random::new(seed());
+    let mut happened_count = 0;
+    let mut try_one = |pair: &Pair, begin: fn(&Pair, &FaultDisk)| {
+        let disk = before.for_next_process();
+        begin(pair, &disk);
+        let is_acknowledged = rewrap_patiently(&disk)?;
+        let call_count = disk.calls().len();
+        look_at(&disk, |image| check(&image.disk, is_acknowledged))?;
+        check(&disk.for_next_process(), is_acknowledged)?;
+        happened_count += usize::from(disk.is_dead() || disk.failure_count() == 2);
+        Ok::<usize, String>(call_count)
+    };
+    let whole = before.for_next_process();
+    assert!(rewrap(&whole));
+    for _ in 0..PAIR_COUNT {
+        let pair = Pair::draw(whole.calls().len(), &mut random);
+        let call_count =
+            try_one(&pair, Pair::begin).unwrap_or_else(|found| panic!("{pair:?}: {found}"));
+        let pair = pair.drawn_from(call_count, &mut random);
+        try_one(&pair, Pair::begin_both).unwrap_or_else(|found| panic!("{pair:?}: {found}"));
+    }
+    assert!(happened_count > PAIR_COUNT / 2, "only {happened_count} pairs");
 }
 
 #[test]

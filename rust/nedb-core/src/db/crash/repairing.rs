@@ -4,16 +4,23 @@
 //! database that is neither, cut and without an op that says so, is never found.
 
 use super::check::{open, open_as, write_one_more};
-use super::course::PATH;
+use super::course::{PATH, key, key_path};
+use super::failing::FAILURES;
 use super::process::check_images;
 use super::seed;
+use super::twice::{PAIR_COUNT, Pair, Patience, look_at, open_patiently};
+use crate::crypto::{ReplayedRandomness, Tmk, unwrap_key, wrap_key};
 use crate::db::{Database, Durability, ReadOptions, WriteOptions};
-use crate::store::{Failure, FaultDisk};
+use crate::error::ErrorCode;
+use crate::store::{Failure, FaultDisk, Random};
 use std::io::ErrorKind;
 use std::path::Path;
 
 /// How many ops stand before the damage.
 const GOOD_COUNT: i64 = 2;
+
+/// So many attempts may be made that are not acknowledged.
+const ATTEMPTS_MAX: i64 = 2;
 
 /// What is done to a line: op 2's.
 const DAMAGES: [(&str, &str); 3] =
@@ -51,7 +58,8 @@ fn check(disk: &FaultDisk, must_be_repaired: bool) -> Result<(), String> {
         if must_be_repaired {
             return Err(format!("an acknowledged repair is undone: {damage:?}"));
         }
-        if damage.seq < GOOD_COUNT || damage.seq > GOOD_COUNT + 1 {
+        // Each attempt that came as far as that has left an op, and `LOCK` as it was.
+        if damage.seq < GOOD_COUNT || damage.seq > GOOD_COUNT + ATTEMPTS_MAX {
             return Err(format!("the damage moved: {damage:?}"));
         }
         db.repair().map_err(|error| format!("it cannot be repaired again: {error:?}"))?;
@@ -72,13 +80,30 @@ fn check(disk: &FaultDisk, must_be_repaired: bool) -> Result<(), String> {
     check_images(disk, &last)
 }
 
-/// Makes a disk with a log of NEDB 1.2.2 that it has linked anew: seqs 0, 2, 4, 3, 4.
-fn linked_anew() -> FaultDisk {
-    let disk = FaultDisk::new();
-    drop(open(&disk).unwrap());
+/// Makes disks with a log of NEDB 1.2.2 that it has linked anew, seqs 0, 2, 4, 3, 4: a plain one and an encrypted
+/// one.
+fn linked_anew() -> [FaultDisk; 2] {
     let log = include_bytes!("../../../../../tests/fixtures/format/1.2.2/healed/log.aof");
-    disk.place(Path::new(PATH).join("log.aof"), log).unwrap();
-    disk.images(seed()).pop().unwrap().disk
+    let sealed =
+        include_bytes!("../../../../../tests/fixtures/format/1.2.2/encrypted_healed/log.aof");
+    let key_file =
+        include_bytes!("../../../../../tests/fixtures/format/1.2.2/encrypted_healed/key.enc");
+    [(&log[..], None), (&sealed[..], Some(key_of(key_file)))].map(|(log, key_file)| {
+        let disk = FaultDisk::new();
+        drop(open(&disk).unwrap());
+        disk.place(Path::new(PATH).join("log.aof"), log).unwrap();
+        if let Some(text) = key_file {
+            disk.place(key_path(), text.as_bytes()).unwrap();
+        }
+        disk.images(seed()).pop().unwrap().disk
+    })
+}
+
+/// Wraps the data key that NEDB 1.2.2 drew with the key of these tests.
+fn key_of(key_file: &[u8]) -> String {
+    let master: Vec<u8> = (0..32).collect();
+    let data_key = unwrap_key(key_file, &Tmk::new(master)).unwrap();
+    wrap_key(&data_key, &key(), &ReplayedRandomness::new(1)).unwrap()
 }
 
 /// Looks at a disk on which ops may have been carried over; has it done where they were not.
@@ -110,27 +135,163 @@ fn check_carried(disk: &FaultDisk, must_be_repaired: bool) -> Result<(), String>
 
 #[test]
 fn a_crash_while_ops_are_carried_over_leaves_the_damage_or_all_of_them() {
-    let before = linked_anew();
-    for nth in 0.. {
-        let disk = before.for_next_process();
-        disk.crash_at(nth);
-        let is_acknowledged = repair(&disk, Durability::Always);
-        check_carried(&disk.for_next_process(), is_acknowledged)
-            .unwrap_or_else(|found| panic!("call {nth}, the process ends: {found}"));
-        for image in disk.images(seed() + nth as u64) {
-            check_carried(&image.disk, is_acknowledged)
-                .unwrap_or_else(|found| panic!("call {nth}, {}: {found}", image.name));
+    for before in linked_anew() {
+        for nth in 0.. {
+            let disk = before.for_next_process();
+            disk.crash_at(nth);
+            let is_acknowledged = repair(&disk, Durability::Always);
+            check_carried(&disk.for_next_process(), is_acknowledged)
+                .unwrap_or_else(|found| panic!("call {nth}, the process ends: {found}"));
+            for image in disk.images(seed() + nth as u64) {
+                check_carried(&image.disk, is_acknowledged)
+                    .unwrap_or_else(|found| panic!("call {nth}, {}: {found}", image.name));
+            }
+            if is_acknowledged {
+                assert!(nth > 12, "only {nth} calls");
+                break;
+            }
         }
-        if is_acknowledged {
-            assert!(nth > 12, "only {nth} calls");
-            break;
+    }
+}
+
+#[test]
+fn a_failure_while_ops_are_carried_over_leaves_the_damage_or_all_of_them() {
+    for (before, durability) in
+        linked_anew().iter().flat_map(|disk| DURABILITIES.map(|it| (disk, it)))
+    {
+        let call_count = {
+            let disk = before.for_next_process();
+            assert!(repair(&disk, durability));
+            disk.calls().len()
+        };
+        for (nth, failure) in (0..call_count).flat_map(|nth| FAILURES.map(|it| (nth, it))) {
+            let disk = before.for_next_process();
+            disk.fail_at(nth, failure);
+            repair_patiently(&disk, durability, false)
+                .and_then(|is_acknowledged| {
+                    assert!(is_acknowledged, "it is asked for until it is");
+                    look_at(&disk, |image| check_carried(&image.disk, true))?;
+                    check_carried(&disk.for_next_process(), true)
+                })
+                .unwrap_or_else(|found| panic!("{durability:?}, {failure:?}, {nth}: {found}"));
         }
+    }
+}
+
+#[test]
+fn a_repair_for_which_there_is_no_room_leaves_nothing_in_the_way_of_the_next() {
+    for disk in linked_anew() {
+        let before = disk.listing();
+        let db = open(&disk).unwrap();
+        let lock = |(path, _): &(String, Option<Vec<u8>>)| path.ends_with("LOCK");
+        for nth in 0..3 {
+            // The copy of the damaged log is made, and then there is no room for what comes next.
+            disk.fail_at(nth + 4, Failure::Half(ErrorKind::StorageFull));
+            assert_eq!(db.repair().unwrap_err().code(), ErrorCode::StorageError, "{nth}");
+            let mut after = disk.listing();
+            after.retain(|it| !lock(it));
+            assert!(before.iter().filter(|it| !lock(it)).eq(after.iter()), "{nth}");
+        }
+        assert_eq!(db.repair().unwrap().carried_op_count, 4);
+    }
+}
+
+#[test]
+fn a_second_failure_while_ops_are_carried_over_leaves_the_damage_or_all_of_them() {
+    for before in linked_anew() {
+        let happened_count = try_pairs(&before, Durability::Always, check_carried).unwrap();
+        assert!(happened_count > PAIR_COUNT / 2, "only {happened_count} pairs");
     }
 }
 
 fn repair(disk: &FaultDisk, durability: Durability) -> bool {
     let opened = open_as(disk, durability);
     opened.is_ok_and(|db| db.repair().is_ok())
+}
+
+/// Repairs, and does what errors ask for, as often as the disk fails; tells whether that was acknowledged before
+/// the process ended.
+fn repair_patiently(
+    disk: &FaultDisk,
+    durability: Durability,
+    in_new_process: bool,
+) -> Result<bool, String> {
+    let mut patience = Patience::with(disk);
+    while let Some(db) = open_patiently(disk, durability, &mut patience)? {
+        // What could not be acknowledged may stand all the same.
+        if db.open_report().damage.is_none() {
+            return Ok(true);
+        }
+        while let Err(error) = db.repair() {
+            if disk.is_dead() {
+                return Ok(false);
+            }
+            if patience.bear(&error)? == ErrorCode::CommitUnknown {
+                check_refuses(&db)?;
+                break;
+            }
+            if in_new_process {
+                break;
+            }
+        }
+        if db.open_report().damage.is_none() {
+            return Ok(true);
+        }
+    }
+    Ok(false)
+}
+
+/// Looks at a handle whose repair may stand or not: it neither writes nor repairs before it is reopened.
+fn check_refuses(db: &Database) -> Result<(), String> {
+    let put = db.put("c", "a", "{}", &WriteOptions::default()).map(drop);
+    let again = db.repair().map(drop);
+    let is_unknown = |it: &crate::Result<()>| {
+        it.as_ref().is_err_and(|error| error.code() == ErrorCode::CommitUnknown)
+    };
+    match is_unknown(&put) && is_unknown(&again) && db.is_read_only() {
+        true => Ok(()),
+        false => Err(format!("after a repair that is unknown: {put:?}, {again:?}")),
+    }
+}
+
+/// Tries pairs of calls of a repair that fail, or of which the second is the last; returns how many second ones
+/// have happened.
+fn try_pairs(
+    before: &FaultDisk,
+    durability: Durability,
+    check: fn(&FaultDisk, bool) -> Result<(), String>,
+) -> Result<usize, String> {
+    let whole = before.for_next_process();
+    assert!(repair_patiently(&whole, durability, false)?);
+    let mut random = Random::new(seed());
+    let mut happened_count = 0;
+    for _ in 0..PAIR_COUNT {
+        let pair = Pair::draw(whole.calls().len(), &mut random);
+        let in_new_process = random.flip();
+        let mut try_one = |pair: &Pair, begin: fn(&Pair, &FaultDisk)| {
+            let disk = before.for_next_process();
+            begin(pair, &disk);
+            let is_acknowledged = repair_patiently(&disk, durability, in_new_process)?;
+            let call_count = disk.calls().len();
+            look_at(&disk, |image| check(&image.disk, is_acknowledged))?;
+            check(&disk.for_next_process(), is_acknowledged)?;
+            happened_count += usize::from(disk.is_dead() || disk.failure_count() == 2);
+            Ok::<usize, String>(call_count)
+        };
+        let call_count =
+            try_one(&pair, Pair::begin).map_err(|found| format!("{pair:?}: {found}"))?;
+        let pair = pair.drawn_from(call_count, &mut random);
+        try_one(&pair, Pair::begin_both).map_err(|found| format!("{pair:?}: {found}"))?;
+    }
+    Ok(happened_count)
+}
+
+#[test]
+fn a_second_failure_during_a_repair_leaves_the_damage_or_the_repair() {
+    for durability in DURABILITIES {
+        let happened_count = try_pairs(&damaged(DAMAGES[0]), durability, check).unwrap();
+        assert!(happened_count > PAIR_COUNT / 2, "only {happened_count} pairs");
+    }
 }
 
 const DURABILITIES: [Durability; 2] = [Durability::Always, Durability::Never];

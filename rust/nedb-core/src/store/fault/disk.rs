@@ -12,6 +12,7 @@ use super::tree::{Directory, Node, NodeId, Tree};
 use parking_lot::Mutex;
 use std::fmt::Debug;
 use std::io;
+use std::ops::Range;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -42,20 +43,29 @@ pub(crate) struct Call {
     pub path: PathBuf,
 }
 
-/// What is going to happen.
-#[derive(Clone, Copy, Debug, Default)]
-enum Plan {
-    #[default]
-    Nothing,
-    FailAt(usize, Failure),
-    CrashAt(usize),
+/// What is going to happen to some calls.
+#[derive(Clone, Debug)]
+struct Plan {
+    /// Their numbers.
+    calls: Range<usize>,
+    /// What their paths hold.
+    part: String,
+    event: Event,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Event {
+    Fail(Failure),
+    Crash,
 }
 
 #[derive(Debug)]
 struct World {
     tree: Tree,
     calls: Vec<Call>,
-    plan: Plan,
+    /// Where two fit a call, the first one counts.
+    plans: Vec<Plan>,
+    failure_count: usize,
     lie: Option<Lie>,
     is_dead: bool,
     holds: Vec<Hold>,
@@ -86,7 +96,8 @@ impl FaultDisk {
         let world = World {
             tree,
             calls: Vec::new(),
-            plan: Plan::Nothing,
+            plans: Vec::new(),
+            failure_count: 0,
             lie: None,
             is_dead: false,
             holds: Vec::new(),
@@ -95,16 +106,51 @@ impl FaultDisk {
         FaultDisk { world: Arc::new(Mutex::new(world)) }
     }
 
-    /// Lets the nth call from now on fail; the first is number 0.
+    /// Lets the nth call from now on fail; the first is number 0. What was planned before is still going to
+    /// happen.
     pub fn fail_at(&self, nth: usize, failure: Failure) {
-        let mut world = self.world.lock();
-        world.plan = Plan::FailAt(world.calls.len() + nth, failure);
+        self.plan(nth..nth + 1, "", Event::Fail(failure));
     }
 
-    /// Lets the process die during the nth call from now on: what it does may be done or not.
+    /// Lets every call from the nth on fail whose path holds a part: a disk, or a place on it, that fails for good.
+    pub fn fail_from(&self, nth: usize, part: &str, failure: Failure) {
+        self.plan(nth..usize::MAX, part, Event::Fail(failure));
+    }
+
+    /// Lets the process die during the nth call from now on: what it does may be done or not. What was planned
+    /// before is still going to happen.
     pub fn crash_at(&self, nth: usize) {
+        self.plan(nth..nth + 1, "", Event::Crash);
+    }
+
+    fn plan(&self, calls: Range<usize>, part: &str, event: Event) {
         let mut world = self.world.lock();
-        world.plan = Plan::CrashAt(world.calls.len() + nth);
+        let now = world.calls.len();
+        let calls = now + calls.start..now.saturating_add(calls.end);
+        world.plans.push(Plan { calls, part: part.to_owned(), event });
+    }
+
+    /// Lets nothing happen that was planned and has not happened yet.
+    pub fn mend(&self) {
+        self.world.lock().plans.clear();
+    }
+
+    /// Does something during which nothing happens that was planned; its calls are counted.
+    pub fn in_peace<T>(&self, work: impl FnOnce() -> T) -> T {
+        let plans = std::mem::take(&mut self.world.lock().plans);
+        let done = work();
+        self.world.lock().plans = plans;
+        done
+    }
+
+    /// Returns how many calls have failed so far, the one not counted during which the process died.
+    pub fn failure_count(&self) -> usize {
+        self.world.lock().failure_count
+    }
+
+    /// Tells whether the process has died.
+    pub fn is_dead(&self) -> bool {
+        self.world.lock().is_dead
     }
 
     /// Makes the disk claim what it does not do.
@@ -176,8 +222,9 @@ impl World {
         let number = self.calls.len();
         self.calls.push(Call { verb, path: path.to_path_buf() });
         let is_sync = verb.starts_with("sync");
-        match self.plan {
-            Plan::FailAt(at, failure) if at == number => {
+        match self.event_at(number, path) {
+            Some(Event::Fail(failure)) => {
+                self.failure_count += 1;
                 let (portion, kind) = match failure {
                     Failure::NoEffect(kind) => (Portion::Nothing, kind),
                     Failure::Half(kind) => (Portion::Half, kind),
@@ -187,7 +234,7 @@ impl World {
                 work(&mut self.tree, portion)?;
                 Err(io::Error::new(kind, format!("{verb} {} fails", path.display())))
             }
-            Plan::CrashAt(at) if at == number => {
+            Some(Event::Crash) => {
                 self.is_dead = true;
                 // What was asked for may still be done; a sync that does not return has promised nothing.
                 if !is_sync {
@@ -195,8 +242,16 @@ impl World {
                 }
                 self.check_alive().map(|()| unreachable!("it is dead"))
             }
-            _ => work(&mut self.tree, Portion::All),
+            None => work(&mut self.tree, Portion::All),
         }
+    }
+
+    /// Returns what is going to happen to a call.
+    fn event_at(&self, number: usize, path: &Path) -> Option<Event> {
+        let path = path.to_string_lossy();
+        let mut plans = self.plans.iter();
+        let plan = plans.find(|it| it.calls.contains(&number) && path.contains(&it.part));
+        plan.map(|it| it.event)
     }
 }
 

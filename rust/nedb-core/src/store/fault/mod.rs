@@ -22,7 +22,7 @@
 //!
 //! | file | what it owns |
 //! |---|---|
-//! | `disk` | the file system: counts the calls that change something, and lets one fail or be the last |
+//! | `disk` | the file system: counts the calls that change something, and lets some of them fail, or one be the last |
 //! | `tree` | directories, files, and what of them is synced |
 //! | `content` | the bytes of one file, synced and not, and what a crash may leave of them |
 //! | `images` | the disks that a crash may leave |
@@ -38,3 +38,4 @@ mod tree;
 
 pub(crate) use disk::{Call, Failure, FaultDisk, Lie};
 pub(crate) use images::Image;
+pub(crate) use random::Random;

@@ -125,6 +125,51 @@ fn a_short_write_is_in_the_cache_by_half() {
 }
 
 #[test]
+fn several_calls_fail_in_one_run_and_a_later_one_is_the_last() {
+    let disk = disk_with(b"");
+    disk.fail_at(1, Failure::NoEffect(io::ErrorKind::StorageFull));
+    disk.fail_at(3, Failure::AllDone(io::ErrorKind::Other));
+    disk.crash_at(5);
+    let file = disk.open(Path::new(FILE), OpenHow::Append).unwrap();
+    let done: Vec<bool> = (b'a'..=b'g').map(|byte| file.append(&[byte]).is_ok()).collect();
+    assert_eq!(done, [true, false, true, false, true, false, false]);
+    assert_eq!((disk.failure_count(), disk.is_dead()), (2, true));
+    assert_eq!(disk.for_next_process().read(FILE).unwrap(), b"acdef");
+}
+
+#[test]
+fn what_was_planned_does_not_happen_to_a_disk_that_was_mended() {
+    let disk = disk_with(b"");
+    disk.fail_from(1, "", Failure::NoEffect(io::ErrorKind::Other));
+    disk.crash_at(9);
+    append(&disk, b"a").unwrap();
+    append(&disk, b"b").unwrap_err();
+    append(&disk, b"c").unwrap_err();
+    disk.mend();
+    (0..9).for_each(|_| append(&disk, b"d").unwrap());
+    assert_eq!((disk.failure_count(), disk.is_dead()), (2, false));
+}
+
+#[test]
+fn nothing_happens_to_what_is_done_in_peace_and_its_calls_are_counted() {
+    let disk = disk_with(b"");
+    disk.fail_at(1, Failure::NoEffect(io::ErrorKind::Other));
+    disk.fail_at(2, Failure::NoEffect(io::ErrorKind::Other));
+    disk.in_peace(|| (0..2).for_each(|_| append(&disk, b"a").unwrap()));
+    append(&disk, b"b").unwrap_err();
+}
+
+#[test]
+fn a_place_on_a_disk_fails_for_good_and_others_do_not() {
+    let disk = disk_with(b"");
+    disk.fail_from(1, "/bad", Failure::NoEffect(io::ErrorKind::StorageFull));
+    let create = |path: &str| disk.open(Path::new(path), OpenHow::CreateNew).is_ok();
+    assert!(create("/bad 1"), "it fails from call 1 on");
+    assert!(create("/good") && !create("/bad 2") && create("/good 2") && !create("/bad 3"));
+    append(&disk, b"ab").unwrap();
+}
+
+#[test]
 fn a_dead_process_does_nothing_more() {
     let disk = disk_with(b"");
     disk.crash_at(1);

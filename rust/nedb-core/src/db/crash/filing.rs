@@ -1,0 +1,116 @@
+//! What changes packs fails, once or for good: what is acknowledged is readable, what is refused leaves no op.
+//!
+//! Files of several chunks that share most of them, and compactions among them. The scripts ask the rest of the
+//! disk; here the log stays whole, and so the handle goes on after every failure.
+
+use super::check::open;
+use super::failing::FAILURES;
+use super::twice::look_at;
+use crate::db::{Database, FileAt};
+use crate::error::ErrorCode;
+use crate::op::Tier;
+use crate::store::{Call, Failure, FaultDisk, Image};
+use std::io::ErrorKind;
+
+/// What the paths of packs, and of their directory, hold.
+const PACKS: &str = "/blobs";
+
+/// Bytes of several chunks; those of neighbouring numbers share most of them.
+fn content(number: u64) -> Vec<u8> {
+    let mut state = 1_u64;
+    let mut next = || {
+        state ^= state << 13;
+        state ^= state >> 7;
+        state ^= state << 17;
+        (state >> 56) as u8
+    };
+    let mut bytes: Vec<u8> = (0..120_000).map(|_| next()).collect();
+    bytes.splice(50_000..50_000, number.to_string().into_bytes());
+    bytes
+}
+
+fn put(db: &Database, number: u64) -> crate::Result<u64> {
+    db.put_file("a", &content(number), Tier::Warm, &Default::default())
+}
+
+fn assert_holds(db: &Database, versions: &[u64]) {
+    for (version, number) in versions.iter().enumerate() {
+        let at = FileAt { version: Some(version as i64), ..FileAt::default() };
+        assert!(db.get_file("a", &at).unwrap() == content(*number), "version {version}");
+    }
+    assert_eq!(db.file_versions("a", None).unwrap().len(), versions.len());
+    assert_eq!(db.seq() + 1, versions.len() as i64);
+}
+
+/// Puts and compacts on a disk that fails; returns what stands.
+fn run(disk: &FaultDisk) -> Vec<u64> {
+    let mut standing = Vec::new();
+    let db = open(disk).unwrap();
+    for number in 0..6 {
+        let outcome = match number {
+            2 | 5 => db.compact_blobs().map(|_| None),
+            _ => put(&db, number).map(Some),
+        };
+        match outcome {
+            Ok(Some(version)) => {
+                assert_eq!(version, standing.len() as u64);
+                standing.push(number);
+            }
+            Ok(None) => {}
+            Err(error) => assert_eq!(error.code(), ErrorCode::StorageError, "{error}"),
+        }
+        assert_holds(&db, &standing);
+    }
+    standing
+}
+
+/// Looks at what the process and the machine leave, and goes on with it.
+fn check(disk: &FaultDisk, mut standing: Vec<u64>) {
+    let look = |image: &Image| {
+        assert_holds(&open(&image.disk).unwrap(), &standing);
+        Ok(())
+    };
+    look_at(disk, look).unwrap();
+    let db = open(&disk.for_next_process()).unwrap();
+    assert_holds(&db, &standing);
+    db.compact_blobs().unwrap();
+    assert_holds(&db, &standing);
+    assert_eq!(put(&db, 9).unwrap(), standing.len() as u64);
+    standing.push(9);
+    assert_holds(&db, &standing);
+}
+
+/// Returns the numbers of the calls that change packs.
+fn pack_calls() -> Vec<usize> {
+    let disk = FaultDisk::new();
+    assert_eq!(run(&disk), [0, 1, 3, 4]);
+    let is_pack = |(_, call): &(usize, Call)| call.path.to_string_lossy().contains(PACKS);
+    let calls = disk.calls().into_iter().enumerate().filter(is_pack).map(|(number, _)| number);
+    calls.collect()
+}
+
+#[test]
+fn one_failure_anywhere_leaves_every_acknowledged_version_readable() {
+    let calls = pack_calls();
+    assert!(calls.len() > 10, "only {calls:?}");
+    for nth in calls {
+        for failure in FAILURES {
+            let disk = FaultDisk::new();
+            disk.fail_at(nth, failure);
+            let standing = run(&disk);
+            assert_eq!(disk.failure_count(), 1);
+            check(&disk, standing);
+        }
+    }
+}
+
+#[test]
+fn packs_that_fail_for_good_leave_every_acknowledged_version_readable() {
+    for nth in pack_calls() {
+        let disk = FaultDisk::new();
+        disk.fail_from(nth, PACKS, Failure::Half(ErrorKind::StorageFull));
+        let standing = run(&disk);
+        disk.mend();
+        check(&disk, standing);
+    }
+}
