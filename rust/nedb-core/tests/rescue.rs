@@ -136,6 +136,29 @@ fn a_repair_keeps_what_is_proven_and_says_what_it_did() {
 }
 
 #[test]
+fn who_waits_to_write_comes_after_the_op_that_says_what_was_cut() {
+    for _ in 0..20 {
+        let folder = tempfile::tempdir().unwrap();
+        damage(folder.path());
+        let db = open(folder.path());
+        std::thread::scope(|scope| {
+            for id in ["x", "y", "z"] {
+                let db = db.clone();
+                scope.spawn(move || {
+                    while db.put("c", id, "{}", &WriteOptions::default()).is_err() {
+                        std::hint::spin_loop();
+                    }
+                });
+            }
+            db.repair().unwrap();
+        });
+        let op = db.op(2).unwrap().unwrap();
+        assert!(op.contains("\"op\":\"repair\""), "{op}");
+        assert_eq!(db.seq(), 5);
+    }
+}
+
+#[test]
 fn a_second_repair_keeps_the_first_damaged_log_too() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path();

@@ -13,7 +13,6 @@ use super::group::Draft;
 use super::open::{OpenReport, write_damage};
 use super::options::WriteOptions;
 use super::restore::{LogSource, fold_from_start, read_definitions, remove_saved_from};
-use super::write::stage_one;
 use super::{Database, check};
 use crate::blob::Uncopied;
 use crate::error::{Error, ErrorCode, Result};
@@ -22,6 +21,7 @@ use crate::log::{Damage, ReplayEnd, verify};
 use crate::op::{Item, Items, OpKind, Seq, kind};
 use crate::store::{Directory, Disk, LEGACY_STATE_FILE_NAME, LogFile, LogStore};
 use crate::views::State;
+use parking_lot::MutexGuard;
 use std::borrow::Cow;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -182,8 +182,9 @@ impl Database {
         if let Some(report) = self.carry_over(directory, &damage)? {
             return Ok(report);
         }
-        let (cut_bytes, damaged_file) = self.cut_damage(directory, &damage)?;
-        self.append_repair(&damage, cut_bytes, &damaged_file)?;
+        let (writer, cut_bytes, damaged_file) = self.cut_damage(directory, &damage)?;
+        // Nobody else writes in between: a cut without the op that says so is not to be seen.
+        self.append_repair(writer, &damage, cut_bytes, &damaged_file)?;
         // Whatever the durability: until then the log is shorter than what `LOCK` says was synced.
         self.inner.sync_now()?;
         *self.inner.report.lock() = OpenReport {
@@ -335,8 +336,12 @@ impl Database {
         Ok(found)
     }
 
-    /// Keeps the damaged log aside, cuts it, and takes the writer's place.
-    fn cut_damage(&self, directory: &Directory, damage: &Damage) -> Result<(u64, PathBuf)> {
+    /// Keeps the damaged log aside, cuts it, and takes the writer's place, which it holds.
+    fn cut_damage(
+        &self,
+        directory: &Directory,
+        damage: &Damage,
+    ) -> Result<(MutexGuard<'_, Writer>, u64, PathBuf)> {
         let mut writer = self.inner.lock_when_idle();
         let lock = directory.lock()?;
         let log = directory.open_log(true)?;
@@ -354,32 +359,38 @@ impl Database {
         remove_saved_from(directory, damage.seq);
         self.inner.checkpoints.set_covered_seq(-1);
         *writer = Writer::disk(Box::new(store), tail_of(&self.inner.state.read()));
-        Ok((len_bytes.saturating_sub(damage.offset_bytes), damaged_file))
+        Ok((writer, len_bytes.saturating_sub(damage.offset_bytes), damaged_file))
     }
 
-    fn append_repair(&self, damage: &Damage, cut_bytes: u64, damaged_file: &Path) -> Result<Seq> {
+    fn append_repair(
+        &self,
+        writer: MutexGuard<'_, Writer>,
+        damage: &Damage,
+        cut_bytes: u64,
+        damaged_file: &Path,
+    ) -> Result<()> {
         let options =
             WriteOptions { client: Some(REPAIR_CLIENT.to_owned()), ..WriteOptions::default() };
         let checked = check::options(&options)?;
         let file_name = damaged_file.file_name().unwrap_or_default().to_string_lossy();
-        self.inner.write(|group| {
-            let mut payload = group.payload_buffer();
-            payload.push_str(&format!("{{\"cut_bytes\":{cut_bytes},\"damaged_file\":"));
-            write_string(&file_name, &mut payload);
-            payload.push_str(&format!(",\"offset_bytes\":{},\"reason\":", damage.offset_bytes));
-            write_string(&damage.reason, &mut payload);
-            payload.push('}');
-            let item = Item { kind: OpKind::Repair, caused_by: Cow::Borrowed(&[]) };
-            let draft = Draft {
-                options: &checked,
-                op: kind::REPAIR,
-                items: Items::One(item),
-                payload,
-                if_seqs: Vec::new(),
-                has_provenance: false,
-            };
-            stage_one(group, draft)
-        })
+        let mut group = self.inner.begin_group_with(writer)?;
+        let mut payload = group.payload_buffer();
+        payload.push_str(&format!("{{\"cut_bytes\":{cut_bytes},\"damaged_file\":"));
+        write_string(&file_name, &mut payload);
+        payload.push_str(&format!(",\"offset_bytes\":{},\"reason\":", damage.offset_bytes));
+        write_string(&damage.reason, &mut payload);
+        payload.push('}');
+        let item = Item { kind: OpKind::Repair, caused_by: Cow::Borrowed(&[]) };
+        let draft = Draft {
+            options: &checked,
+            op: kind::REPAIR,
+            items: Items::One(item),
+            payload,
+            if_seqs: Vec::new(),
+            has_provenance: false,
+        };
+        group.stage(draft)?;
+        group.finish()
     }
 }
 
