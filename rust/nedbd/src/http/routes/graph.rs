@@ -1,6 +1,7 @@
 //! Links and neighbours.
 
 use super::fields::{ok, position, position_members, strings, write_body};
+use crate::databases::Served;
 use crate::http::answer::{Answer, json};
 use crate::http::request::{At, JsonBody, Url};
 use crate::http::shapes;
@@ -9,6 +10,7 @@ use crate::server::Shared;
 use axum::extract::State;
 use nedb_core::{Database, Seq};
 use serde::Deserialize;
+use std::sync::Arc;
 use utoipa::IntoParams;
 
 write_body! {
@@ -35,14 +37,7 @@ type ReadNodes = fn(&Database, &str, &str, Option<Seq>) -> nedb_core::Result<Vec
     params(("name" = String, Path)), request_body = LinkBody,
     responses((status = 200, description = "{ok, seq, head}", body = shapes::Written)))]
 pub async fn link(State(server): State<Shared>, At(served): At, body: JsonBody) -> Answer {
-    let is_short = body.is_short();
-    let write = async move {
-        let mut edge: LinkBody = body.read()?;
-        let options = edge.options();
-        let linked = served.database.link_later(&edge.frm, &edge.rel, &edge.to, &options);
-        Ok(ok(&linked.await?))
-    };
-    server.write(is_short, write).await.map(json)
+    edge(&server, served, body, Change::Begins).await
 }
 
 /// Ends an edge.
@@ -50,14 +45,7 @@ pub async fn link(State(server): State<Shared>, At(served): At, body: JsonBody) 
     params(("name" = String, Path)), request_body = LinkBody,
     responses((status = 200, description = "{ok, seq, head}", body = shapes::Written)))]
 pub async fn unlink(State(server): State<Shared>, At(served): At, body: JsonBody) -> Answer {
-    let is_short = body.is_short();
-    let write = async move {
-        let mut edge: LinkBody = body.read()?;
-        let options = edge.options();
-        let unlinked = served.database.unlink_later(&edge.frm, &edge.rel, &edge.to, &options);
-        Ok(ok(&unlinked.await?))
-    };
-    server.write(is_short, write).await.map(json)
+    edge(&server, served, body, Change::Ends).await
 }
 
 /// Lists the nodes that a node links to, in the order linked.
@@ -82,6 +70,27 @@ pub async fn inbound(
     Url(query): Url<NodeQuery>,
 ) -> Answer {
     server.read(move || nodes(&served.database, &query, Database::inbound)).await.map(json)
+}
+
+/// What becomes of an edge.
+enum Change {
+    Begins,
+    Ends,
+}
+
+async fn edge(server: &Shared, served: Arc<Served>, body: JsonBody, change: Change) -> Answer {
+    let is_short = body.is_short();
+    let write = async move {
+        let mut edge: LinkBody = body.read()?;
+        let (options, database) = (edge.options(), &served.database);
+        let LinkBody { frm, rel, to, .. } = &edge;
+        let receipt = match change {
+            Change::Begins => database.link_later(frm, rel, to, &options).await?,
+            Change::Ends => database.unlink_later(frm, rel, to, &options).await?,
+        };
+        Ok(ok(&receipt))
+    };
+    server.write(is_short, write).await.map(json)
 }
 
 fn nodes(database: &Database, query: &NodeQuery, read: ReadNodes) -> Result<String> {
