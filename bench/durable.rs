@@ -4,8 +4,8 @@
 //! cargo run --release -p nedb-core --example durable -- FOLDER      # --json, --quick
 //! ```
 //!
-//! 1, 16 and 64 threads put documents whose lines are as long as what the floor appends; `put_many` puts a
-//! thousand at a time. Each round runs all of them and the floor in turn; a figure is the median of the
+//! 1, 16 and 64 threads, and 64 tasks of one thread, put documents whose lines are as long as what the floor
+//! appends; `put_many` puts a thousand at a time. Each round runs all of them and the floor in turn; a figure is the median of the
 //! rounds, a ratio the median of the rounds' ratios.
 
 #![allow(missing_docs, clippy::unwrap_used, clippy::indexing_slicing, clippy::print_stdout)]
@@ -14,12 +14,14 @@
 mod floor;
 
 use floor::{Arguments, Floor, LINE_BYTES, Row, median, quantile};
+use futures_executor::block_on;
+use futures_util::future::join_all;
 use nedb_core::{Database, Options, WriteOptions};
-use std::collections::BTreeSet;
 use std::path::Path;
 use std::time::Instant;
 
-const WRITERS: [usize; 3] = [1, 16, 64];
+const WRITERS: [Writers; 4] =
+    [Writers::Threads(1), Writers::Threads(16), Writers::Threads(64), Writers::Tasks(64)];
 const BULK_COUNT: usize = 1_000;
 
 fn main() {
@@ -46,6 +48,56 @@ fn document_for_line(folder: &Path) -> String {
     with_bio(LINE_BYTES.saturating_sub(bytes))
 }
 
+/// Who writes at the same time.
+#[derive(Clone, Copy)]
+enum Writers {
+    Threads(usize),
+    /// Tasks, all of one thread.
+    Tasks(usize),
+}
+
+impl Writers {
+    fn count(self) -> usize {
+        match self {
+            Writers::Threads(count) | Writers::Tasks(count) => count,
+        }
+    }
+
+    fn name(self) -> String {
+        match self {
+            Writers::Threads(1) => "1 thread".to_owned(),
+            Writers::Threads(count) => format!("{count} threads"),
+            Writers::Tasks(count) => format!("{count} tasks of one thread"),
+        }
+    }
+
+    /// Has each writer put so many documents.
+    fn put(self, db: &Database, document: &str, each: usize) {
+        let options = WriteOptions::default();
+        let id = |writer: usize, n: usize| format!("doc{writer:02}{:04}", n % 1_000);
+        let (id, options) = (&id, &options);
+        match self {
+            Writers::Threads(count) => std::thread::scope(|scope| {
+                for writer in 0..count {
+                    scope.spawn(move || {
+                        for n in 0..each {
+                            db.put("docs", &id(writer, n), document, options).unwrap();
+                        }
+                    });
+                }
+            }),
+            Writers::Tasks(count) => {
+                let write = |writer: usize| async move {
+                    for n in 0..each {
+                        db.put_later("docs", &id(writer, n), document, options).await.unwrap();
+                    }
+                };
+                block_on(join_all((0..count).map(write)));
+            }
+        }
+    }
+}
+
 /// What one round came to, in ops a second.
 struct Measured {
     rate: f64,
@@ -53,47 +105,32 @@ struct Measured {
     ops_a_sync: f64,
 }
 
-/// Puts from several threads, about as many syncs as the floor is given.
-fn put(arguments: &Arguments, document: &str, writers: usize, syncs: usize) -> Measured {
+/// Puts from several writers, about as many syncs as the floor is given.
+fn put(arguments: &Arguments, document: &str, writers: Writers, syncs: usize) -> Measured {
     let mut floor = Floor::new(&arguments.folder.join("floor"), LINE_BYTES);
     let before = floor.rate(syncs);
-    let folder = arguments.fresh("durable");
-    let db = Database::open(&folder, Options::default()).unwrap();
+    let db = Database::open(arguments.fresh("durable"), Options::default()).unwrap();
     let start = Instant::now();
-    // Whoever leads a batch returns at its end: its last seq is what is durable then.
-    let batch_ends: BTreeSet<i64> = std::thread::scope(|scope| {
-        let write = |writer: usize| {
-            let db = &db;
-            move || {
-                let put = |n: usize| {
-                    let id = format!("doc{writer:02}{:04}", n % 1_000);
-                    db.put("docs", &id, document, &WriteOptions::default()).unwrap();
-                    db.durable_seq()
-                };
-                (0..syncs).map(put).collect::<BTreeSet<i64>>()
-            }
-        };
-        let threads: Vec<_> = (0..writers).map(|writer| scope.spawn(write(writer))).collect();
-        threads.into_iter().flat_map(|it| it.join().unwrap()).collect()
-    });
-    let ops = (writers * syncs) as f64;
+    writers.put(&db, document, syncs);
+    let ops = (writers.count() * syncs) as f64;
     let rate = ops / start.elapsed().as_secs_f64();
     let floor = (before + floor.rate(syncs)) / 2.0;
-    Measured { rate, floor, ops_a_sync: ops / batch_ends.len() as f64 }
+    let batches: u64 = db.statistics().batch_ops.counts.iter().sum();
+    Measured { rate, floor, ops_a_sync: ops / batches as f64 }
 }
 
-fn rows_of(writers: usize, measured: &[Measured]) -> Vec<Row> {
+fn rows_of(writers: Writers, measured: &[Measured]) -> Vec<Row> {
     let middle = |of: fn(&Measured) -> f64| median(&measured.iter().map(of).collect::<Vec<_>>());
     let times = middle(|it| it.rate / it.floor);
-    let bound = match writers {
+    let bound = match writers.count() {
         1 => Some(0.9),
         64 => Some(16.0),
         _ => None,
     };
-    let threads = if writers == 1 { "1 thread".to_owned() } else { format!("{writers} threads") };
+    let name = writers.name();
     vec![
         Row {
-            work: format!("durable put, {threads}"),
+            work: format!("durable put, {name}"),
             figure: format!(
                 "{:.0}/s, {times:.2}× its floor of {:.0}/s",
                 middle(|it| it.rate),
@@ -102,11 +139,12 @@ fn rows_of(writers: usize, measured: &[Measured]) -> Vec<Row> {
             bound: bound.map(|bound| (format!("≥ {bound}×"), times >= bound)),
         },
         Row {
-            work: format!("ops a sync, {threads}"),
+            work: format!("ops a sync, {name}"),
             figure: format!(
-                "{:.1}; {:.0} % of {writers} times the floor",
+                "{:.1}; {:.0} % of {} times the floor",
                 middle(|it| it.ops_a_sync),
-                times / writers as f64 * 100.0
+                times / writers.count() as f64 * 100.0,
+                writers.count()
             ),
             bound: None,
         },

@@ -12,10 +12,8 @@ use crate::store::LogStore;
 use parking_lot::{Condvar, Mutex};
 use std::collections::BTreeMap;
 use std::io;
-use std::pin::pin;
 use std::sync::{Arc, mpsc};
-use std::task::{Context, Poll, Wake, Waker};
-use std::thread::{self, Thread, ThreadId};
+use std::thread::{self, ThreadId};
 use std::time::{Duration, Instant};
 use tempfile::TempDir;
 
@@ -117,24 +115,6 @@ impl LogStore for GatedStore {
     fn release(&mut self) {
         self.gate.0.lock().is_released = true;
         self.inner.release();
-    }
-}
-
-/// Runs a task on this thread, which sleeps until the task is woken.
-pub(super) fn run_task<T>(task: impl Future<Output = T>) -> T {
-    struct Sleeper(Thread);
-    impl Wake for Sleeper {
-        fn wake(self: Arc<Self>) {
-            self.0.unpark();
-        }
-    }
-    let waker = Waker::from(Arc::new(Sleeper(thread::current())));
-    let mut task = pin!(task);
-    loop {
-        match task.as_mut().poll(&mut Context::from_waker(&waker)) {
-            Poll::Ready(answer) => return answer,
-            Poll::Pending => thread::park(),
-        }
     }
 }
 

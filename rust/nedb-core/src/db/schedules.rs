@@ -5,10 +5,11 @@
 //! were seen. After each step what was answered is held against what stands on the disk: nothing is
 //! visible but what is synced, no answer rests on anything else, and nobody waits for ever.
 
-use super::gate::{Answer, Stage, Step, Verdict, run_task};
+use super::gate::{Answer, Stage, Step, Verdict};
 use super::{Database, Options, Update, WriteOptions};
 use crate::error::{ErrorCode, Result};
 use crate::snapshot::IndexKind;
+use futures_executor::block_on;
 
 /// Who calls.
 #[derive(Clone, Copy, Debug)]
@@ -97,9 +98,9 @@ impl Call {
     fn make_as_task(self, db: &Database, client: &str) -> Result<String> {
         let (id, options) = self.write(client);
         let seq = match self {
-            Call::DeleteFirst => run_task(db.delete_later("c", id, &options))?.seq,
+            Call::DeleteFirst => block_on(db.delete_later("c", id, &options))?.seq,
             _ => {
-                let (stored, receipt) = run_task(db.put_later("c", id, "{}", &options))?;
+                let (stored, receipt) = block_on(db.put_later("c", id, "{}", &options))?;
                 assert_eq!(seq_of(&stored) as i64, receipt.seq);
                 let line = db.inner.state.read().log.with_fields(receipt.seq, |fields| {
                     assert_eq!(fields.hash, receipt.hash);

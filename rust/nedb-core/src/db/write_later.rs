@@ -133,30 +133,14 @@ impl Database {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::db::gate::run_task;
     use crate::db::{Durability, Options, ReadOptions};
     use crate::error::ErrorCode;
-    use std::future::poll_fn;
+    use futures_executor::block_on;
+    use futures_util::future::join_all;
     use std::pin::Pin;
     use std::task::{Context, Poll, Waker};
 
     type Task<'t, T> = Pin<Box<dyn Future<Output = Result<T>> + Send + 't>>;
-
-    /// Waits for many tasks on one thread.
-    fn run_all<T>(tasks: Vec<Task<'_, T>>) -> Vec<Result<T>> {
-        let mut tasks: Vec<(Task<'_, T>, Option<Result<T>>)> =
-            tasks.into_iter().map(|task| (task, None)).collect();
-        run_task(poll_fn(|context| {
-            for (task, answer) in tasks.iter_mut().filter(|(_, answer)| answer.is_none()) {
-                if let Poll::Ready(ready) = task.as_mut().poll(context) {
-                    *answer = Some(ready);
-                }
-            }
-            let is_over = tasks.iter().all(|(_, answer)| answer.is_some());
-            if is_over { Poll::Ready(()) } else { Poll::Pending }
-        }));
-        tasks.into_iter().map(|(_, answer)| answer.unwrap()).collect()
-    }
 
     fn put<'t>(db: &'t Database, id: &'t str) -> Task<'t, (String, Receipt)> {
         static NOTHING: std::sync::LazyLock<WriteOptions> =
@@ -189,7 +173,7 @@ mod tests {
     fn write_as_task(db: &Database) -> Vec<String> {
         let keyed = WriteOptions { idem: Some("k".to_owned()), ..WriteOptions::default() };
         let nothing = WriteOptions::default();
-        run_task(async {
+        block_on(async {
             let (first, receipt) = db.put_later("c", "a", r#"{"n":1.50}"#, &keyed).await.unwrap();
             let (again, replayed) = db.put_later("c", "a", r#"{"n":2}"#, &keyed).await.unwrap();
             assert_eq!(receipt, replayed, "a key stands for the first op");
@@ -238,7 +222,7 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let db = Database::open(folder.path(), Options::default()).unwrap();
         let ids: Vec<String> = (0..1_000).map(|number| format!("d{number}")).collect();
-        let answers = run_all(ids.iter().map(|id| put(&db, id)).collect());
+        let answers = block_on(join_all(ids.iter().map(|id| put(&db, id))));
         let seqs: Vec<i64> = answers.into_iter().map(|answer| answer.unwrap().1.seq).collect();
         assert!(
             seqs.iter().is_sorted(),
@@ -260,12 +244,12 @@ mod tests {
         // This thread holds the writer itself: it would wait for ever.
         assert!(poll_once(&mut waits).is_pending());
         drop(held);
-        run_all(vec![waits]).pop().unwrap().unwrap();
+        block_on(waits).unwrap();
         let mut waits = put(&db, "b");
         let held = db.inner.state.write();
         assert!(poll_once(&mut waits).is_pending());
         drop(held);
-        run_all(vec![waits]).pop().unwrap().unwrap();
+        block_on(waits).unwrap();
         assert_eq!(db.seq(), 1);
     }
 
@@ -277,7 +261,7 @@ mod tests {
         let mut given_up = put(&db, "admitted");
         assert!(poll_once(&mut given_up).is_pending());
         drop(given_up);
-        run_all(vec![put(&db, "kept")]).pop().unwrap().unwrap();
+        block_on(put(&db, "kept")).unwrap();
         let there = |id: &str| db.get("c", id, &ReadOptions::default()).unwrap().is_some();
         assert_eq!([there("never polled"), there("admitted"), there("kept")], [false, true, true]);
     }
@@ -289,8 +273,8 @@ mod tests {
         let mut admitted = put(&db, "a");
         assert!(poll_once(&mut admitted).is_pending());
         db.close().unwrap();
-        run_all(vec![admitted]).pop().unwrap().unwrap();
-        let refused = run_all(vec![put(&db, "b")]).pop().unwrap().unwrap_err();
+        block_on(admitted).unwrap();
+        let refused = block_on(put(&db, "b")).unwrap_err();
         assert_eq!(refused.code(), ErrorCode::DatabaseClosed);
         drop(db);
         let db = Database::open(folder.path(), Options::default()).unwrap();
