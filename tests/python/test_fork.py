@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import os
+import signal
 import sys
+import threading
 from pathlib import Path
 
 import pytest
@@ -73,3 +75,31 @@ def test_a_fork_may_open_what_the_parent_has_closed(tmp_path: Path) -> None:
     assert in_a_fork(child) == 0
     with NEDB(tmp_path) as again:
         assert len(again.log) == 2
+
+
+def test_a_fork_in_the_middle_of_writes_is_refused_and_does_not_hang(tmp_path: Path) -> None:
+    db = NEDB(tmp_path)
+    stop = threading.Event()
+
+    def write(name: str) -> None:
+        while not stop.is_set():
+            db.put_many(name, {str(n): {} for n in range(50)})
+
+    def child() -> bool:
+        signal.alarm(30)
+        refusals = [refused(lambda: db.put("c", "child", {})), refused(db.flush), refused(db.checkpoint),
+                    refused(lambda: db.create_index("c", "n")), refused(lambda: db.put_file("f", b""))]
+        db.close()
+        return all(refusals)
+
+    threads = [threading.Thread(target=write, args=[f"c{n}"]) for n in range(4)]
+    for thread in threads:
+        thread.start()
+    try:
+        assert [in_a_fork(child) for _ in range(20)] == [0] * 20
+    finally:
+        stop.set()
+        for thread in threads:
+            thread.join()
+    assert db.verify()
+    db.close()

@@ -117,7 +117,8 @@ impl Database {
             return Err(error);
         }
         if let Err(error) = self.take_repaired(directory, lock, &mut writer, &report) {
-            *writer = Writer::refusing(unknown(), writer.tail.clone());
+            let tail = writer.tail.clone();
+            writer.become_writer(Writer::refusing(unknown(), tail));
             return Err(unknown().with_source(error));
         }
         drop(writer);
@@ -175,7 +176,7 @@ impl Database {
             )],
         };
         self.inner.durable_seq.store(state.views.seq, Ordering::Release);
-        *writer = Writer::disk(Box::new(store), tail_of(&state));
+        writer.become_writer(Writer::disk(Box::new(store), tail_of(&state)));
         *self.inner.state.write() = state;
         Ok(())
     }

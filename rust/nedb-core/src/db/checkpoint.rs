@@ -39,7 +39,7 @@ impl Database {
     pub fn checkpoint(&self, note: Option<&str>) -> Result<Seq> {
         let note = note.unwrap_or("checkpoint");
         let inner = &*self.inner;
-        inner.writer.lock().check_process()?;
+        inner.check_process()?;
         let (writer, synced) = inner.lock_when_synced();
         inner.check_open()?;
         inner.check_takes_writes(&writer)?;
@@ -77,7 +77,7 @@ impl Database {
     /// Errors: `StorageError`, `IntegrityError`, `DatabaseClosed`, `DatabaseLocked` in a fork.
     pub fn save_checkpoint(&self) -> Result<bool> {
         let inner = &*self.inner;
-        inner.writer.lock().check_process()?;
+        inner.check_process()?;
         let Some(directory) = inner.directory.as_ref().filter(|_| !inner.options.read_only) else {
             return Ok(false);
         };

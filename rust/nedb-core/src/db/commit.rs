@@ -22,15 +22,18 @@ use super::{Inner, check};
 use crate::error::{Error, ErrorCode, Result};
 use crate::fold::fold;
 use crate::op::{Op, OpKind, Seq};
-use crate::store::{LogStore, process_id};
+use crate::store::LogStore;
 use crate::views::State;
-use parking_lot::MutexGuard;
+use parking_lot::{MutexGuard, RwLockWriteGuard};
 use std::io;
 use std::ops::Range;
 use std::sync::atomic::Ordering;
 use std::sync::{Arc, Weak};
 use std::task::{Context, Poll, Waker};
 use std::time::Duration;
+
+/// How many ops are folded before readers are let in: less than a millisecond's work.
+const FOLDED_AT_ONCE_COUNT: usize = 256;
 
 /// An op that was admitted, with its line.
 #[derive(Debug)]
@@ -82,8 +85,6 @@ pub(super) struct Writer {
     /// The seq and the hash that the next op follows.
     pub tail: Tail,
     pub buffers: Buffers,
-    /// The process that holds the lock on the directory.
-    process_id: u32,
 }
 
 /// The last op that was admitted.
@@ -135,43 +136,31 @@ impl Writer {
             waiting_tasks: Vec::new(),
             tail,
             buffers: Buffers::default(),
-            process_id: process_id(),
         }
     }
 
-    /// Checks that writes are taken: by this process, and at all.
+    /// Goes on as another writer, for those too who wait: barriers that are up, and calls that wait to be told.
+    /// Nothing may be pending.
+    pub fn become_writer(&mut self, next: Writer) {
+        let (barrier_count, waiting_count) = (self.barrier_count, self.waiting_count);
+        let waiting_tasks = std::mem::take(&mut self.waiting_tasks);
+        *self = Writer { barrier_count, waiting_count, waiting_tasks, ..next };
+    }
+
+    /// Checks that writes are taken at all.
     ///
-    /// Errors: `DatabaseLocked`, `ReadOnly`, `CommitUnknown` after a failed write.
+    /// Errors: `ReadOnly`, `CommitUnknown` after a failed write.
     pub fn check_takes_writes(&self) -> Result<()> {
-        self.check_process()?;
         match &self.refusal {
             Some((code, reason)) => Err(Error::new(*code, reason.clone())),
             None => Ok(()),
         }
     }
 
-    /// Checks that this is the process that holds the lock: a fork copies the handle, and two copies
-    /// would write one log.
-    ///
-    /// Errors: `DatabaseLocked`.
-    pub fn check_process(&self) -> Result<()> {
-        if !self.is_on_disk() || self.process_id == process_id() {
-            return Ok(());
-        }
-        Err(Error::new(
-            ErrorCode::DatabaseLocked,
-            format!(
-                "the database was opened by process {} and this is a fork of it; open it after the \
-                 fork, in the one process that is to write",
-                self.process_id
-            ),
-        ))
-    }
-
     /// Syncs what was acknowledged and is not synced yet, when nobody can write any more; tells whether the log is
     /// on the disk and nothing in it is unknown.
     pub fn sync_at_the_end(&mut self, durable_seq: Seq, acknowledged_seq: Seq) -> bool {
-        if self.has_sync_failed || self.check_process().is_err() {
+        if self.has_sync_failed {
             return false;
         }
         let synced = match &mut self.sink {
@@ -249,8 +238,9 @@ impl Inner {
     /// Checks that writes are taken, and that no line of the log was found not to hold since it was opened:
     /// a repair would cut off what is written after it.
     ///
-    /// Errors: as `Writer::check_takes_writes`, `ReadOnly`.
+    /// Errors: as `Writer::check_takes_writes`, `DatabaseLocked`, `ReadOnly`.
     pub(super) fn check_takes_writes(&self, writer: &Writer) -> Result<()> {
+        self.check_process()?;
         writer.check_takes_writes()?;
         match self.state.read().log.damage() {
             Some(damage) => Err(check::damaged_behind(damage)),
@@ -263,31 +253,28 @@ impl Inner {
     ///
     /// Errors: `CommitUnknown`.
     pub(super) fn check_is_known(&self) -> Result<()> {
+        self.check_process()?;
         match self.writer.lock().check_takes_writes() {
             Err(error) if error.code() == ErrorCode::CommitUnknown => Err(error),
             _ => Ok(()),
         }
     }
 
-    /// Folds ops of a log in memory at once.
+    /// Folds ops that are as durable as was asked for, or of a log in memory; some at a time, so that readers are
+    /// let in between.
     pub(super) fn publish(&self, staged: &mut [Staged<'_>], lines: &str) {
         let op_count = staged.len();
-        let mut state = self.state.write();
-        for staged in staged {
-            let line = lines.get(staged.line.clone()).unwrap_or_default();
-            state.log.push_line(line);
-            for (number, item) in staged.op.items.as_slice().iter().enumerate() {
-                if let OpKind::Put(put) = &item.kind {
-                    state.log.remember(staged.op.seq, number as u32, &put.text);
-                }
-            }
-            fold(&mut state.views, &staged.op);
-            state.head = std::mem::take(&mut staged.hash);
+        let mut last_seq = None;
+        for staged in staged.chunks_mut(FOLDED_AT_ONCE_COUNT) {
+            let mut state = self.state.write();
+            staged.iter_mut().for_each(|staged| fold_staged(&mut state, staged, lines));
+            last_seq = Some(state.views.seq);
+            RwLockWriteGuard::unlock_fair(state);
         }
-        let last_seq = state.views.seq;
-        drop(state);
         self.counters.committed(op_count, lines.len());
-        self.watch.committed(last_seq);
+        if let Some(last_seq) = last_seq {
+            self.watch.committed(last_seq);
+        }
     }
 
     /// Waits until the batch that is being gathered is durable, and leads it if nobody does.
@@ -565,6 +552,17 @@ pub(super) fn sync_periodically(inner: &Arc<Inner>, milliseconds: u64) -> io::Re
         }
     };
     std::thread::Builder::new().name("nedb-sync".to_owned()).spawn(work).map(|_| ())
+}
+
+fn fold_staged(state: &mut State, staged: &mut Staged<'_>, lines: &str) {
+    state.log.push_line(lines.get(staged.line.clone()).unwrap_or_default());
+    for (number, item) in staged.op.items.as_slice().iter().enumerate() {
+        if let OpKind::Put(put) = &item.kind {
+            state.log.remember(staged.op.seq, number as u32, &put.text);
+        }
+    }
+    fold(&mut state.views, &staged.op);
+    state.head = std::mem::take(&mut staged.hash);
 }
 
 fn append(

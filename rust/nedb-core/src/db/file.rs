@@ -88,6 +88,7 @@ impl Database {
         check::put_file_options(options)?;
         check::options(options)?;
         self.inner.check_open()?;
+        self.inner.check_process()?;
         self.inner.check_takes_writes(&self.inner.writer.lock())?;
         let bytes = BytesWriter::new(&self.inner.packs.store()?, tier)?;
         let (name, options) = (name.to_owned(), options.clone());

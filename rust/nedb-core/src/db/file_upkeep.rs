@@ -126,6 +126,7 @@ impl Database {
         if self.inner.options.read_only {
             return Err(check::opened_read_only());
         }
+        self.inner.check_process()?;
         self.inner.check_takes_writes(&self.inner.writer.lock())?;
         let (mut versions, mut lacks_a_list) = (Vec::new(), false);
         let done = self.inner.packs.store()?.compact(|| {

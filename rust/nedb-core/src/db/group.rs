@@ -84,6 +84,7 @@ impl Inner {
         &'w self,
         mut draft: impl FnMut(&mut Group<'w, 'a>) -> Result<T>,
     ) -> Result<T> {
+        self.check_process()?;
         loop {
             let mut group = self.begin_group()?;
             let answer = draft(&mut group);
@@ -105,6 +106,7 @@ impl Inner {
         &'w self,
         mut draft: impl FnMut(&mut Group<'w, 'a>) -> Result<T>,
     ) -> Result<T> {
+        self.check_process()?;
         let admitted = poll_fn(|context| self.poll_admission(context, &mut draft));
         let (answer, signal) = admitted.await?;
         if let Some(signal) = signal {

@@ -67,7 +67,7 @@ impl Database {
         }
         let path = FieldPath::parse(field);
         // No op is appended, but the writer is held: what is folded in must not change meanwhile.
-        self.inner.writer.lock().check_process()?;
+        self.inner.check_process()?;
         let writer = self.inner.lock_when_idle();
         self.inner.check_open()?;
         self.inner.check_takes_writes(&writer)?;
@@ -258,7 +258,7 @@ impl Database {
     /// on the disk or not, and no later sync tells.
     pub fn flush(&self) -> Result<()> {
         self.inner.check_open()?;
-        self.inner.writer.lock().check_process()?;
+        self.inner.check_process()?;
         self.inner.sync_now()
     }
 
@@ -285,7 +285,7 @@ impl Database {
         if self.is_closed() {
             return Ok(());
         }
-        if self.inner.writer.lock().check_process().is_err() {
+        if self.inner.check_process().is_err() {
             // The lock and the log are the parent's: this copy of the handle only stops being used.
             self.inner.is_closed.store(true, Ordering::Release);
             return Ok(());

@@ -87,8 +87,8 @@ mod write_later;
 
 use crate::blob::LegacyFiles;
 use crate::crypto::Protection;
-use crate::error::{Error, Result};
-use crate::store::Directory;
+use crate::error::{Error, ErrorCode, Result};
+use crate::store::{Directory, process_id};
 use crate::views::State;
 use commit::Writer;
 use committer::Committer;
@@ -127,6 +127,8 @@ struct Inner {
     durable_seq: AtomicI64,
     options: Options,
     directory: Option<Directory>,
+    /// The process that opened it, and holds the lock on the directory if it writes.
+    process_id: u32,
     /// How what is on the disk is sealed.
     protection: Arc<Protection>,
     /// The bytes of files.
@@ -154,7 +156,7 @@ impl Drop for Inner {
     /// Leaves nothing unsynced that was acknowledged, so that readers see it too; and a checkpoint where
     /// one is due.
     fn drop(&mut self) {
-        if self.writer.get_mut().check_process().is_err() {
+        if self.check_process().is_err() {
             // The threads stayed with the parent.
             return;
         }
@@ -182,6 +184,25 @@ impl Inner {
         {
             directory.drop_encryption_note();
         }
+    }
+
+    /// Checks that this is the process that may write: a fork copies the handle, and two copies would write one
+    /// log. It comes before any lock: a fork copies those too that other threads held, and nobody gives them back.
+    ///
+    /// Errors: `DatabaseLocked`.
+    fn check_process(&self) -> Result<()> {
+        let may_write = self.directory.is_some() && !self.options.read_only;
+        if !may_write || self.process_id == process_id() {
+            return Ok(());
+        }
+        Err(Error::new(
+            ErrorCode::DatabaseLocked,
+            format!(
+                "the database was opened by process {} and this is a fork of it; open it after the \
+                 fork, in the one process that is to write",
+                self.process_id
+            ),
+        ))
     }
 
     fn check_open(&self) -> Result<()> {

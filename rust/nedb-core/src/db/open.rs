@@ -23,7 +23,7 @@ use crate::json::write_string;
 use crate::log::{Damage, Fault, LogReader, ReplayEnd};
 use crate::op::Seq;
 use crate::store::{
-    CutFile, Directory, Disk, FileSystem, LogFile, LogStore, MemoryFiles, StoredFile,
+    CutFile, Directory, Disk, FileSystem, LogFile, LogStore, MemoryFiles, StoredFile, process_id,
 };
 use crate::views::State;
 use parking_lot::{Condvar, Mutex, RwLock};
@@ -249,6 +249,7 @@ impl Database {
                 options,
                 directory,
                 protection,
+                process_id: process_id(),
                 packs,
                 legacy: Mutex::new(None),
                 is_closed: AtomicBool::new(false),

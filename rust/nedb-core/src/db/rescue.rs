@@ -252,7 +252,7 @@ impl Database {
         };
         let damage = Damage { seq: end.next_seq, offset_bytes: end.offset_bytes, reason };
         writer.close();
-        *writer = Writer::refusing(check::damaged(&damage), tail_of(&state));
+        writer.become_writer(Writer::refusing(check::damaged(&damage), tail_of(&state)));
         self.inner.durable_seq.store(state.views.seq, Ordering::Release);
         *self.inner.state.write() = state;
         self.inner.report.lock().damage = Some(damage.clone());
@@ -358,7 +358,7 @@ impl Database {
         // What they were saved with is no longer in the log.
         remove_saved_from(directory, damage.seq);
         self.inner.checkpoints.set_covered_seq(-1);
-        *writer = Writer::disk(Box::new(store), tail_of(&self.inner.state.read()));
+        writer.become_writer(Writer::disk(Box::new(store), tail_of(&self.inner.state.read())));
         Ok((writer, len_bytes.saturating_sub(damage.offset_bytes), damaged_file))
     }
 

@@ -555,3 +555,34 @@ fn a_change_that_runs_again_sees_what_stands_by_then() {
     assert_eq!(RUNS.load(Ordering::SeqCst), 2);
     assert_wrote(&stage, kept, 0);
 }
+
+/// Changes the first line of a log while it is open, and has a read meet that.
+fn damage(stage: &Stage) {
+    let path = stage.folder.path().join("log.aof");
+    let text = std::fs::read_to_string(&path).unwrap();
+    std::fs::write(&path, text.replacen("\"id\":\"a\"", "\"id\":\"x\"", 1)).unwrap();
+    assert!(stage.db.get("c", "a", &ReadOptions::default()).is_err());
+}
+
+#[test]
+fn a_barrier_that_waits_beside_a_repair_holds_nobody_back_for_ever() {
+    // Which of the two comes first is for the system to say.
+    for _ in 0..20 {
+        let options =
+            Options { durability: Durability::Never, cache_bytes: 0, ..Options::default() };
+        let mut stage = Stage::open(options, AT_SYNC);
+        stage.write(put("a"));
+        stage.write(put("b"));
+        damage(&stage);
+        let flush = stage.barrier(Database::flush);
+        let index = stage.barrier(create_index);
+        let repair = stage.barrier(|db| db.repair().map(drop));
+        assert_eq!(stage.at_gate(), Some(Step::Sync));
+        stage.let_go(Verdict::Succeeds);
+        assert!(stage.answer(flush).is_some() && stage.answer(index).is_some());
+        assert!(stage.answer(repair).is_some_and(Answer::is_ok), "{:?}", stage.answers);
+        let later = stage.write(put("later"));
+        assert!(stage.answer(later).is_some_and(Answer::is_ok), "{:?}", stage.answers);
+        assert_eq!(stage.places().barriers, 0);
+    }
+}
