@@ -38,9 +38,9 @@ DB = "/v1/databases/soak"
 DOCUMENT_COUNT = 20
 WRITER_COUNT = 8
 #: What an op may leave in memory: its version, its place in the log, its key, its postings; and what a short life
-#: of a process takes for buffers and threads, with the cache of texts.
+#: of a process takes for buffers and threads, which the allocator keeps, with the cache of texts.
 OP_BYTES_MAX = 400
-LIFE_BYTES_MAX = 32 << 20
+LIFE_BYTES_MAX = 64 << 20
 CACHE_BYTES = 8 << 20
 #: What every op of the log may take once more: a checkpoint is made from views of its own, and what they took may
 #: stay with the process for the next one.

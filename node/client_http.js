@@ -17,6 +17,8 @@ const { builtin } = require("./builtin.js");
 const CONNECT_MS = 10_000;
 /** How long a connection is kept that nothing is asked on: less than any server keeps it. */
 const IDLE_MS = 4_000;
+/** How many there may be to one server; what is asked beyond waits here, since a server refuses whom it has no place for. */
+const SOCKET_COUNT_MAX = 64;
 
 /** The connections to one server. */
 class Connections {
@@ -34,7 +36,7 @@ class Connections {
   constructor(http, stream) {
     this.#http = http;
     this.#stream = stream;
-    this.#agent = new http.Agent({ keepAlive: true, timeout: IDLE_MS });
+    this.#agent = new http.Agent({ keepAlive: true, timeout: IDLE_MS, maxSockets: SOCKET_COUNT_MAX });
   }
 
   /** Sends a request; answers its head, with the promises of its body. */

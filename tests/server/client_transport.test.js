@@ -67,6 +67,19 @@ test("a hundred calls at a time, that one signal would end, make no warning", as
   assert.deepEqual(warnings, []);
 });
 
+test("thousands of calls at a time share a few connections, and all are answered", async (t) => {
+  const sockets = new Set();
+  const listener = http.createServer((request, response) => {
+    request.resume();
+    sockets.add(request.socket);
+    response.end('{"seq": 7}');
+  });
+  const db = new NedbClient(`http://127.0.0.1:${await listening(t, listener)}`).db("db");
+  const calls = Array.from({ length: 3_000 }, () => db.checkpoint());
+  assert.deepEqual(new Set(await Promise.all(calls)), new Set([7n]));
+  assert.ok(sockets.size <= 64, `${sockets.size} connections`);
+});
+
 test("where there is no Node the client sends by fetch", async (t) => {
   const url = await slow(t, 0);
   const { process: node, fetch: usual } = globalThis;

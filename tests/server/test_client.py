@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import inspect
 import os
 import pickle
@@ -18,7 +19,7 @@ import nedb.client
 import pytest
 from clients import KINDS
 from flaky import Flaky
-from nedb.client import AsyncDatabase, Database, NedbClient
+from nedb.client import AsyncDatabase, AsyncNedbClient, Database, NedbClient
 from nedbd import ROOT, Nedbd
 
 Connect = Callable[..., Any]
@@ -451,6 +452,17 @@ def test_calls_of_a_thread_share_a_connection_and_threads_do_not(server: Nedbd) 
         for thread in threads:
             thread.join()
         assert db.seq == 79
+
+
+def test_hundreds_of_tasks_share_a_few_connections(server: Nedbd) -> None:
+    async def write() -> int:
+        async with AsyncNedbClient(server.url) as client:
+            db = await client.create_database("db")
+            await asyncio.gather(*(db.put("c", str(n), {"n": n}) for n in range(300)))
+            assert connection_count(server) <= 16
+            return len(await db.query("FROM c"))
+
+    assert asyncio.run(write()) == 300
 
 
 def test_a_connection_that_the_server_closed_meanwhile_is_opened_again(start: Callable[..., Nedbd]) -> None:

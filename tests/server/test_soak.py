@@ -32,5 +32,5 @@ def test_a_lost_write_half_a_batch_and_a_leak_are_violations() -> None:
                                                                       "half of a batch is there"]
     writer.heads = {0: "x", 1: "y", 2: "z"}
     assert len(soak.heads_that_differ([writer], ["x", "other"])) == 2
-    growths = [soak.Growth(500_000, 10, 1 << 26), soak.Growth(500, 10, 1 << 26)]
-    assert soak.growths_that_are_none(growths) == ["10 ops up to 500 took 67108864 bytes of memory"]
+    growths = [soak.Growth(500_000, 10, 1 << 27), soak.Growth(500, 10, 1 << 27)]
+    assert soak.growths_that_are_none(growths) == ["10 ops up to 500 took 134217728 bytes of memory"]

@@ -31,6 +31,10 @@ __all__ = ["AsyncDatabase", "AsyncFileReader", "AsyncNedbClient", "AsyncOpLog"]
 
 T = TypeVar("T")
 
+#: How many connections there are to a server; what is asked beyond waits here. httpx looks at each of them for every
+#: request, so that more are slower.
+CONNECTION_COUNT_MAX = 16
+
 
 class Connections:
     """The connections to one server: kept, and shared by all who await."""
@@ -46,8 +50,11 @@ class Connections:
         scheme, host = ("https", "http")[not place.is_tls], place.host
         self._root = f"{scheme}://{f'[{host}]' if ':' in host else host}:{place.port}{place.prefix}"
         # As the blocking client: no proxies and no passwords out of the environment.
-        self._client = httpx.AsyncClient(headers=dict(place.headers), trust_env=False, timeout=None,
+        # Each is kept: by itself httpx keeps twenty, and makes the others anew for every request.
+        limits = httpx.Limits(max_connections=CONNECTION_COUNT_MAX, max_keepalive_connections=CONNECTION_COUNT_MAX)
+        self._client = httpx.AsyncClient(headers=dict(place.headers), trust_env=False, timeout=None, limits=limits,
                                          verify=place.tls() if place.is_tls else False)
+        self._places: Optional[asyncio.Semaphore] = None
 
     async def send(self, call: Call[Any]) -> Answer:
         """Send a request and await its answer. Errors: ``Failure``."""
@@ -60,9 +67,14 @@ class Connections:
         target = self._root + call.target()
         if self._client.is_closed:
             raise DatabaseClosed("the client was closed")
+        if self._places is None:
+            # In the loop that it is for.
+            self._places = asyncio.Semaphore(CONNECTION_COUNT_MAX)
         try:
-            response = await self._client.request(
-                call.method, target, content=content, headers=headers, timeout=timeout)
+            # Who waits, waits here: httpx looks at all who wait whenever one is done.
+            async with self._places:
+                response = await self._client.request(
+                    call.method, target, content=content, headers=headers, timeout=timeout)
         except (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout) as error:
             raise Failure(error, was_sent=False) from error
         except httpx.TransportError as error:

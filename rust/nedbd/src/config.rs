@@ -189,7 +189,7 @@ pub const SETTINGS: [Setting; 32] = [
     flag("file_bytes_max", "BYTES", "longest file that is taken (64 GiB)", |it, text| set(&mut it.limits.file_bytes_max, text)),
     flag("header_bytes_max", "BYTES", "longest head of a request, at least 8192 (64 KiB)", set_header_bytes_max),
     flag("rows_count_max", "NUMBER", "most rows in one answer (100000)", |it, text| positive(&mut it.limits.rows_count_max, text)),
-    flag("connections_count_max", "NUMBER", "most connections at a time (512)", |it, text| positive(&mut it.limits.connections_count_max, text)),
+    flag("connections_count_max", "NUMBER", "most connections at a time (512)", set_connections_count_max),
     flag("files_count_max", "NUMBER", "most files on their way in and out at a time (32)", |it, text| positive(&mut it.limits.files_count_max, text)),
     flag("request_timeout_ms", "MS", "longest time for a body to arrive and for a read to be answered (30000)", |it, text| milliseconds(&mut it.limits.request_timeout, text)),
     flag("idle_timeout_ms", "MS", "longest time that a connection stands still (75000)", |it, text| milliseconds(&mut it.limits.idle_timeout, text)),
@@ -333,6 +333,9 @@ fn set<T: FromStr>(place: &mut T, text: &str) -> Result<(), String> {
     Ok(())
 }
 
+/// The most connections that can be asked for: more than a system gives a process files.
+const CONNECTIONS_COUNT_MAX: usize = 65_536;
+
 fn positive(place: &mut usize, text: &str) -> Result<(), String> {
     set(place, text)?;
     if *place == 0 { Err("must be at least 1".to_owned()) } else { Ok(()) }
@@ -400,6 +403,15 @@ fn set_header_bytes_max(config: &mut Config, text: &str) -> Result<(), String> {
     set(&mut config.limits.header_bytes_max, text)?;
     // The parser of HTTP takes no smaller buffer.
     if config.limits.header_bytes_max < 8192 { Err("is at least 8192".to_owned()) } else { Ok(()) }
+}
+
+fn set_connections_count_max(config: &mut Config, text: &str) -> Result<(), String> {
+    positive(&mut config.limits.connections_count_max, text)?;
+    // There is a thread for each that may have to wait for one.
+    match config.limits.connections_count_max {
+        0..=CONNECTIONS_COUNT_MAX => Ok(()),
+        _ => Err(format!("is at most {CONNECTIONS_COUNT_MAX}")),
+    }
 }
 
 fn set_checkpoint_every_ops(config: &mut Config, text: &str) -> Result<(), String> {
@@ -474,6 +486,7 @@ mod tests {
             (vec!["--port", "70000"], vec![], "--port"),
             (vec!["--log-level", "4"], vec![], "--log-level"),
             (vec!["--header-bytes-max", "10"], vec![], "8192"),
+            (vec!["--connections-count-max", "18446744073709551615"], vec![], "at most 65536"),
             (vec!["--prot", "1"], vec![], "--prot"),
             (vec!["--token", "secret"], vec![], "no flag --token"),
             (vec!["shop"], vec![], "shop"),

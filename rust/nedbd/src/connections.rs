@@ -32,7 +32,7 @@ const NO_PLACE: &[u8] = b"HTTP/1.1 429 Too Many Requests\r\ncontent-type: applic
     {\"error\":{\"code\":\"TOO_MANY_REQUESTS\",\"message\":\"as many connections are open as \
     there may be\"}}\n";
 /// How many clients without a place are told so at a time; the others are not answered.
-const TOLD_COUNT_MAX: usize = 32;
+const TOLD_COUNT_MAX: usize = 1_024;
 /// How long one of them has to read it.
 const TOLD_TIMEOUT: Duration = Duration::from_secs(1);
 /// How long a client has to shake hands.

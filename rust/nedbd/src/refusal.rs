@@ -90,6 +90,11 @@ impl Refusal {
         Refusal { code, message: message.into(), position: None }
     }
 
+    /// Makes an `INTERNAL`: what a panic says is for whoever reads the log.
+    pub fn defect() -> Refusal {
+        Refusal::new(Code::Internal, "a defect of NEDB; the server's log says more")
+    }
+
     /// Makes an `INVALID_ARGUMENT`.
     pub fn invalid(message: impl Into<String>) -> Refusal {
         Refusal::new(Code::Engine(ErrorCode::InvalidArgument), message)

@@ -87,8 +87,13 @@ impl Server {
             let runtime = Handle::current();
             return self.run(move || runtime.block_on(write)).await;
         }
-        let _held_until_the_end = self.call_place()?;
-        write.await
+        let place = self.call_place()?;
+        // A task of its own: a client that leaves takes the request with it, and not the write.
+        let task = tokio::spawn(async move {
+            let _held_until_the_end = place;
+            write.await
+        });
+        task.await.map_err(defect)?
     }
 
     /// Runs one of many calls for one request to its end, and waits for a place for it: what has begun is not
@@ -161,8 +166,7 @@ pub fn timed_out(what: &str, timeout: Duration) -> Refusal {
 }
 
 fn defect(_panic: tokio::task::JoinError) -> Refusal {
-    // What a panic says is for whoever reads the log.
-    Refusal::new(Code::Internal, "a defect of NEDB; the server's log says more")
+    Refusal::defect()
 }
 
 #[cfg(test)]

@@ -11,6 +11,8 @@ use axum::http::header::HeaderName;
 use axum::http::{HeaderValue, Method, header};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
+use futures_util::FutureExt;
+use std::panic::AssertUnwindSafe;
 use std::time::{Duration, Instant};
 use tower_http::cors::{AllowOrigin, CorsLayer};
 
@@ -27,9 +29,17 @@ pub async fn pass(State(server): State<Shared>, request: Request, next: Next) ->
             None => next.run(request).await,
         }
     };
-    let response = discard_leftover(&server, request, answer).await;
+    let response = answer_or_defect(discard_leftover(&server, request, answer)).await;
     observed.end(&server, &response);
     response
+}
+
+/// Answers that there is a defect where an answer panics, on the thread of the connection as on any other: its
+/// client is not left without one.
+async fn answer_or_defect(answer: impl Future<Output = Response>) -> Response {
+    // What a panic has left half done is behind locks, as when a thread panics.
+    let answer = AssertUnwindSafe(answer).catch_unwind().await;
+    answer.unwrap_or_else(|_panic| Refusal::defect().into_response())
 }
 
 /// What is known of a request before it is answered.
@@ -123,4 +133,17 @@ pub fn cors(origins: &[String]) -> CorsLayer {
             HeaderName::from_static("nedb-file-tier"),
         ])
         .max_age(Duration::from_secs(3600))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn a_panic_is_an_answer() {
+        let response = answer_or_defect(async { panic!("on purpose") }).await;
+        assert_eq!(response.status(), 500);
+        let response = answer_or_defect(async { "fine".into_response() }).await;
+        assert_eq!(response.status(), 200);
+    }
 }
