@@ -43,6 +43,7 @@ fn public_functions(source: &str, found: &mut BTreeSet<String>) {
         } else if line == "}" {
             inside = false;
         }
+        let line = line.replacen("    pub async fn ", "    pub fn ", 1);
         if let Some(rest) = line.strip_prefix("    pub fn ")
             && inside
         {
