@@ -395,7 +395,13 @@ fn a_damaged_index_definition_is_a_typed_error() {
         std::fs::write(folder.path().join("meta.json"), meta).unwrap();
         match Database::open(folder.path(), support::options(support::NOW)) {
             Ok(db) => assert!(db.verify().unwrap() && db.indexes().unwrap().is_empty(), "{meta}"),
-            Err(error) => assert_eq!(error.code().as_str(), "INTEGRITY_ERROR", "{meta}: {error}"),
+            Err(error) => {
+                assert_eq!(error.code().as_str(), "INTEGRITY_ERROR", "{meta}: {error}");
+                assert!(error.message().contains("move it away"), "{error}");
+                std::fs::remove_file(folder.path().join("meta.json")).unwrap();
+                let db = Database::open(folder.path(), support::options(support::NOW)).unwrap();
+                assert!(db.verify().unwrap() && db.indexes().unwrap().is_empty(), "{meta}");
+            }
         }
     }
 }

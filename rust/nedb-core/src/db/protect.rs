@@ -218,8 +218,15 @@ pub(super) fn read_meta(directory: &Directory, protection: &Protection) -> Resul
             return Err(Error::integrity("meta.json is not encrypted, and the database is"));
         }
     }
-    let damaged = |_| Error::integrity("meta.json is damaged: it is not UTF-8");
-    String::from_utf8(bytes).map(Some).map_err(damaged)
+    String::from_utf8(bytes).map(Some).map_err(|_| damaged_definitions("it is not UTF-8"))
+}
+
+/// Says what is wrong with `meta.json`, and that no more than indexes is at stake.
+pub(super) fn damaged_definitions(what: &str) -> Error {
+    Error::integrity(format!(
+        "meta.json is damaged: {what}; it holds nothing but which indexes there are: move it away, open the \
+         database, and make them again"
+    ))
 }
 
 /// Seals a `meta.json` that NEDB 1.x left plain in an encrypted database.

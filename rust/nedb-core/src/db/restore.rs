@@ -8,7 +8,7 @@
 //!   has the indexes that `meta.json` names. Whatever else is wrong with it is a warning, never an error.
 //! * A file is complete before it has its name, and older ones are removed only after.
 
-use super::protect::read_meta;
+use super::protect::{damaged_definitions, read_meta};
 use crate::crypto::Protection;
 use crate::error::{Error, Result};
 use crate::fold::fold;
@@ -312,8 +312,8 @@ pub(super) fn read_definitions(
     warnings: &mut Vec<String>,
 ) -> Result<Vec<Definition>> {
     let Some(text) = read_meta(directory, protection)? else { return Ok(Vec::new()) };
-    let canonical = crate::json::canonicalize(&text)
-        .map_err(|error| Error::integrity(format!("meta.json is damaged: {}", error.message())))?;
+    let canonical =
+        crate::json::canonicalize(&text).map_err(|error| damaged_definitions(error.message()))?;
     let list = members(&canonical).find(|(key, _)| *key == "indexes").map_or("[]", |(_, it)| it);
     let mut definitions = Vec::new();
     for definition in elements(list) {
