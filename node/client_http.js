@@ -17,7 +17,7 @@ const { builtin } = require("./builtin.js");
 const CONNECT_MS = 10_000;
 /** How long a connection is kept that nothing is asked on: less than any server keeps it. */
 const IDLE_MS = 4_000;
-/** How many there may be to one server; what is asked beyond waits here, since a server refuses whom it has no place for. */
+/** How many there may be to one server, which refuses whom it has no place for; what is asked beyond waits here. */
 const SOCKET_COUNT_MAX = 64;
 
 /** The connections to one server. */

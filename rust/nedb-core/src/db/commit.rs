@@ -238,9 +238,8 @@ impl Inner {
     /// Checks that writes are taken, and that no line of the log was found not to hold since it was opened:
     /// a repair would cut off what is written after it.
     ///
-    /// Errors: as `Writer::check_takes_writes`, `DatabaseLocked`, `ReadOnly`.
+    /// Whoever has the writer has seen to `check_process` before. Errors: as `Writer::check_takes_writes`, `ReadOnly`.
     pub(super) fn check_takes_writes(&self, writer: &Writer) -> Result<()> {
-        self.check_process()?;
         writer.check_takes_writes()?;
         match self.state.read().log.damage() {
             Some(damage) => Err(check::damaged_behind(damage)),
@@ -253,7 +252,6 @@ impl Inner {
     ///
     /// Errors: `CommitUnknown`.
     pub(super) fn check_is_known(&self) -> Result<()> {
-        self.check_process()?;
         match self.writer.lock().check_takes_writes() {
             Err(error) if error.code() == ErrorCode::CommitUnknown => Err(error),
             _ => Ok(()),

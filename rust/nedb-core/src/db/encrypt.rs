@@ -31,8 +31,9 @@ const CHUNK_BYTES: usize = 4 << 20;
 /// Encrypts a plain database, with `key_file` as its wrapped key.
 ///
 /// Cost: what opening costs, and a second log and second packs on the disk meanwhile.
-/// Errors: `IntegrityError` when the log is damaged, or a file of which encrypting would remove the rest; `StorageError`; what `progress` returns. The database is
-/// the plain one then, or the encrypted one where the error came after that was decided.
+/// Errors: `IntegrityError` when the log is damaged, or a file of which encrypting would remove the rest;
+/// `StorageError`; what `progress` returns. The database is the plain one then, or the encrypted one where the
+/// error came after that was decided.
 pub(super) fn encrypt_in_place(
     directory: &Directory,
     protection: &Protection,

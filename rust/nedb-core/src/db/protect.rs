@@ -305,9 +305,11 @@ impl Database {
     /// Where `new` opens it already, as after a call that failed late, the key is wrapped once more.
     ///
     /// Errors: `WrongKey` when neither opens it, `InvalidArgument` when `new` is shorter than 16 bytes,
-    /// `PlainDatabase` when it is not encrypted, `ReadOnly`, `DatabaseClosed`; it is as it was then.
+    /// `PlainDatabase` when it is not encrypted, `ReadOnly`, `DatabaseClosed`, `DatabaseLocked` in a fork; it is as
+    /// it was then.
     /// `StorageError`: one of the two keys opens it, and it may be called again.
     pub fn rewrap_key(&self, old: &Tmk, new: &Tmk) -> Result<()> {
+        self.inner.check_process()?;
         let writer = self.inner.lock_when_idle();
         self.inner.check_open()?;
         self.inner.check_takes_writes(&writer)?;

@@ -158,8 +158,8 @@ impl Database {
     /// What comes after the damage cannot be proven and is no longer read; it stays in the file that is
     /// kept. Where the chain goes on and the seqs alone are wrong, as in a log that NEDB 1.x linked anew, every op
     /// that it proves is kept, with a new seq; causes keep pointing to their ops, and those of which that cannot
-    /// be told are left out. A database without damage is left as it is; one whose log is whole and whose views are not those
-    /// of its log, since a checkpoint file was changed, gets views that are, and nothing is cut.
+    /// be told are left out. A database without damage is left as it is; one whose log is whole and whose views are
+    /// not those of its log, since a checkpoint file was changed, gets views that are, and nothing is cut.
     ///
     /// Cost: a copy of the log; where damage may lie behind a checkpoint, a pass over the log to look for it.
     /// Errors: `ReadOnly` when it was opened read-only; `DatabaseLocked`; `StorageError`, and it may be called
@@ -170,6 +170,7 @@ impl Database {
         if self.inner.options.read_only {
             return Err(check::opened_read_only());
         }
+        self.inner.check_process()?;
         self.inner.check_is_known()?;
         let damage = self.known_damage()?;
         let (Some(damage), Some(directory)) = (damage, &self.inner.directory) else {
