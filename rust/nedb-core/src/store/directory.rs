@@ -20,6 +20,8 @@ pub(super) const META_FILE_NAME: &str = "meta.json";
 pub(super) const KEY_FILE_NAME: &str = "key.enc";
 /// The subdirectory of the packs that hold the bytes of files.
 pub(crate) const BLOBS_NAME: &str = "blobs";
+/// Says from where on packs may not be on the disk.
+pub(crate) const SYNCED_NAME: &str = "SYNCED";
 /// Where NEDB 1.x kept its state, and the bytes of files.
 pub(crate) const LEGACY_STATE_FILE_NAME: &str = "snapshot.json";
 /// How much is copied at once.
@@ -128,11 +130,18 @@ impl Directory {
 
     /// Writes the log from an offset to its end over itself, synced.
     ///
+    /// Cost, errors: as `rewrite`.
+    pub fn rewrite_log(&self, from_bytes: u64) -> Result<()> {
+        self.rewrite(LOG_FILE_NAME, from_bytes)
+    }
+
+    /// Writes a file from an offset to its end over itself, synced.
+    ///
     /// Where a sync failed before, the system may call bytes clean that are not on the disk, and a sync
     /// that succeeds later proves nothing of them. Written once more, they are dirty again.
     ///
     /// Cost: the bytes, read and written. Errors: `StorageError`.
-    pub fn rewrite_log(&self, from_bytes: u64) -> Result<()> {
+    pub fn rewrite(&self, name: &str, from_bytes: u64) -> Result<()> {
         let rewrite = |file: &dyn StoredFile| {
             let len_bytes = file.len_bytes()?.saturating_sub(from_bytes);
             let mut buffer =
@@ -147,8 +156,8 @@ impl Directory {
                 offset_bytes += count as u64;
             }
         };
-        let file = self.open_file(LOG_FILE_NAME, OpenHow::Overwrite)?;
-        rewrite(&*file).map_err(self.failed("write", LOG_FILE_NAME))
+        let file = self.open_file(name, OpenHow::Overwrite)?;
+        rewrite(&*file).map_err(self.failed("write", name))
     }
 
     /// Copies the log from an offset on into `log.aof.cut-<seq>`, then cuts it there.

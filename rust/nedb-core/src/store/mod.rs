@@ -31,7 +31,7 @@ mod sealing;
 
 use std::io;
 
-pub(crate) use directory::{BLOBS_NAME, CutFile, Directory, LEGACY_STATE_FILE_NAME};
+pub(crate) use directory::{BLOBS_NAME, CutFile, Directory, LEGACY_STATE_FILE_NAME, SYNCED_NAME};
 pub(crate) use disk::Disk;
 #[cfg(test)]
 pub(crate) use fault::{Call, Failure, FaultDisk, Image, Lie, Random};

@@ -197,9 +197,9 @@ fn a_torn_copy_of_a_chunk_does_not_hide_the_one_that_was_acknowledged() {
     let disk = FaultDisk::new();
     let db = super::check::open(&disk).unwrap();
     let bytes: Vec<u8> = (0..1_000_u32).flat_map(|n| n.wrapping_mul(n).to_be_bytes()).collect();
-    // Before it the pack's directory is created and synced, and the pack, and their names.
+    // Before it the pack's directory is created and synced, and the pack, their names, and `SYNCED`.
     let put = || db.put_file("f", &bytes, crate::op::Tier::Warm, &WriteOptions::default());
-    disk.fail_at(4, Failure::AllDone(ErrorKind::Other));
+    disk.fail_at(7, Failure::AllDone(ErrorKind::Other));
     assert_eq!(put().unwrap_err().code(), ErrorCode::StorageError);
     assert_eq!(disk.calls().last().unwrap().verb, "append");
     put().unwrap();
