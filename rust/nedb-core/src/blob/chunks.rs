@@ -21,7 +21,9 @@ use crate::hash::Hash;
 use crate::limits::FRAME_CACHE_BYTES;
 use crate::merkle::leaf_hashes;
 use crate::op::Tier;
-use crate::store::{BLOBS_NAME, Directory, OpenHow, StoredFile};
+use crate::store::{
+    BLOBS_NAME, Directory, OpenHow, StoredFile, process_id, take_or_refuse,
+};
 use parking_lot::{MappedMutexGuard, Mutex, MutexGuard};
 use std::collections::BTreeSet;
 use std::ops::Range;
@@ -40,6 +42,8 @@ pub(crate) struct ChunkStore {
     /// Whether what processes before have left in doubt is on the disk.
     is_sure: Mutex<bool>,
     is_writer: bool,
+    /// The process that opened the database.
+    process_id: u32,
 }
 
 impl ChunkStore {
@@ -53,6 +57,7 @@ impl ChunkStore {
             synced: Mutex::default(),
             is_sure: Mutex::new(!is_writer),
             is_writer,
+            process_id: process_id(),
         }
     }
 
@@ -128,7 +133,8 @@ impl ChunkStore {
 
     /// Takes the shelf; lists the packs when it is taken first.
     pub(super) fn shelf(&self) -> Result<MappedMutexGuard<'_, Shelf>> {
-        let mut shelf = self.shelf.lock();
+        let try_take = || self.shelf.try_lock();
+        let mut shelf = take_or_refuse(self.process_id, try_take, || self.shelf.lock())?;
         if shelf.is_none() {
             let mut listed = Shelf::default();
             self.list_packs(&mut listed)?;

@@ -216,8 +216,8 @@ impl Database {
     /// damaged since.
     pub fn open_report(&self) -> OpenReport {
         let mut report = self.opening_report();
-        if report.damage.is_none() {
-            report.damage = self.inner.state.read().log.damage().cloned();
+        if let (None, Ok(state)) = (&report.damage, self.inner.wait_to_read()) {
+            report.damage = state.log.damage().cloned();
         }
         report
     }

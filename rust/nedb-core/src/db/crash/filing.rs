@@ -11,12 +11,18 @@ use crate::error::ErrorCode;
 use crate::op::Tier;
 use crate::store::{Call, Failure, FaultDisk, Image};
 use std::io::ErrorKind;
+use std::sync::OnceLock;
 
 /// What the paths of packs, and of their directory, hold; and that of what says how much of them is synced.
 const PACKS: [&str; 2] = ["/blobs", "/SYNCED"];
 
-/// Bytes of several chunks; those of neighbouring numbers share most of them.
-fn content(number: u64) -> Vec<u8> {
+/// Returns bytes of several chunks; those of all numbers share most of them.
+fn content(number: u64) -> &'static [u8] {
+    static CONTENTS: OnceLock<Vec<Vec<u8>>> = OnceLock::new();
+    &CONTENTS.get_or_init(|| (0..10).map(make_content).collect())[number as usize]
+}
+
+fn make_content(number: u64) -> Vec<u8> {
     let mut state = 1_u64;
     let mut next = || {
         state ^= state << 13;
@@ -24,13 +30,13 @@ fn content(number: u64) -> Vec<u8> {
         state ^= state << 17;
         (state >> 56) as u8
     };
-    let mut bytes: Vec<u8> = (0..120_000).map(|_| next()).collect();
-    bytes.splice(50_000..50_000, number.to_string().into_bytes());
+    let mut bytes: Vec<u8> = (0..60_000).map(|_| next()).collect();
+    bytes.splice(30_000..30_000, number.to_string().into_bytes());
     bytes
 }
 
 fn put(db: &Database, number: u64) -> crate::Result<u64> {
-    db.put_file("a", &content(number), Tier::Warm, &Default::default())
+    db.put_file("a", content(number), Tier::Warm, &Default::default())
 }
 
 fn assert_holds(db: &Database, versions: &[u64]) {
