@@ -116,6 +116,7 @@ fn call_rest(database: &Database, verb: &str, args: &Arguments) -> Outcome {
         "collections" => database.collections().map(Answer::of),
         "verify" => database.verify().map(Answer::of),
         "verify_determinism" => database.verify_determinism().map(Answer::of),
+        "repair" => database.repair().map(|report| Answer::One(report.to_json())),
         "verify_report" => database.verify_report().map(|report| Answer::One(report.to_json())),
         "seq" => Ok(Answer::of(database.seq())),
         "durable_seq" => Ok(Answer::of(database.durable_seq())),
