@@ -29,6 +29,7 @@ const KEY = "the key is the server's, for all its databases";
 const NO_PATH = {
   damage: "the files are the server's, which has them open",
   close: "a client does not close the databases of a server",
+  open_report: "the server has it in its log; describe says what of it still holds",
   repair: "it is done beside the server, on the directory",
   refresh: "a server that only reads refreshes by itself, on a timer",
   encrypted: KEY,
@@ -101,6 +102,7 @@ const VERBS = {
   verify_report: (db) => onDatabase.verifyReport(db),
   verify_files: (db) => onDatabase.verifyFiles(db),
   verify_determinism: (db) => onDatabase.verifyDeterminism(db),
+  read_only: (db) => onDatabase.readOnly(db),
   seq: (db) => onDatabase.seq(db),
   durable_seq: (db) => onDatabase.flush(db),
   head: (db) => onDatabase.head(db),

@@ -28,6 +28,7 @@ COUNTS: dict[str, Counter[str]] = {kind: Counter() for kind in KINDS}
 NO_PATH = {
     "damage": "the files are the server's, which has them open",
     "close": "a client does not close the databases of a server",
+    "open_report": "the server has it in its log; describe says what of it still holds",
     "repair": "it is done beside the server, on the directory",
     "refresh": "a server that only reads refreshes by itself, on a timer",
     **dict.fromkeys(["encrypted", "rewrap_key"], "the key is the server's, for all its databases"),

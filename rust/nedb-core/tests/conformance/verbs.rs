@@ -117,6 +117,8 @@ fn call_rest(database: &Database, verb: &str, args: &Arguments) -> Outcome {
         "verify" => database.verify().map(Answer::of),
         "verify_determinism" => database.verify_determinism().map(Answer::of),
         "repair" => database.repair().map(|report| Answer::One(report.to_json())),
+        "open_report" => Ok(Answer::One(database.open_report().to_json())),
+        "read_only" => Ok(Answer::of(database.is_read_only())),
         "verify_report" => database.verify_report().map(|report| Answer::One(report.to_json())),
         "seq" => Ok(Answer::of(database.seq())),
         "durable_seq" => Ok(Answer::of(database.durable_seq())),
