@@ -23,6 +23,7 @@ mod clock;
 mod config;
 mod connections;
 mod databases;
+mod finished;
 mod http;
 mod init;
 mod logs;
