@@ -21,9 +21,7 @@ use crate::hash::Hash;
 use crate::limits::FRAME_CACHE_BYTES;
 use crate::merkle::leaf_hashes;
 use crate::op::Tier;
-use crate::store::{
-    BLOBS_NAME, Directory, OpenHow, StoredFile, process_id, take_or_refuse,
-};
+use crate::store::{BLOBS_NAME, Directory, OpenHow, StoredFile, process_id, take_or_refuse};
 use parking_lot::{MappedMutexGuard, Mutex, MutexGuard};
 use std::collections::BTreeSet;
 use std::ops::Range;

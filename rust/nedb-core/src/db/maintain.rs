@@ -15,8 +15,8 @@ use crate::log::{Damage, LogReader, Verification, read_log_bytes, verify};
 use crate::op::Seq;
 use crate::snapshot::IndexKind;
 use crate::store::{Directory, LogBytes};
-use crate::views::{Compared, State};
 use crate::views::index::CollectionIndexes;
+use crate::views::{Compared, State};
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -190,15 +190,16 @@ impl Database {
             _ => known.end_bytes,
         };
         // The lock is held for one chunk at a time, and not at all for a log on a disk.
-        let found = verify(end_bytes, &self.inner.protection, &mut |offset, bytes_max, out| {
-            match &known.bytes {
+        let found =
+            verify(end_bytes, &self.inner.protection, &mut |offset, bytes_max, out| match &known
+                .bytes
+            {
                 Some(bytes) => {
                     self.inner.check_open()?;
                     read_log_bytes(&**bytes, offset, bytes_max, out)
                 }
                 None => self.inner.read_state()?.log.read_bytes(offset, bytes_max, out),
-            }
-        })?;
+            })?;
         if let Some(damage) = &found.damage {
             self.inner.wait_to_read()?.log.note_damage(damage);
         }

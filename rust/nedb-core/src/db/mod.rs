@@ -33,6 +33,7 @@
 //! | `file_check` | every chunk of every file, checked |
 //! | `file_upkeep` | what files cost, and what can be given back |
 //! | `rescue` | backup and repair |
+//! | `standing` | a repair that was not acknowledged, finished |
 //! | `carry` | the repair of a log whose seqs alone are wrong |
 //! | `checkpoint` | the views saved: when asked for, and when closing |
 //! | `keeper` | the thread that saves them every so many ops |
@@ -78,6 +79,7 @@ mod saved_views;
 mod schedules;
 mod settings;
 mod signal;
+mod standing;
 mod statistics;
 #[cfg(test)]
 mod steps;

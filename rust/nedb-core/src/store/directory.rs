@@ -219,8 +219,9 @@ impl Directory {
         Ok(CopiedLog { file, directory: self.clone() })
     }
 
-    /// Removes what a copy that failed has left; what cannot be removed stays.
-    pub fn remove_files(&self) {
+    /// Removes what a copy that failed has left, and the directory; returns the names of what cannot be removed, and
+    /// of the directory itself.
+    pub fn remove_files(&self) -> Vec<String> {
         let subdirectory = self.path.join(BLOBS_NAME);
         for name in self.list(BLOBS_NAME).unwrap_or_default() {
             let _gone_or_not = self.files.remove_file(&subdirectory.join(name));
@@ -229,7 +230,16 @@ impl Directory {
         for name in self.list("").unwrap_or_default() {
             let _gone_or_not = self.files.remove_file(&self.path.join(name));
         }
-        let _gone_or_not = self.files.remove_directory(&self.path);
+        let removed = self.files.remove_directory(&self.path);
+        if removed.is_ok() || !self.files.exists(&self.path) {
+            return Vec::new();
+        }
+        let in_blobs = self.list(BLOBS_NAME).unwrap_or_default();
+        let in_blobs = in_blobs.into_iter().map(|name| format!("{BLOBS_NAME}/{name}"));
+        let names = self.list("").unwrap_or_default().into_iter().chain(in_blobs);
+        let paths = names.map(|name| self.path.join(name));
+        let all = std::iter::once(self.path.clone()).chain(paths);
+        all.map(|path| path.display().to_string()).collect()
     }
 
     /// Reads `meta.json`, sealed as it is, or None when there is none.

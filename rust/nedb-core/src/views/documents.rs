@@ -279,14 +279,16 @@ impl Documents {
 impl Collection {
     /// Compares a collection of documents; ops may add others, which come in both.
     fn comparisons(number: CollectionId) -> Vec<Comparison<Documents>> {
-        let of = move |it: &Documents, count: fn(&Collection) -> usize| it.get(number).map_or(0, count);
-        let compare = move |count: fn(&Collection) -> usize,
-                            same: fn(&Collection, &Collection, usize) -> Option<usize>| {
-            numbered(
-                move |it: &Documents| of(it, count),
-                move |mine, theirs, at| same(mine.get(number)?, theirs.get(number)?, at),
-            )
-        };
+        let of =
+            move |it: &Documents, count: fn(&Collection) -> usize| it.get(number).map_or(0, count);
+        let compare =
+            move |count: fn(&Collection) -> usize,
+                  same: fn(&Collection, &Collection, usize) -> Option<usize>| {
+                numbered(
+                    move |it: &Documents| of(it, count),
+                    move |mine, theirs, at| same(mine.get(number)?, theirs.get(number)?, at),
+                )
+            };
         vec![
             compare(
                 |it| it.ids.count() as usize,

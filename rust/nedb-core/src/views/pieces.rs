@@ -131,7 +131,11 @@ mod tests {
         let long = COMPARED_AT_ONCE_COUNT;
         for count in [0, 1, long - 1, long, long + 1, 3 * long] {
             let entries = vec![0; count];
-            assert_eq!(compare(&entries, &entries), (Compared::Same, count.div_ceil(long).max(1)), "{count}");
+            assert_eq!(
+                compare(&entries, &entries),
+                (Compared::Same, count.div_ceil(long).max(1)),
+                "{count}"
+            );
             for at in [0, count / 2, count.saturating_sub(1)].into_iter().filter(|at| *at < count) {
                 let mut other = entries.clone();
                 other[at] = 1;

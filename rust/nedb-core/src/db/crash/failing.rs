@@ -211,6 +211,28 @@ fn a_torn_copy_of_a_chunk_does_not_hide_the_one_that_was_acknowledged() {
     }
 }
 
+#[test]
+fn a_backup_whose_remains_cannot_be_removed_names_them() {
+    let disk = FaultDisk::new();
+    let db = super::check::open(&disk).unwrap();
+    put_once(&db).unwrap();
+    db.put_file("f", b"words", crate::op::Tier::Warm, &WriteOptions::default()).unwrap();
+    let calls = disk.calls().len();
+    db.backup("/whole").unwrap();
+    let is_log = |call: &Call| call.path.ends_with("whole/log.aof");
+    let log_at = disk.calls().iter().skip(calls).position(is_log).unwrap();
+    // The log's bytes find no room, and then nothing can be removed.
+    disk.fail_from(log_at + 1, "/copy", Failure::NoEffect(ErrorKind::StorageFull));
+    let error = db.backup("/copy").unwrap_err();
+    assert_eq!(error.code(), ErrorCode::StorageError);
+    let message = error.to_string();
+    for part in ["/copy, ", "/copy/log.aof", "/copy/blobs/000001.pack", "make room", "; remove "] {
+        assert!(message.contains(part), "{part}: {message}");
+    }
+    disk.mend();
+    assert_eq!(db.backup("/copy").unwrap_err().code(), ErrorCode::InvalidArgument);
+}
+
 /// Writes with a key, so that it may be tried again.
 fn put_once(db: &Database) -> Result<Seq, Error> {
     let options = WriteOptions { idem: Some("once".to_owned()), ..WriteOptions::default() };

@@ -160,12 +160,7 @@ impl ValueIndex {
 
     /// Compares the postings of a value with those in another index, which may have come upon values in another
     /// order, as `compare_part` does.
-    pub fn compare(
-        &self,
-        other: &ValueIndex,
-        number: usize,
-        cursor: &mut Cursor,
-    ) -> Option<usize> {
+    pub fn compare(&self, other: &ValueIndex, number: usize, cursor: &mut Cursor) -> Option<usize> {
         let mine = self.slots.get(number)?;
         let theirs = other.slots.get(other.find(&mine.key)? as usize)?;
         compare_part((&mine.live, &mine.ended), (&theirs.live, &theirs.ended), cursor)
