@@ -152,11 +152,10 @@ impl CollectionIndexes {
 impl CollectionIndexes {
     /// Returns what compares with another fold of the same ops, with the same definitions.
     fn comparisons(&self) -> Vec<Comparison<CollectionIndexes>> {
-        let kinds: [(usize, fn(&CollectionIndexes) -> &[ValueIndex]); 2] =
-            [(self.eq.len(), |it| &it.eq), (self.ordered.len(), |it| &it.ordered)];
+        let kinds: [fn(&CollectionIndexes) -> &[ValueIndex]; 2] = [|it| &it.eq, |it| &it.ordered];
         let mut all: Vec<Comparison<CollectionIndexes>> = Vec::new();
-        for (count, of) in kinds {
-            all.extend((0..count).map(|at| {
+        for of in kinds {
+            all.extend((0..of(self).len()).map(|at| {
                 numbered_in_parts(
                     move |it| of(it).get(at).map_or(0, ValueIndex::key_count),
                     move |mine, theirs, key, cursor| {
