@@ -9,6 +9,8 @@
 //!   is there whole or not at all.
 //! * While one is opened, made or dropped, the documents of the others are read and written; only who makes
 //!   or drops another one waits.
+//! * Nothing is put under a key that does not open what is encrypted already: no database is made then, and no
+//!   plain one is encrypted.
 
 use crate::init::Init;
 use crate::logs::{DATABASE, OPERATION};
@@ -25,6 +27,11 @@ use tokio::sync::watch;
 const NAME_BYTES_MAX: usize = 64;
 /// What begins the name of a directory that is being made or removed.
 const ASIDE: &str = ".aside-";
+/// The file that says that a database is encrypted.
+const KEY_FILE: &str = "key.enc";
+/// What to do where a database is under another key than the server has.
+const KEY_ADVICE: &str = "start the server with its key, or move it out of the data directory: nothing is put \
+    under another key beside it";
 
 /// All databases of a data directory.
 pub struct Databases {
@@ -119,7 +126,9 @@ impl Databases {
 
     /// Opens everything that was found, one after another, and says so in the log.
     pub fn open_all(&self) {
-        let names: Vec<String> = self.read_slots().keys().cloned().collect();
+        let mut names = self.names();
+        // Those that are encrypted first: a key that is not theirs must not become that of the others.
+        names.sort_by_key(|name| !self.is_encrypted(name));
         let count = names.len();
         for (place, name) in names.into_iter().enumerate() {
             let _changing = self.hold_changes();
@@ -134,6 +143,10 @@ impl Databases {
             tracing::info!(target: OPERATION, database = name, number, count, opened_ms, "opened");
         }
         self.is_ready.store(true, Ordering::Release);
+        if let Err(refusal) = self.check_key() {
+            let (code, why) = (refusal.code.as_str(), refusal.message);
+            tracing::error!(target: OPERATION, code, why, "no database is made");
+        }
         tracing::info!(target: OPERATION, count, "ready");
     }
 
@@ -173,8 +186,9 @@ impl Databases {
 
     /// Makes a database with what `init` says is in it.
     ///
-    /// Errors: `INVALID_ARGUMENT` for the name; `DATABASE_EXISTS`; `READ_ONLY`; those of the engine for
-    /// what is in `init`, and no database is there then.
+    /// Errors: `INVALID_ARGUMENT` for the name; `DATABASE_EXISTS`; `READ_ONLY`; `WRONG_KEY` and `KEY_REQUIRED`
+    /// where that was said of another database, and `NOT_READY` until it is known; those of the engine for what
+    /// is in `init`. No database is there then.
     pub fn create(&self, name: &str, init: &Init<'_>) -> Result<Arc<Served>> {
         check_name(name)?;
         self.check_writes()?;
@@ -183,6 +197,7 @@ impl Databases {
             let message = format!("there is a database {name:?} already");
             return Err(Refusal::new(Code::DatabaseExists, message));
         }
+        self.check_key()?;
         let aside = self.aside();
         if let Err(refusal) = self.fill(&aside, init) {
             let _left_for_the_next_start = std::fs::remove_dir_all(&aside);
@@ -234,15 +249,30 @@ impl Databases {
         match self.open_engine(name) {
             Ok(database) => Slot::Open(Served::new(name, database)),
             Err(error) => {
-                let code = error.code().as_str();
-                tracing::error!(target: OPERATION, database = name, code, %error, "not opened");
-                Slot::Failed(error.code(), error.to_string())
+                let (code, why) = (error.code(), self.reason(name, &error));
+                let spelled = code.as_str();
+                tracing::error!(target: OPERATION, database = name, code = spelled, why, "not opened");
+                Slot::Failed(code, why)
             }
         }
     }
 
+    /// Says why a database was not opened.
+    fn reason(&self, name: &str, error: &nedb_core::Error) -> String {
+        match self.check_key() {
+            Err(refusal)
+                if error.code() == ErrorCode::PlainDatabase && self.options.encrypt_existing =>
+            {
+                format!("the database {name:?} is not encrypted, and stays so: {}", refusal.message)
+            }
+            _ => error.to_string(),
+        }
+    }
+
     fn open_engine(&self, name: &str) -> nedb_core::Result<Database> {
-        let database = Database::open(self.root.join(name), self.options.clone())?;
+        let encrypt_existing = self.options.encrypt_existing && self.check_key().is_ok();
+        let options = Options { encrypt_existing, ..self.options.clone() };
+        let database = Database::open(self.root.join(name), options)?;
         let report = database.open_report();
         if report.damage.is_some() || report.cut_bytes > 0 {
             let report = report.to_json();
@@ -272,6 +302,36 @@ impl Databases {
             return Err(Refusal::new(Code::Engine(ErrorCode::ReadOnly), message));
         }
         Ok(())
+    }
+
+    /// Checks that the key, or that there is none, is what the databases that are there were made with: a new one
+    /// would be under another key than those, and whoever has the right key could not read it.
+    fn check_key(&self) -> Result<()> {
+        let slots = self.read_slots();
+        let objection = slots.iter().find_map(|(name, slot)| match slot {
+            Slot::Failed(code @ ErrorCode::WrongKey, _) => {
+                Some((Code::Engine(*code), name, format!("has another key; {KEY_ADVICE}")))
+            }
+            Slot::Failed(code @ ErrorCode::KeyRequired, _) => {
+                Some((Code::Engine(*code), name, format!("is encrypted; {KEY_ADVICE}")))
+            }
+            Slot::Opening if self.is_encrypted(name) => Some((
+                Code::NotReady,
+                name,
+                "tells whether the key is right once it is open".into(),
+            )),
+            _ => None,
+        });
+        match objection {
+            None => Ok(()),
+            Some((code, name, why)) => {
+                Err(Refusal::new(code, format!("the database {name:?} {why}")))
+            }
+        }
+    }
+
+    fn is_encrypted(&self, name: &str) -> bool {
+        self.root.join(name).join(KEY_FILE).exists()
     }
 
     fn hold_changes(&self) -> MutexGuard<'_, ()> {
