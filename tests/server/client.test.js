@@ -70,6 +70,19 @@ test("a database of a server is used as one that is embedded", async (t) => {
   await assert.rejects(db.get("users", "bo"), (error) => error instanceof ServerError && error.status === 404);
 });
 
+test("a database that was not opened is dropped only by force", async (t) => {
+  const first = await started(t);
+  await new NedbClient(first.url).createDatabase("broken");
+  await first.stop();
+  await writeFile(join(first.data, "broken", "meta.json"), "{");
+  const server = await Nedbd.start(first.data);
+  t.after(() => server.stop("SIGKILL"));
+  const client = new NedbClient(server.url);
+  await assert.rejects(client.dropDatabase("broken"), withCode("INTEGRITY_ERROR"));
+  await client.dropDatabase("broken", { force: true });
+  assert.deepEqual(await client.databases(), []);
+});
+
 test("a wrong query says where", async (t) => {
   const db = await new NedbClient((await started(t)).url).createDatabase("db");
   await assert.rejects(db.query("FROM c WHERE = 1"), (error) => withCode("NQL_ERROR")(error) && error.position.column === 14);

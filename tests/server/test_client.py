@@ -68,6 +68,22 @@ def test_databases_are_made_listed_and_dropped(server: Nedbd, connect: Connect) 
     assert (type(copy), copy.code, str(copy)) == (type(caught.value), caught.value.code, str(caught.value))
 
 
+def test_a_database_that_was_not_opened_is_dropped_only_by_force(
+    start: Callable[..., Nedbd], connect: Connect
+) -> None:
+    server = start()
+    server.create("broken")
+    assert server.stop() == 0
+    (server.data / "broken" / "meta.json").write_text("{")
+    again = start()
+    again.wait_until_ready()
+    client = connect(again.url)
+    with pytest.raises(nedb.IntegrityError, match="force"):
+        client.drop_database("broken")
+    client.drop_database("broken", force=True)
+    assert client.databases() == []
+
+
 def test_a_backup_leaves_out_what_is_damaged_of_files_when_asked_to(
     start: Callable[..., Nedbd], connect: Connect
 ) -> None:

@@ -227,6 +227,22 @@ def test_a_damaged_database_is_read_and_the_others_are_served(start: Start) -> N
     assert again.get("/v1/databases/broken").status == 500
 
 
+def test_a_database_that_was_not_opened_is_dropped_only_by_force(start: Start) -> None:
+    server = start()
+    server.create("broken")
+    assert server.stop() == 0
+    (server.data / "broken" / "meta.json").write_text("{")
+    again = start()
+    again.wait_until_ready()
+    refused = again.request("DELETE", "/v1/databases/broken")
+    assert (refused.status, refused.code) == (500, "INTEGRITY_ERROR") and "force" in refused.json["error"]["message"]
+    assert again.request("DELETE", "/v1/databases/broken?force=false").code == "INTEGRITY_ERROR"
+    assert again.request("DELETE", "/v1/databases/broken?forced=true").code == "INVALID_ARGUMENT"
+    assert (server.data / "broken" / "log.aof").exists()
+    assert again.ok("DELETE", "/v1/databases/broken?force=true") == {"dropped": True}
+    assert not (server.data / "broken").exists()
+
+
 def test_a_reader_beside_a_writer_sees_what_is_written_and_writes_nothing(start: Start) -> None:
     writer = start()
     db = writer.create()
@@ -244,6 +260,7 @@ def test_a_reader_beside_a_writer_sees_what_is_written_and_writes_nothing(start:
     second = start()
     second.wait_until_ready()
     assert second.get(db).code == "DATABASE_LOCKED" and second.request("DELETE", db).code == "DATABASE_LOCKED"
+    assert second.request("DELETE", f"{db}?force=true").code == "DATABASE_LOCKED"
     assert writer.ok("GET", db)["seq"] == 1
 
 

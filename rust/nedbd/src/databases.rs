@@ -212,20 +212,29 @@ impl Databases {
         Ok(served)
     }
 
-    /// Closes a database and removes its files.
+    /// Closes a database and removes its files; one that could not be opened only by force, since nobody has seen
+    /// what is in it: it may be whole, and the key or the disk at fault.
     ///
-    /// Errors: `DATABASE_NOT_FOUND`, `NOT_READY`, `READ_ONLY`, `STORAGE_ERROR`.
-    pub fn remove(&self, name: &str) -> Result<()> {
+    /// Errors: `DATABASE_NOT_FOUND`, `NOT_READY`, `READ_ONLY`, `STORAGE_ERROR`; without force what opening it
+    /// said, and `DATABASE_LOCKED` with it too.
+    pub fn remove(&self, name: &str, by_force: bool) -> Result<()> {
         self.check_writes()?;
         let _changing = self.hold_changes();
         match self.get(name) {
-            // Whatever else stands in the way of opening it does not stand in the way of dropping it, but
-            // another process that writes to it does.
-            Err(Refusal { code: Code::Engine(code), .. }) if code != ErrorCode::DatabaseLocked => {}
-            other => {
-                // Its writes are answered; nobody will read what the last sync says.
-                let _nobody_reads_it_again = other?.database.close();
+            // Its writes are answered; nobody will read what the last sync says.
+            Ok(served) => {
+                let _nobody_reads_it_again = served.database.close();
             }
+            Err(Refusal { code: Code::Engine(code), message, .. })
+                if code != ErrorCode::DatabaseLocked =>
+            {
+                if !by_force {
+                    let message = format!("{message}; with force it is dropped all the same");
+                    return Err(Refusal::new(Code::Engine(code), message));
+                }
+            }
+            // What another process writes to is its own.
+            Err(refusal) => return Err(refusal),
         }
         let aside = self.aside();
         std::fs::rename(self.root.join(name), &aside)
@@ -452,7 +461,10 @@ mod tests {
         let refusal = databases.get("bad").err().unwrap();
         assert_eq!(refusal.code, Code::Engine(ErrorCode::IntegrityError));
         assert!(databases.get("good").is_ok());
-        databases.remove("bad").unwrap();
+        let refused = databases.remove("bad", false).unwrap_err();
+        assert_eq!(refused.code, Code::Engine(ErrorCode::IntegrityError));
+        assert!(root.path().join("bad/log.aof").exists());
+        databases.remove("bad", true).unwrap();
         assert_eq!(databases.names(), ["good"]);
     }
 
@@ -464,7 +476,9 @@ mod tests {
         let second = databases(root.path());
         second.open_all();
         let locked = Code::Engine(ErrorCode::DatabaseLocked);
-        assert_eq!(second.remove("shop").unwrap_err().code, locked);
+        for by_force in [false, true] {
+            assert_eq!(second.remove("shop", by_force).unwrap_err().code, locked);
+        }
         assert!(root.path().join("shop/log.aof").exists());
     }
 
@@ -475,8 +489,8 @@ mod tests {
         databases.create("shop", &Init::default()).unwrap();
         let taken = databases.create("shop", &Init::default()).err().unwrap();
         assert_eq!(taken.code, Code::DatabaseExists);
-        databases.remove("shop").unwrap();
-        assert_eq!(databases.remove("shop").unwrap_err().code, Code::DatabaseNotFound);
+        databases.remove("shop", false).unwrap();
+        assert_eq!(databases.remove("shop", true).unwrap_err().code, Code::DatabaseNotFound);
         assert_eq!(std::fs::read_dir(root.path()).unwrap().count(), 0);
         databases.create("shop", &Init::default()).unwrap();
     }
