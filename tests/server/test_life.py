@@ -120,6 +120,15 @@ def test_a_stop_does_not_wait_for_ever(start: Start) -> None:
         assert server.stop() == 0
 
 
+def test_a_hangup_without_a_certificate_ends_nothing(start: Start) -> None:
+    server = start()
+    db = server.create()
+    server.process.send_signal(signal.SIGHUP)
+    eventually(lambda: "nothing to reload" in server.log.read_text())
+    put(server, db, "a")
+    assert server.stop() == 0
+
+
 def test_nothing_acknowledged_is_lost_in_a_crash(start: Start) -> None:
     heads = {}
     for round_number in range(3):

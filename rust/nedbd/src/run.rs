@@ -58,9 +58,7 @@ async fn serve(config: Config) -> Result<ExitCode, String> {
     let server: Shared = Arc::new(Server::new(config, databases, origins));
     announce(&server.config, &address);
     stop_on_signal(server.clone())?;
-    if let Some(tls) = &tls {
-        reload_on_signal(Arc::clone(tls))?;
-    }
+    reload_on_signal(tls.clone())?;
     let opening = Arc::clone(&server);
     let opened = tokio::task::spawn_blocking(move || opening.databases.open_all());
     chores::begin(&server);
@@ -137,16 +135,20 @@ fn stop_on_signal(server: Shared) -> Result<(), String> {
     Ok(())
 }
 
-/// Reads the certificate and its key again at each SIGHUP, as whoever renews them sends it.
+/// Reads the certificate and its key again at each SIGHUP, as whoever renews them sends it. A server without them
+/// goes on as well: by default the signal would end it, in the middle of what it does.
 #[cfg(unix)]
-fn reload_on_signal(tls: Arc<Tls>) -> Result<(), String> {
+fn reload_on_signal(tls: Option<Arc<Tls>>) -> Result<(), String> {
     use tokio::signal::unix::{SignalKind, signal};
     let mut hangups = signal(SignalKind::hangup()).map_err(|error| format!("signals: {error}"))?;
     tokio::spawn(async move {
         while hangups.recv().await.is_some() {
-            match tls.reload() {
-                Ok(()) => tracing::info!(target: OPERATION, "certificate reloaded"),
-                Err(why) => tracing::error!(target: OPERATION, why, "certificate not reloaded"),
+            match tls.as_ref().map(|tls| tls.reload()) {
+                None => tracing::info!(target: OPERATION, "a hangup, and nothing to reload"),
+                Some(Ok(())) => tracing::info!(target: OPERATION, "certificate reloaded"),
+                Some(Err(why)) => {
+                    tracing::error!(target: OPERATION, why, "certificate not reloaded")
+                }
             }
         }
     });
@@ -155,7 +157,7 @@ fn reload_on_signal(tls: Arc<Tls>) -> Result<(), String> {
 
 /// There is no such signal here: a new certificate needs a new start.
 #[cfg(not(unix))]
-fn reload_on_signal(_tls: Arc<Tls>) -> Result<(), String> {
+fn reload_on_signal(_tls: Option<Arc<Tls>>) -> Result<(), String> {
     Ok(())
 }
 
