@@ -160,6 +160,22 @@ def test_a_client_that_takes_nothing_is_let_go(start: Start) -> None:
         eventually(lambda: b"nedbd_connections 1" in server.get("/metrics").body)
 
 
+def test_a_request_whose_client_leaves_is_counted(start: Start) -> None:
+    server = start("--log-level", "1")
+    db = server.create()
+    with server.socket() as client:
+        client.sendall(f"GET {db}/changes?wait_ms=14000 HTTP/1.1\r\nHost: localhost\r\n\r\n".encode())
+        eventually(lambda: b"nedbd_connections 2" in server.get("/metrics").body)
+        # What is sent on another connection may come first.
+        time.sleep(0.1)
+    route = "/v1/databases/{name}/changes"
+    left = f'nedbd_requests_total{{method="GET",route="{route}",status="499"}} 1\n'
+    eventually(lambda: left.encode() in server.get("/metrics").body)
+    assert f'nedbd_request_seconds_count{{route="{route}"}} 1\n'.encode() in server.get("/metrics").body
+    assert "status=499" in server.log.read_text()
+    assert server.get("/health").status == 200
+
+
 def test_there_are_as_many_connections_as_there_may_be(start: Start) -> None:
     server = start("--connections-count-max", "4")
     held = [server.connect() for _ in range(4)]
