@@ -118,6 +118,31 @@ def test_an_answer_has_a_bound_of_rows(start: Start) -> None:
     assert server.ok("POST", f"{db}/query", {"nql": "FROM c LIMIT 3"})["count"] == 3
 
 
+def test_lists_of_nodes_and_of_files_have_a_bound_of_rows_and_are_read_in_parts(start: Start) -> None:
+    server = start("--rows-count-max", "3")
+    db = server.create(links=[["c:a", "to", f"c:{n}"] for n in range(5)] + [[f"c:{n}", "from", "c:a"] for n in range(5)])
+    for n in range(5):
+        server.ok("PUT", f"{db}/files/{n}", b"x")
+        server.ok("PUT", f"{db}/files/0", str(n).encode())
+    nodes = [f"c:{n}" for n in range(5)]
+    for path, member, all_of in [("neighbors?node=c:a&rel=to&", "nodes", nodes), ("inbound?node=c:a&rel=from&", "nodes", nodes),
+                                 ("files?", "files", [str(n) for n in range(5)]), ("files/0/versions?", "versions", None)]:
+        for asked in ("", "limit=4", "limit=9&offset=1"):
+            answer = server.get(f"{db}/{path}{asked}")
+            assert (answer.status, answer.code) == (413, "LIMIT_EXCEEDED"), path
+            assert all(word in answer.json["error"]["message"] for word in ("3", "limit", "offset", "rows_count_max"))
+        seq = server.ok("GET", f"{db}/{path}limit=0")["seq"]
+        parts = [server.ok("GET", f"{db}/{path}limit=3&offset={offset}&as_of={seq}") for offset in (0, 3, 6)]
+        assert [part["count"] for part in parts[:1]] == [3] and parts[2]["count"] == 0
+        found = parts[0][member] + parts[1][member]
+        if member == "versions":
+            assert [it["version"] for it in found] == [0, 1, 2, 3, 4, 5]
+        else:
+            assert found == all_of
+            assert server.ok("GET", f"{db}/{path}offset=2")[member] == all_of[2:]
+        assert server.get(f"{db}/{path}limit=-1").code == "INVALID_ARGUMENT"
+
+
 def test_a_body_that_does_not_come_is_a_408(start: Start) -> None:
     server = start("--request-timeout-ms", "200")
     db = server.create()
