@@ -75,6 +75,42 @@ def test_a_page_of_a_named_origin_may(start: Start) -> None:
     assert server.get(db, headers={"Origin": "https://c.example"}).status == 403
 
 
+def test_the_token_is_asked_before_the_origin(start: Start) -> None:
+    server = start(token="t")
+    db = server.create()
+    nobody, preflight = {"Authorization": ""}, {**BROWSER, "Access-Control-Request-Method": "POST"}
+    for path in (db, f"{db}/put", "/nowhere", "/metrics"):
+        assert server.get(path, headers={**BROWSER, **nobody}).code == "UNAUTHORIZED"
+        assert server.get(path, headers=BROWSER).code == "ORIGIN_REFUSED"
+        for headers, code in [({}, "METHOD_NOT_ALLOWED"), (preflight, "ORIGIN_REFUSED")]:
+            unknown = server.request("OPTIONS", path, headers={**headers, **nobody})
+            assert (unknown.status, unknown.code) == (401, "UNAUTHORIZED")
+            assert "access-control-allow-origin" not in unknown.headers
+            known = server.request("OPTIONS", path, headers=headers)
+            assert known.code == ("ROUTE_NOT_FOUND" if (path, code) == ("/nowhere", "METHOD_NOT_ALLOWED") else code)
+    assert server.get("/health", headers={**BROWSER, **nobody}).code == "ORIGIN_REFUSED"
+
+
+def test_only_the_questions_of_named_pages_are_answered_without_a_token(start: Start) -> None:
+    server = start("--cors-origins", "https://app.example", token="t")
+    db = server.create()
+    nobody, asks = {"Authorization": ""}, {"Access-Control-Request-Method": "POST"}
+    for path in (f"{db}/put", "/nowhere"):
+        assert server.request("OPTIONS", path, headers={**BROWSER, **asks, **nobody}).status == 200
+        for headers in [{"Origin": "https://b.example", **asks}, asks, {"Origin": "null", **asks}, BROWSER, {}]:
+            refused = server.request("OPTIONS", path, headers={**headers, **nobody})
+            assert (refused.status, refused.code) == (401, "UNAUTHORIZED"), headers
+        assert server.request("OPTIONS", path, headers={"Origin": "https://b.example", **asks}).code == "ORIGIN_REFUSED"
+    # The page can read why it was refused; one that is not named cannot.
+    refused = server.get(db, headers={**BROWSER, **nobody})
+    assert refused.code == "UNAUTHORIZED" and refused.headers["access-control-allow-origin"] == "https://app.example"
+    refused = server.get(db, headers={"Origin": "https://b.example", **nobody})
+    assert refused.code == "UNAUTHORIZED" and "access-control-allow-origin" not in refused.headers
+    anyone = start("--cors-origins", "*", token="t", NEDBD_DATA=str(server.data.parent / "other"))
+    assert anyone.request("OPTIONS", "/health", headers={"Origin": "https://b.example", **asks, **nobody}).status == 200
+    assert anyone.request("OPTIONS", "/v1/databases", headers=nobody).code == "UNAUTHORIZED"
+
+
 def test_a_body_that_is_too_long_is_a_413(start: Start) -> None:
     server = start("--body-bytes-max", "1000", "--request-timeout-ms", "1000")
     db = server.create()

@@ -72,6 +72,12 @@ impl OriginGuard {
         OriginGuard { origins, checks_host: !has_token && is_loopback(address) }
     }
 
+    /// Tells whether a request comes from a page of an origin that was named.
+    pub fn names(&self, headers: &HeaderMap) -> bool {
+        origin_of(headers)
+            .is_some_and(|origin| self.origins.iter().any(|it| it == origin || it == "*"))
+    }
+
     /// Tells why a request is refused, if it is.
     pub fn objection(&self, headers: &HeaderMap) -> Option<&'static str> {
         let host = headers.get(HOST).and_then(|value| value.to_str().ok());
@@ -81,16 +87,20 @@ impl OriginGuard {
                  alone: a page may have had its own name resolved to it",
             );
         }
-        let origin = headers.get(ORIGIN)?.to_str().unwrap_or_default();
+        let origin = origin_of(headers)?;
         let is_own = origin
             .split_once("://")
             .is_some_and(|(_, name)| host.is_some_and(|host| host.eq_ignore_ascii_case(name)));
-        let is_allowed = self.origins.iter().any(|it| it == origin || it == "*");
-        (!is_own && !is_allowed).then_some(
+        (!is_own && !self.names(headers)).then_some(
             "a page of another origin may not call this server; name the origin in cors_origins to \
              let it",
         )
     }
+}
+
+/// Returns what a request says it comes from; nothing that anyone is called where that is no text.
+fn origin_of(headers: &HeaderMap) -> Option<&str> {
+    headers.get(ORIGIN).map(|value| value.to_str().unwrap_or_default())
 }
 
 /// Tells whether a `Host` is this machine by its own name or address, with or without a port.
@@ -161,6 +171,7 @@ mod tests {
         ] {
             let mut pairs = vec![(HOST, host)];
             pairs.extend(origin.map(|origin| (ORIGIN, origin)));
+            assert_eq!(guard.names(&headers(&pairs)), origin == Some("https://app.example"));
             let objection = guard.objection(&headers(&pairs));
             assert_eq!(objection.is_none(), allowed, "{host} {origin:?}");
         }

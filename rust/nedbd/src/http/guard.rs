@@ -24,13 +24,17 @@ pub const HEALTH: &str = "/health";
 const CLIENT_LEFT: u16 = 499;
 
 /// What every request passes, from the outside in: it is counted, what is left of its body is thrown away, and
-/// what a page of another origin sends is refused. One layer, since each costs a copy of what it stands before.
+/// what comes without the token or from a page of another origin is refused. One layer, since each costs a copy of
+/// what it stands before.
 pub async fn pass(State(server): State<Shared>, request: Request, next: Next) -> Response {
     let observed = Observed::begin(&server, &request);
+    // What answers browsers answers every OPTIONS: it must not come to it without being asked who it is.
+    let is_checked_later =
+        !server.config.cors_origins.is_empty() && request.method() != Method::OPTIONS;
     let answer = |request: Request| async {
-        match server.origins.objection(request.headers()) {
-            Some(why) => Refusal::new(Code::OriginRefused, why).into_response(),
-            None => next.run(request).await,
+        match is_checked_later {
+            true => next.run(request).await,
+            false => checked(&server, request, next).await,
         }
     };
     let response = answer_or_defect(discard_leftover(&server, request, answer)).await;
@@ -109,16 +113,35 @@ fn known_method(method: &Method) -> &'static str {
     }
 }
 
-/// Refuses what comes without the token; for a server that has one.
-pub async fn check_token(State(server): State<Shared>, request: Request, next: Next) -> Response {
-    let token = server.config.token.as_ref();
-    let is_let_in =
-        request.uri().path() == HEALTH || token.is_some_and(|token| token.is_in(request.headers()));
-    if is_let_in {
-        return next.run(request).await;
+/// Refuses what comes without the token or from a page of another origin.
+pub async fn check(State(server): State<Shared>, request: Request, next: Next) -> Response {
+    checked(&server, request, next).await
+}
+
+async fn checked(server: &Server, request: Request, next: Next) -> Response {
+    match objection(server, &request) {
+        Some(refusal) => refusal.into_response(),
+        None => next.run(request).await,
     }
-    let message = "this server asks for a token: Authorization: Bearer <token>";
-    Refusal::new(Code::Unauthorized, message).into_response()
+}
+
+/// Tells why a request is refused, if it is. The token is asked first: whoever has none learns nothing else.
+fn objection(server: &Server, request: &Request) -> Option<Refusal> {
+    let headers = request.headers();
+    // A browser asks whether a page may ask, and says no token then.
+    let is_question = request.method() == Method::OPTIONS
+        && headers.contains_key(header::ACCESS_CONTROL_REQUEST_METHOD)
+        && server.origins.names(headers);
+    if let Some(token) = &server.config.token
+        && request.uri().path() != HEALTH
+        && !is_question
+        && !token.is_in(headers)
+    {
+        let message = "this server asks for a token: Authorization: Bearer <token>";
+        return Some(Refusal::new(Code::Unauthorized, message));
+    }
+    let why = server.origins.objection(headers)?;
+    Some(Refusal::new(Code::OriginRefused, why))
 }
 
 /// Makes what answers the questions of browsers, for the origins that are named.
