@@ -11,7 +11,7 @@ from http.client import HTTPException
 from pathlib import Path
 from typing import Callable
 
-from nedbd import Events, Nedbd, eventually
+from nedbd import Answer, Events, Nedbd, eventually
 
 Start = Callable[..., Nedbd]
 FIXTURES = Path(__file__).parent.parent / "fixtures" / "format"
@@ -271,6 +271,69 @@ def test_a_reader_beside_a_writer_sees_what_is_written_and_writes_nothing(start:
     assert second.get(db).code == "DATABASE_LOCKED" and second.request("DELETE", db).code == "DATABASE_LOCKED"
     assert second.request("DELETE", f"{db}?force=true").code == "DATABASE_LOCKED"
     assert writer.ok("GET", db)["seq"] == 1
+
+
+def test_a_reader_finds_databases_that_are_made_later_and_forgets_those_that_are_dropped(start: Start) -> None:
+    writer = start()
+    writer.create("first")
+    reader = start("--read-only", "--refresh-interval-ms", "20", "--log-level", "2")
+    reader.wait_until_ready()
+    names = lambda: [it["name"] for it in reader.ok("GET", "/v1/databases")["databases"]]  # noqa: E731
+    writer.create("asked", seed={"c": [{"id": "a"}]})
+    assert reader.ok("GET", "/v1/databases/asked/rows/c/a")["_id"] == "a"
+    writer.create("listed", seed={"c": [{"id": "a"}]})
+    assert names() == ["asked", "first", "listed"] and reader.ok("GET", "/v1/databases/listed")["rows"] == 1
+    put(writer, "/v1/databases/listed", "b")
+    eventually(lambda: reader.ok("GET", "/v1/databases/listed")["rows"] == 2)
+    for name in ("none", "..%2Fdata%2Ffirst", ".backups", "x" * 65):
+        assert reader.get(f"/v1/databases/{name}").code == "DATABASE_NOT_FOUND"
+    writer.ok("DELETE", "/v1/databases/asked")
+    eventually(lambda: reader.get("/v1/databases/asked").code == "DATABASE_NOT_FOUND")
+    assert names() == ["first", "listed"]
+    # Another one of the same name is that one, and not what was read before.
+    writer.ok("DELETE", "/v1/databases/listed")
+    writer.create("listed", seed={"d": [{"id": "z"}]})
+    eventually(lambda: reader.get("/v1/databases/listed/rows/d/z").status == 200)
+    assert reader.ok("GET", "/v1/databases/listed")["collections"] == {"d": 1}
+    assert reader.stop() == 0
+    assert " ERROR " not in reader.log.read_text()
+
+
+def test_readers_that_meet_a_drop_are_no_error_of_the_server(start: Start) -> None:
+    server = start("--cache-bytes", "0", "--checkpoint-every-ops", "0")
+    seed = {"c": [{"id": str(n), "t": "x" * 100} for n in range(300)]}
+    statuses: set[tuple[int, str | None]] = set()
+    stop = threading.Event()
+
+    def read(ask: Callable[[object], Answer]) -> None:
+        connection = server.connect()
+        while not stop.is_set():
+            try:
+                answer = ask(connection)
+            except (HTTPException, OSError):
+                # The answer broke off, and the connection with it.
+                connection = server.connect()
+                continue
+            statuses.add((answer.status, answer.code))
+
+    db = "/v1/databases/db"
+    asks = [lambda it: server.post(f"{db}/query", {"nql": 'FROM c WHERE t LIKE "%y%"'}, connection=it),
+            lambda it: server.get(f"{db}/rows/c/7", connection=it), lambda it: server.get(f"{db}/files/f", connection=it),
+            lambda it: server.get(f"{db}/changes?wait_ms=5", connection=it), lambda it: server.get(db, connection=it),
+            lambda it: server.get("/v1/databases", connection=it), lambda it: server.get(f"{db}/verify", connection=it)]
+    readers = [threading.Thread(target=read, args=(ask,)) for ask in asks]
+    for reader in readers:
+        reader.start()
+    for _ in range(12):
+        server.create("db", seed=seed)
+        server.ok("PUT", f"{db}/files/f", b"0123456789" * 200_000)
+        time.sleep(0.02)
+        server.ok("DELETE", db)
+    stop.set()
+    for reader in readers:
+        reader.join()
+    assert statuses <= {(200, None), (404, "DATABASE_NOT_FOUND"), (404, "NOT_FOUND"), (404, "DOCUMENT_NOT_FOUND")}
+    assert (404, "DATABASE_NOT_FOUND") in statuses and " ERROR " not in server.log.read_text()
 
 
 def test_expired_documents_are_swept_on_a_timer(start: Start) -> None:

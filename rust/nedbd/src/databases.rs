@@ -9,9 +9,14 @@
 //!   is there whole or not at all.
 //! * While one is opened, made or dropped, the documents of the others are read and written; only who makes
 //!   or drops another one waits.
+//! * A server that only reads follows the process that writes: what that makes is found when it is asked for,
+//!   and what it drops is let go of.
 //! * Nothing is put under a key that does not open what is encrypted already: no database is made then, and no
 //!   plain one is encrypted.
 
+use crate::directory::{
+    self, ASIDE, FileId, LOG_FILE, check_name, is_database, is_encrypted, sync_directory,
+};
 use crate::init::Init;
 use crate::logs::{DATABASE, OPERATION};
 use crate::refusal::{Code, Refusal, Result};
@@ -23,12 +28,6 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock, RwLockReadGuard, Rw
 use std::time::Instant;
 use tokio::sync::watch;
 
-/// Longest name, in bytes.
-const NAME_BYTES_MAX: usize = 64;
-/// What begins the name of a directory that is being made or removed.
-const ASIDE: &str = ".aside-";
-/// The file that says that a database is encrypted.
-const KEY_FILE: &str = "key.enc";
 /// What to do where a database is under another key than the server has.
 const KEY_ADVICE: &str = "start the server with its key, or move it out of the data directory: nothing is put \
     under another key beside it";
@@ -42,6 +41,7 @@ pub struct Databases {
     changing: Mutex<()>,
     is_ready: AtomicBool,
     next_aside: AtomicU64,
+    is_closed: AtomicBool,
 }
 
 /// What is known of one name.
@@ -61,6 +61,8 @@ pub struct Served {
     pub commits: watch::Sender<Seq>,
     /// What the last verification found.
     pub verified: Mutex<Option<Verified>>,
+    /// Which log it is that was opened: another one under its name is another database.
+    log_file: Option<FileId>,
     _subscription: Subscription,
 }
 
@@ -72,7 +74,7 @@ pub struct Verified {
 }
 
 impl Served {
-    fn new(name: &str, database: Database) -> Arc<Served> {
+    fn new(name: &str, database: Database, log_file: Option<FileId>) -> Arc<Served> {
         let commits = watch::Sender::new(database.seq());
         let told = commits.clone();
         let subscription = database.subscribe(move |seq| {
@@ -83,6 +85,7 @@ impl Served {
             database,
             commits,
             verified: Mutex::new(None),
+            log_file,
             _subscription: subscription,
         })
     }
@@ -103,14 +106,14 @@ impl Databases {
     pub fn find(root: &Path, options: Options) -> std::io::Result<Databases> {
         if !options.read_only {
             std::fs::create_dir_all(root)?;
-            remove_leftovers(root)?;
+            directory::remove_leftovers(root)?;
         }
         let mut slots = BTreeMap::new();
         for entry in std::fs::read_dir(root)? {
             let entry = entry?;
             let Ok(name) = entry.file_name().into_string() else { continue };
             // Whatever else is in the directory is not ours to open.
-            if check_name(&name).is_ok() && entry.path().join("log.aof").is_file() {
+            if is_database(root, &name) {
                 slots.insert(name, Slot::Opening);
             }
         }
@@ -121,6 +124,7 @@ impl Databases {
             changing: Mutex::new(()),
             is_ready: AtomicBool::new(false),
             next_aside: AtomicU64::new(0),
+            is_closed: AtomicBool::new(false),
         })
     }
 
@@ -128,7 +132,7 @@ impl Databases {
     pub fn open_all(&self) {
         let mut names = self.names();
         // Those that are encrypted first: a key that is not theirs must not become that of the others.
-        names.sort_by_key(|name| !self.is_encrypted(name));
+        names.sort_by_key(|name| !is_encrypted(&self.root, name));
         let count = names.len();
         for (place, name) in names.into_iter().enumerate() {
             let _changing = self.hold_changes();
@@ -137,8 +141,7 @@ impl Databases {
                 continue;
             }
             let begun = Instant::now();
-            let slot = self.open_slot(&name);
-            self.write_slots().insert(name.clone(), slot);
+            self.open_one(&name);
             let (number, opened_ms) = (place + 1, begun.elapsed().as_millis() as u64);
             tracing::info!(target: OPERATION, database = name, number, count, opened_ms, "opened");
         }
@@ -171,9 +174,13 @@ impl Databases {
 
     /// Returns a database by name.
     ///
-    /// Errors: `DATABASE_NOT_FOUND`; `NOT_READY` while it is being opened; whatever opening it said.
+    /// Errors: `DATABASE_NOT_FOUND`; `NOT_READY` while it is being opened, and when all were closed; whatever
+    /// opening it said.
     pub fn get(&self, name: &str) -> Result<Arc<Served>> {
         match self.read_slots().get(name) {
+            None if self.is_closed.load(Ordering::Acquire) => {
+                Err(Refusal::new(Code::NotReady, "the server is stopping"))
+            }
             None => Err(not_found(name)),
             Some(Slot::Open(served)) => Ok(Arc::clone(served)),
             Some(Slot::Opening) => Err(Refusal::new(
@@ -182,6 +189,56 @@ impl Databases {
             )),
             Some(Slot::Failed(code, why)) => Err(Refusal::new(Code::Engine(*code), why.clone())),
         }
+    }
+
+    /// Opens what another process has made under a name since; for a server that only reads.
+    ///
+    /// Errors: as `get`.
+    pub fn look_for(&self, name: &str) -> Result<Arc<Served>> {
+        if is_database(&self.root, name) {
+            let _changing = self.hold_changes();
+            // Somebody else may have been quicker.
+            if !self.read_slots().contains_key(name) && !self.is_closed.load(Ordering::Acquire) {
+                self.write_slots().insert(name.to_owned(), Slot::Opening);
+                self.open_one(name);
+                tracing::info!(target: DATABASE, database = name, "found");
+            }
+        }
+        self.get(name)
+    }
+
+    /// Opens everything that another process has made since; for a server that only reads.
+    pub fn look_around(&self) {
+        let Ok(entries) = std::fs::read_dir(&self.root) else { return };
+        let names = entries.filter_map(|entry| entry.ok()?.file_name().into_string().ok());
+        for name in names {
+            if !self.read_slots().contains_key(&name) {
+                // The list says why where it was not opened.
+                let _open_or_not = self.look_for(&name);
+            }
+        }
+    }
+
+    /// Lets go of a database that another process has dropped, and opens the one that took its place, if one did: a
+    /// log that was repaired or encrypted is another one too. Tells whether it was so.
+    pub fn follow_drop(&self, served: &Served) -> bool {
+        let name = &served.name;
+        let is_there = is_database(&self.root, name);
+        if is_there && FileId::of(&self.log_of(name)) == served.log_file {
+            return false;
+        }
+        let _changing = self.hold_changes();
+        if is_there {
+            tracing::info!(target: DATABASE, database = name, "another one took its place");
+            self.write_slots().insert(name.clone(), Slot::Opening);
+            self.open_one(name);
+        } else {
+            tracing::info!(target: DATABASE, database = name, "dropped by another process");
+            self.write_slots().remove(name);
+        }
+        // Whoever still reads in it is told that it is gone.
+        let _nobody_reads_it_again = served.database.close();
+        true
     }
 
     /// Makes a database with what `init` says is in it.
@@ -206,7 +263,7 @@ impl Databases {
         std::fs::rename(&aside, self.root.join(name))
             .and_then(|()| sync_directory(&self.root))
             .map_err(|error| Refusal::storage("move the new database into place", &error))?;
-        let served = Served::new(name, self.open_engine(name)?);
+        let served = self.open_engine(name)?;
         self.write_slots().insert(name.to_owned(), Slot::Open(Arc::clone(&served)));
         tracing::info!(target: DATABASE, database = name, "created");
         Ok(served)
@@ -250,20 +307,22 @@ impl Databases {
     pub fn close(&self) -> Vec<(String, nedb_core::Result<()>)> {
         let _changing = self.hold_changes();
         let open = self.open();
+        self.is_closed.store(true, Ordering::Release);
         self.write_slots().clear();
         open.into_iter().map(|it| (it.name.clone(), it.database.close())).collect()
     }
 
-    fn open_slot(&self, name: &str) -> Slot {
-        match self.open_engine(name) {
-            Ok(database) => Slot::Open(Served::new(name, database)),
+    fn open_one(&self, name: &str) {
+        let slot = match self.open_engine(name) {
+            Ok(served) => Slot::Open(served),
             Err(error) => {
                 let (code, why) = (error.code(), self.reason(name, &error));
                 let spelled = code.as_str();
                 tracing::error!(target: OPERATION, database = name, code = spelled, why, "not opened");
                 Slot::Failed(code, why)
             }
-        }
+        };
+        self.write_slots().insert(name.to_owned(), slot);
     }
 
     /// Says why a database was not opened.
@@ -278,7 +337,9 @@ impl Databases {
         }
     }
 
-    fn open_engine(&self, name: &str) -> nedb_core::Result<Database> {
+    fn open_engine(&self, name: &str) -> nedb_core::Result<Arc<Served>> {
+        // Before it is opened: another one that takes its place in between is noticed later.
+        let found = FileId::of(&self.log_of(name));
         let encrypt_existing = self.options.encrypt_existing && self.check_key().is_ok();
         let options = Options { encrypt_existing, ..self.options.clone() };
         let database = Database::open(self.root.join(name), options)?;
@@ -287,7 +348,12 @@ impl Databases {
             let report = report.to_json();
             tracing::error!(target: OPERATION, database = name, report, "needs a look");
         }
-        Ok(database)
+        let log_file = found.or_else(|| FileId::of(&self.log_of(name)));
+        Ok(Served::new(name, database, log_file))
+    }
+
+    fn log_of(&self, name: &str) -> PathBuf {
+        self.root.join(name).join(LOG_FILE)
     }
 
     fn fill(&self, aside: &Path, init: &Init<'_>) -> Result<()> {
@@ -324,7 +390,7 @@ impl Databases {
             Slot::Failed(code @ ErrorCode::KeyRequired, _) => {
                 Some((Code::Engine(*code), name, format!("is encrypted; {KEY_ADVICE}")))
             }
-            Slot::Opening if self.is_encrypted(name) => Some((
+            Slot::Opening if is_encrypted(&self.root, name) => Some((
                 Code::NotReady,
                 name,
                 "tells whether the key is right once it is open".into(),
@@ -337,10 +403,6 @@ impl Databases {
                 Err(Refusal::new(code, format!("the database {name:?} {why}")))
             }
         }
-    }
-
-    fn is_encrypted(&self, name: &str) -> bool {
-        self.root.join(name).join(KEY_FILE).exists()
     }
 
     fn hold_changes(&self) -> MutexGuard<'_, ()> {
@@ -356,37 +418,8 @@ impl Databases {
     }
 }
 
-/// Checks a name: 1 to 64 letters, digits, `-` and `_` of ASCII, not beginning with `-`.
-pub fn check_name(name: &str) -> Result<()> {
-    let is_plain = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'_' || byte == b'-';
-    let is_named = !name.is_empty() && name.len() <= NAME_BYTES_MAX && !name.starts_with('-');
-    if is_named && name.bytes().all(is_plain) {
-        return Ok(());
-    }
-    Err(Refusal::invalid(format!(
-        "a name is 1 to {NAME_BYTES_MAX} letters, digits, - and _, and does not begin with -"
-    )))
-}
-
 fn not_found(name: &str) -> Refusal {
     Refusal::new(Code::DatabaseNotFound, format!("there is no database {name:?}"))
-}
-
-/// Removes what a crash left of databases that were being made or dropped.
-fn remove_leftovers(root: &Path) -> std::io::Result<()> {
-    for entry in std::fs::read_dir(root)? {
-        let entry = entry?;
-        if entry.file_name().to_string_lossy().starts_with(ASIDE) {
-            std::fs::remove_dir_all(entry.path())?;
-        }
-    }
-    Ok(())
-}
-
-/// Makes a rename in a directory outlive a crash of the machine.
-fn sync_directory(path: &Path) -> std::io::Result<()> {
-    // Elsewhere a directory cannot be opened, and the file system orders renames itself.
-    if cfg!(unix) { std::fs::File::open(path)?.sync_all() } else { Ok(()) }
 }
 
 #[cfg(test)]
@@ -395,30 +428,6 @@ mod tests {
 
     fn databases(root: &Path) -> Databases {
         Databases::find(root, Options::default()).unwrap()
-    }
-
-    #[test]
-    fn only_plain_names_are_names() {
-        for name in ["shop", "a", "_x", "Shop-2_b", &"x".repeat(64)] {
-            assert!(check_name(name).is_ok(), "{name}");
-        }
-        for name in [
-            "",
-            ".",
-            "..",
-            ".x",
-            "-x",
-            "a/b",
-            "a\\b",
-            "a.b",
-            "é",
-            "a b",
-            "a\0",
-            "../x",
-            &"x".repeat(65),
-        ] {
-            assert!(check_name(name).is_err(), "{name}");
-        }
     }
 
     #[test]

@@ -46,6 +46,9 @@ pub async fn list(State(server): State<Shared>) -> Answer {
     let shared = server.clone();
     let call = move || {
         let databases = &shared.databases;
+        if shared.config.read_only {
+            databases.look_around();
+        }
         let lines: Vec<String> =
             databases.names().iter().filter_map(|name| line(&shared, name)).collect();
         Ok(format!(r#"{{"databases":[{}],"ready":{}}}"#, lines.join(","), databases.is_ready()))
