@@ -44,7 +44,7 @@ def test_others_are_not_let_in_without_a_token(start: Start, tmp_path) -> None:
 
 
 def test_wrong_usage_is_said_in_one_line(tmp_path) -> None:
-    for flags in [["--prot", "1"], ["--port", "x"], ["--config", str(tmp_path / "none.toml")]]:
+    for flags in [["--prot", "1"], ["--port", "x"], ["--cors-origins", "https://app.example/"], ["--config", str(tmp_path / "none.toml")]]:
         run = subprocess.run([BINARY, *flags], capture_output=True, text=True, timeout=PATIENCE_S)
         assert run.returncode == 2 and run.stderr.startswith("nedbd: ") and run.stderr.count("\n") == 1
     assert "--read-only" in subprocess.run([BINARY, "--help"], capture_output=True, text=True).stdout
