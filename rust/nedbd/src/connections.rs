@@ -38,8 +38,21 @@ const TOLD_TIMEOUT: Duration = Duration::from_secs(1);
 /// How long a client has to shake hands.
 const HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(10);
 
+/// How a listener was served to its end.
+pub struct Ended {
+    /// Whether every request was answered.
+    pub is_drained: bool,
+    /// Until when the stop may wait for anything else.
+    pub deadline: Instant,
+}
+
 /// Serves a listener until the server is to stop, then waits for what is in flight.
-pub async fn serve(listener: TcpListener, tls: Option<Arc<Tls>>, router: Router, server: &Shared) {
+pub async fn serve(
+    listener: TcpListener,
+    tls: Option<Arc<Tls>>,
+    router: Router,
+    server: &Shared,
+) -> Ended {
     let graceful = GracefulShutdown::new();
     let places = Arc::new(Semaphore::new(server.config.limits.connections_count_max));
     let told = Arc::new(Semaphore::new(TOLD_COUNT_MAX));
@@ -83,10 +96,12 @@ pub async fn serve(listener: TcpListener, tls: Option<Arc<Tls>>, router: Router,
         }
     }
     drop(listener);
-    let timeout = server.config.stop_timeout;
-    if tokio::time::timeout(timeout, graceful.shutdown()).await.is_err() {
+    let deadline = Instant::now() + server.config.stop_timeout;
+    let is_drained = tokio::time::timeout_at(deadline, graceful.shutdown()).await.is_ok();
+    if !is_drained {
         tracing::error!(target: crate::logs::OPERATION, "some requests did not end in time");
     }
+    Ended { is_drained, deadline }
 }
 
 /// What serves one client.
