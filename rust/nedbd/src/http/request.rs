@@ -56,7 +56,9 @@ async fn read_body(body: Body, bytes_max: usize) -> Result<Bytes> {
 }
 
 fn too_long(bytes_max: usize) -> Refusal {
-    Refusal::limit(format!("a body is at most {bytes_max} bytes long"))
+    Refusal::limit(format!(
+        "a body is at most {bytes_max} bytes long here (body_bytes_max); send fewer documents at a time"
+    ))
 }
 
 impl JsonBody {
