@@ -29,10 +29,13 @@ ARGUMENTS = {
     "file_equals": {"name", "text"} | FILE_AT, "file_root": {"name"} | FILE_AT,
     "file_proof": {"name", "chunk_index"} | FILE_AT, "verify_proof": {"leaf", "path", "root"},
     "files": {"as_of"}, "file_versions": {"name", "as_of"}, "compression_stats": {"tier"},
-    "compact_blobs": set(), "verify_files": set(),
+    "compact_blobs": set(), "verify_files": set(), "backup": {"skip_damaged_files"}, "repair": set(),
     "checkpoint": {"note"}, "verify": set(), "verify_determinism": set(), "verify_report": set(),
+    "open_report": set(), "read_only": set(),
     "seq": set(), "durable_seq": set(), "head": set(), "encrypted": set(), "op": {"seq"}, "refresh": set(), "flush": set(), "close": set(),
-    "reopen": {"read_only", "without_checkpoints", "tmk", "encrypt_existing", "encrypts"}, "rewrap_key": {"old_tmk", "new_tmk"}, "open_again": set(), "damage": {"file", "find", "put", "text"}, "set_clock": {"now"},
+    "reopen": {"read_only", "without_checkpoints", "tmk", "encrypt_existing", "encrypts"},
+    "rewrap_key": {"old_tmk", "new_tmk"}, "open_again": set(),
+    "damage": {"file", "find", "put", "text"}, "set_clock": {"now"},
     "expect_state": {"seq", "head"},
 }
 

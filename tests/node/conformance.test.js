@@ -66,9 +66,12 @@ const VERBS = {
   compact_blobs: (db) => one(db.compactBlobs()),
   verify_files: (db) => one(db.verifyFiles()),
   checkpoint: (db, args) => json(db.checkpoint(args.text("note"))),
+  repair: (db) => one(db.repair()),
   verify: (db) => json(db.verify()),
   verify_report: (db) => one(db.verifyReport()),
   verify_determinism: (db) => json(db.verifyDeterminism()),
+  open_report: (db) => one(db.openReport()),
+  read_only: (db) => json(db.readOnly()),
   seq: (db) => json(db.seq()),
   durable_seq: (db) => json(db.durableSeq()),
   head: (db) => json(db.head()),
@@ -134,6 +137,8 @@ class Host {
         this.db.rewrapKey(args.text("old_tmk"), args.text("new_tmk"));
         this.tmk = args.text("new_tmk");
         return nothing();
+      case "backup":
+        return this.backup(args);
       case "damage":
         return this.damage(args);
       case MOVES_CLOCK:
@@ -147,6 +152,23 @@ class Host {
       default:
         if (!(verb in VERBS)) throw new Error(`the suite knows no verb ${verb}`);
         return VERBS[verb](this.db, args);
+    }
+  }
+
+  /** Copies the database into a new directory, opens the copy, and holds it against what was reported. */
+  backup(args) {
+    const copies = fs.mkdtempSync(path.join(os.tmpdir(), "nedb-conformance-"));
+    try {
+      const to = path.join(copies, "copy");
+      const text = this.db.backup(to, args.members.get("skip_damaged_files"));
+      const copy = NedbCore.open(to, JSON.stringify({ read_only: true, tmk: this.tmk }));
+      const { seq, head } = JSON.parse(text);
+      const wrong = copy.seq() !== BigInt(seq) || copy.head() !== head || copy.indexes() !== this.db.indexes();
+      if (wrong || !copy.verify()) throw new Error(`the copy is not the database of ${text}`);
+      copy.close();
+      return one(text);
+    } finally {
+      fs.rmSync(copies, { recursive: true, force: true });
     }
   }
 

@@ -162,6 +162,16 @@ class Host:
             return
         assert before in (None, self.state()), "reopening changed seq or head"
 
+    def do_backup(self, **options):
+        """Copies the database into a new directory, opens the copy, and holds it against what was reported."""
+        with tempfile.TemporaryDirectory() as copies:
+            path = pathlib.Path(copies, "copy")
+            report = self.db.backup(path, **options)
+            with nedb.NEDB(path, self.tmk, read_only=True) as copy:
+                assert (copy.seq, copy.head) == (report["seq"], report["head"]), "the copy ends elsewhere"
+                assert copy.verify() and copy.indexes() == self.db.indexes(), "the copy is not the database"
+        return report
+
     def do_rewrap_key(self, old_tmk, new_tmk):
         """Changes the key, and opens with the new one from then on."""
         old, new = bytes.fromhex(old_tmk), bytes.fromhex(new_tmk)

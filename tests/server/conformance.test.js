@@ -18,6 +18,7 @@ const { check } = require("../node/conformance.expect.js");
 const { NumberText, parse, stringify: plainText } = require("../node/lossless.js");
 const { database, onDatabase, onServer } = require("../../node/client_calls.js");
 const { Database } = require("../../node/client_database.js");
+const { NedbCore } = require("../../node/index.js");
 const { camelCased } = require("../../node/options.js");
 const { Transport } = require("../../node/client_transport.js");
 const { Nedbd } = require("./nedbd.js");
@@ -28,6 +29,8 @@ const KEY = "the key is the server's, for all its databases";
 const NO_PATH = {
   damage: "the files are the server's, which has them open",
   close: "a client does not close the databases of a server",
+  open_report: "the server has it in its log; describe says what of it still holds",
+  repair: "it is done beside the server, on the directory",
   refresh: "a server that only reads refreshes by itself, on a timer",
   encrypted: KEY,
   rewrap_key: KEY,
@@ -99,6 +102,7 @@ const VERBS = {
   verify_report: (db) => onDatabase.verifyReport(db),
   verify_files: (db) => onDatabase.verifyFiles(db),
   verify_determinism: (db) => onDatabase.verifyDeterminism(db),
+  read_only: (db) => onDatabase.readOnly(db),
   seq: (db) => onDatabase.seq(db),
   durable_seq: (db) => onDatabase.flush(db),
   head: (db) => onDatabase.head(db),
@@ -195,6 +199,20 @@ class Host {
     const [seq, last] = [args.integer("seq"), BigInt((await ask(onDatabase.seq(this.path))).text)];
     if (seq < 0n || seq > last) return { text: "null" };
     return { text: stringify((await ask(onDatabase.ops(this.path, seq - 1n, 1)))[0]) };
+  }
+
+  /** Has the server copy the database, opens the copy, and holds it against what was reported. */
+  async backup(args) {
+    const report = await ask(onDatabase.backup(this.path, undefined, rest(args)));
+    const folder = path.join(suite.root, "data", ".backups", report.get("path"));
+    const copy = NedbCore.open(folder, '{"read_only":true}');
+    const wrong = copy.seq() !== BigInt(report.get("seq").text) || copy.head() !== report.get("head");
+    const indexes = stringify(await ask(onDatabase.indexes(this.path)));
+    if (wrong || !copy.verify() || stringify(parse(copy.indexes())) !== indexes) {
+      throw new Error(`the copy is not the database of ${stringify(report)}`);
+    }
+    copy.close();
+    return { text: stringify(report) };
   }
 
   set_clock(args) {

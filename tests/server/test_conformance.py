@@ -28,6 +28,8 @@ COUNTS: dict[str, Counter[str]] = {kind: Counter() for kind in KINDS}
 NO_PATH = {
     "damage": "the files are the server's, which has them open",
     "close": "a client does not close the databases of a server",
+    "open_report": "the server has it in its log; describe says what of it still holds",
+    "repair": "it is done beside the server, on the directory",
     "refresh": "a server that only reads refreshes by itself, on a timer",
     **dict.fromkeys(["encrypted", "rewrap_key"], "the key is the server's, for all its databases"),
 }
@@ -162,6 +164,15 @@ class Host:
     def do_op(self, seq: int) -> Any:
         """Reads an op from the log."""
         return self.db.log[seq].to_dict() if 0 <= seq <= self.db.seq else None
+
+    def do_backup(self, **options: Any) -> Any:
+        """Has the server copy the database, opens the copy, and holds it against what was reported."""
+        report = self.db.backup(**options)
+        path = self.suite.root / "data" / ".backups" / report["path"]
+        with nedb.NEDB(path, read_only=True) as copy:
+            assert (copy.seq, copy.head) == (report["seq"], report["head"]), "the copy ends elsewhere"
+            assert copy.verify() and copy.indexes() == self.db.indexes(), "the copy is not the database"
+        return report
 
     def do_set_clock(self, now: float) -> None:
         """Moves the clock of the server."""

@@ -52,6 +52,31 @@ fn public_functions(source: &str, found: &mut BTreeSet<String>) {
     }
 }
 
+/// Adds the verbs of the steps of every case below a folder.
+fn add_verbs_of_cases(folder: &Path, verbs: &mut BTreeSet<String>) {
+    for entry in std::fs::read_dir(folder).expect("the folder of cases is readable") {
+        let path = entry.expect("an entry").path();
+        if path.is_dir() {
+            add_verbs_of_cases(&path, verbs);
+            continue;
+        }
+        let text = std::fs::read_to_string(&path).expect("a file of cases is readable");
+        let cases: Vec<serde_json::Value> = serde_json::from_str(&text).expect("it holds cases");
+        let steps = cases.iter().filter_map(|case| case["steps"].as_array()).flatten();
+        verbs.extend(steps.filter_map(|step| step["do"].as_str()).map(str::to_owned));
+    }
+}
+
+#[test]
+fn every_verb_has_a_case_or_says_why_not() {
+    let mut in_cases = BTreeSet::new();
+    add_verbs_of_cases(&at_root("tests/conformance/cases"), &mut in_cases);
+    for verb in entries("surface.toml", "verb") {
+        let (name, reason) = (text(&verb, "name"), text(&verb, "no_case"));
+        assert_eq!(in_cases.contains(name), reason.is_empty(), "{name}: a case or a reason");
+    }
+}
+
 #[test]
 fn every_verb_is_there_and_none_is_extra() {
     let mut found = BTreeSet::new();

@@ -327,10 +327,9 @@ impl Databases {
 
     /// Says why a database was not opened.
     fn reason(&self, name: &str, error: &nedb_core::Error) -> String {
+        let would_be_encrypted = self.options.encrypt_existing && !self.options.read_only;
         match self.check_key() {
-            Err(refusal)
-                if error.code() == ErrorCode::PlainDatabase && self.options.encrypt_existing =>
-            {
+            Err(refusal) if error.code() == ErrorCode::PlainDatabase && would_be_encrypted => {
                 format!("the database {name:?} is not encrypted, and stays so: {}", refusal.message)
             }
             _ => error.to_string(),

@@ -25,6 +25,7 @@ mod config;
 mod connections;
 mod databases;
 mod directory;
+mod finished;
 mod http;
 mod init;
 mod logs;

@@ -13,6 +13,7 @@
 use crate::auth::OriginGuard;
 use crate::config::Config;
 use crate::databases::Databases;
+use crate::finished::Finished;
 use crate::metrics::Metrics;
 use crate::refusal::{Code, Refusal, Result};
 use std::path::PathBuf;
@@ -88,12 +89,12 @@ impl Server {
             return self.run(move || runtime.block_on(write)).await;
         }
         let place = self.call_place()?;
-        // A task of its own: a client that leaves takes the request with it, and not the write.
-        let task = tokio::spawn(async move {
+        // A client that leaves takes the request with it, and not the write.
+        Finished::new(async move {
             let _held_until_the_end = place;
             write.await
-        });
-        task.await.map_err(defect)?
+        })
+        .await
     }
 
     /// Runs one of many calls for one request to its end, and waits for a place for it: what has begun is not

@@ -1,120 +1,100 @@
-//! The thread that waits where tasks may not: for the writer, and for syncs.
+//! The threads that wait where tasks may not: one for syncs, one for the writer and for the views.
 //!
 //! In: batches that only tasks wait for, and tasks that found the writer held. Out: batches led, tasks woken.
 //!
-//! It is started by the first task that writes; who writes from threads alone has none.
-//!
-//! Invariants:
-//! * The thread keeps the database open only while it leads a batch.
-//! * Once `stop` has returned, it leads no more.
+//! They are two, since a batch is admitted while another syncs: whoever waits for the writer must not wait for
+//! the sync as well. Each is started when it is first needed; who writes from threads alone has none.
 
 use super::Inner;
 use super::signal::add_task;
+use super::worker::{Calls, Worker};
 use crate::error::{Error, Result};
-use parking_lot::{Condvar, Mutex};
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Weak};
+use std::sync::{Arc, OnceLock, Weak};
 use std::task::{Context, Waker};
-use std::thread::JoinHandle;
 
-/// What the thread is asked for.
+/// Whether a batch is to be led.
 #[derive(Debug, Default)]
-struct Calls {
-    /// A batch is to be led.
-    lead: bool,
-    /// The tasks that wait for the writer's lock, or for the views.
-    tasks: Vec<Waker>,
-    is_stopping: bool,
+struct Lead(bool);
+
+impl Calls for Lead {
+    const NAME: &'static str = "nedb-commit";
+
+    fn is_empty(&self) -> bool {
+        !self.0
+    }
+
+    fn answer(self, database: &Weak<Inner>) {
+        if let Some(inner) = database.upgrade() {
+            inner.lead_for_tasks();
+        }
+    }
 }
 
-/// The thread and what it is asked for.
+/// The tasks that wait for the writer's lock, or for the views.
+#[derive(Debug, Default)]
+struct Waiting(Vec<Waker>);
+
+impl Calls for Waiting {
+    const NAME: &'static str = "nedb-admit";
+
+    fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    fn answer(self, database: &Weak<Inner>) {
+        if let Some(inner) = database.upgrade() {
+            // Only to wait for whoever holds them.
+            drop(inner.writer.lock());
+            drop(inner.state.read());
+        }
+        self.0.into_iter().for_each(Waker::wake);
+    }
+}
+
+/// The threads, and whose they are.
 #[derive(Debug, Default)]
 pub(super) struct Committer {
-    calls: Mutex<Calls>,
-    called: Condvar,
-    is_started: AtomicBool,
-    thread: Mutex<Option<JoinHandle<()>>>,
+    database: OnceLock<Weak<Inner>>,
+    leads: Arc<Worker<Lead>>,
+    waits: Arc<Worker<Waiting>>,
 }
 
 impl Committer {
-    /// Starts the thread, unless it is there.
+    /// Makes ready for a task that writes: starts the thread that leads, where lines go to a disk.
     ///
-    /// Cost: a load when it is there. Errors: `StorageError`.
-    pub fn start(self: &Arc<Committer>, database: &Arc<Inner>) -> Result<()> {
-        if self.is_started.load(Ordering::Acquire) {
-            return Ok(());
+    /// Cost: two loads, but for the first. Errors: `StorageError`.
+    pub fn start(&self, inner: &Arc<Inner>) -> Result<()> {
+        let database = self.database.get_or_init(|| Arc::downgrade(inner));
+        match &inner.directory {
+            Some(_) => self.leads.start(database).map_err(no_thread),
+            None => Ok(()),
         }
-        let mut thread = self.thread.lock();
-        if !self.is_started.load(Ordering::Acquire) {
-            let (committer, database) = (Arc::clone(self), Arc::downgrade(database));
-            let work = move || committer.run(&database);
-            let started = std::thread::Builder::new().name("nedb-commit".to_owned()).spawn(work);
-            let starting = |error| Error::storage("start the thread that commits", error);
-            *thread = Some(started.map_err(starting)?);
-            self.is_started.store(true, Ordering::Release);
-        }
-        Ok(())
     }
 
-    /// Has the thread lead the batch that is gathered.
+    /// Has a thread lead the batch that is gathered.
     pub fn lead(&self) {
-        self.calls.lock().lead = true;
-        self.called.notify_one();
+        // It stops once nothing is gathered, and nothing will be.
+        self.leads.call(|lead| lead.0 = true);
     }
 
-    /// Has the thread wait for the writer and for the views, and wake the task then.
+    /// Has a thread wait for the writer and for the views, and wake the task then.
     pub fn wait_for_writer(&self, context: &Context<'_>) {
-        let mut calls = self.calls.lock();
-        if calls.is_stopping {
-            // There is nobody to wait any more, and soon nothing to wait for: the database is being closed.
+        let database = self.database.get();
+        let is_started = database.is_some_and(|database| self.waits.start(database).is_ok());
+        if !(is_started && self.waits.call(|tasks| add_task(&mut tasks.0, context))) {
+            // The system gives no thread, or the database is being closed: the task looks again, which is slow
+            // where there is much to wait for, and right.
             context.waker().wake_by_ref();
-            return;
         }
-        add_task(&mut calls.tasks, context);
-        drop(calls);
-        self.called.notify_one();
     }
 
-    /// Ends the thread, and returns once it is gone. Nothing may wait for it to lead.
+    /// Ends the threads, and returns once they are gone. Nothing may wait for a batch to be led.
     pub fn stop(&self) {
-        self.calls.lock().is_stopping = true;
-        self.called.notify_one();
-        let thread = self.thread.lock().take();
-        // The last handle may be the one that the thread itself holds.
-        let own = std::thread::current().id();
-        if let Some(thread) = thread.filter(|thread| thread.thread().id() != own) {
-            let _whatever_became_of_it = thread.join();
-        }
+        self.leads.stop();
+        self.waits.stop();
     }
+}
 
-    fn run(&self, database: &Weak<Inner>) {
-        while let Some((lead, tasks)) = self.next_calls() {
-            if let Some(inner) = database.upgrade() {
-                if lead {
-                    inner.lead_for_tasks();
-                }
-                if !tasks.is_empty() {
-                    // Only to wait for whoever holds them.
-                    drop(inner.writer.lock());
-                    drop(inner.state.read());
-                }
-            }
-            tasks.into_iter().for_each(Waker::wake);
-        }
-    }
-
-    /// Waits for calls; None once there will be no more.
-    fn next_calls(&self) -> Option<(bool, Vec<Waker>)> {
-        let mut calls = self.calls.lock();
-        loop {
-            let (lead, tasks) = (std::mem::take(&mut calls.lead), std::mem::take(&mut calls.tasks));
-            if lead || !tasks.is_empty() {
-                return Some((lead, tasks));
-            }
-            if calls.is_stopping {
-                return None;
-            }
-            self.called.wait(&mut calls);
-        }
-    }
+fn no_thread(error: std::io::Error) -> Error {
+    Error::storage("start the thread that commits", error)
 }

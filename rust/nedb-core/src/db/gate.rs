@@ -18,7 +18,7 @@ use std::time::{Duration, Instant};
 use tempfile::TempDir;
 
 /// How long a call may be on its way before it counts as stuck: far longer than any machine needs.
-const PATIENCE: Duration = Duration::from_secs(60);
+pub(super) const PATIENCE: Duration = Duration::from_secs(60);
 
 /// What the writer says of itself.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -193,6 +193,17 @@ impl Stage {
         self.settle();
     }
 
+    /// Lets what stands at the gate go, and everything that comes after it.
+    pub fn let_all_go(&self, verdict: Verdict) {
+        let (passage, changed) = &*self.gate;
+        let mut passage = passage.lock();
+        passage.is_open = true;
+        if passage.at.take().is_some() {
+            passage.verdict = Some(verdict);
+            changed.notify_all();
+        }
+    }
+
     /// Returns when nothing moves any more.
     pub fn settle(&mut self) {
         let start = Instant::now();
@@ -252,12 +263,6 @@ impl Stage {
 impl Drop for Stage {
     /// Lets everything through, so that no thread of a test that failed is left standing.
     fn drop(&mut self) {
-        let (passage, changed) = &*self.gate;
-        let mut passage = passage.lock();
-        passage.is_open = true;
-        if passage.at.take().is_some() {
-            passage.verdict = Some(Verdict::Fails);
-            changed.notify_all();
-        }
+        self.let_all_go(Verdict::Fails);
     }
 }

@@ -21,7 +21,8 @@
 //! | `overlay` | what was admitted and is not folded yet |
 //! | `commit` | batches of groups: append, sync, fold |
 //! | `signal` | what became of a batch, for threads and tasks that wait for it |
-//! | `committer` | the thread that waits where tasks may not |
+//! | `committer` | the threads that wait where tasks may not |
+//! | `worker` | a thread that does what it is called for |
 //! | `write` | put, delete, link and their kin |
 //! | `transaction` | several things as one op |
 //! | `write_later` | the same for asynchronous hosts |
@@ -82,6 +83,7 @@ mod statistics;
 mod steps;
 mod transaction;
 mod watch;
+mod worker;
 mod write;
 mod write_later;
 
@@ -142,7 +144,7 @@ struct Inner {
     watch: watch::Watch,
     counters: statistics::Counters,
     checkpoints: Arc<Keeper>,
-    committer: Arc<Committer>,
+    committer: Committer,
 }
 
 impl std::fmt::Debug for Database {

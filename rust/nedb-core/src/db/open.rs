@@ -8,6 +8,7 @@
 
 use super::checkpoint::keeper_of;
 use super::commit::{Writer, sync_periodically, tail_of};
+use super::committer::Committer;
 use super::keeper::Keeper;
 use super::options::{Durability, Options};
 use super::packs::Packs;
@@ -258,7 +259,7 @@ impl Database {
                 watch: Watch::default(),
                 counters: Counters::default(),
                 checkpoints,
-                committer: Arc::default(),
+                committer: Committer::default(),
             }),
         }
     }

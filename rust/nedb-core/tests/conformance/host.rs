@@ -1,13 +1,13 @@
 //! A database under test, with its clock and its directory.
 //!
 //! In: the steps of a case, in order. Out: nothing, or what is wrong. It owns the steps of the suite
-//! itself (`reopen`, `open_again`, `damage`, `set_clock`, `expect_state`); the verbs of a database are in
-//! `verbs.rs`.
+//! itself (`reopen`, `open_again`, `damage`, `set_clock`, `expect_state`), and those that need a directory; the
+//! other verbs of a database are in `verbs.rs`.
 
 use crate::case::{Arguments, Place, Step};
 use crate::expect::{self, Answer};
 use crate::verbs;
-use nedb_core::{Clock, Database, Error, ManualClock, Options, Tmk};
+use nedb_core::{BackupOptions, Clock, Database, Error, ManualClock, Options, Tmk};
 use serde_json::{Value, json};
 use std::sync::Arc;
 use tempfile::TempDir;
@@ -103,6 +103,7 @@ impl Host {
                 Ok(opened.map(|_| Answer::nothing()))
             }
             "rewrap_key" => self.rewrap_key(args),
+            "backup" => self.backup(args),
             "damage" => {
                 if let Err(error) = self.database.close() {
                     return Ok(Err(error));
@@ -123,6 +124,29 @@ impl Host {
             }
             _ => verbs::call(&self.database, verb, args),
         }
+    }
+
+    /// Copies the database into a new directory, opens the copy, and holds it against what was reported.
+    fn backup(&self, args: &Arguments) -> Outcome {
+        let copies = tempfile::tempdir().map_err(|error| error.to_string())?;
+        let path = copies.path().join("copy");
+        let skip_damaged_files = args.value("skip_damaged_files")? == Some(Value::Bool(true));
+        let report = self.database.backup_with(&path, &BackupOptions { skip_damaged_files });
+        let Ok(report) = report else { return Ok(report.map(|_| Answer::nothing())) };
+        let options = Options { read_only: true, tmk: self.key.tmk.clone(), ..Options::default() };
+        let copy = Database::open(&path, options).map_err(engine)?;
+        if (copy.seq(), copy.head()) != (report.seq, report.head.clone()) {
+            return Err(format!(
+                "the copy ends with {} {}, not {report:?}",
+                copy.seq(),
+                copy.head()
+            ));
+        }
+        let indexes = |it: &Database| it.indexes().map_err(engine);
+        if !copy.verify().map_err(engine)? || indexes(&copy)? != indexes(&self.database)? {
+            return Err("the copy is not the database".to_owned());
+        }
+        Ok(Ok(Answer::One(report.to_json())))
     }
 
     /// Closes the database and opens its directory again; seq and head must stay.
