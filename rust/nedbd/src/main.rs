@@ -9,6 +9,7 @@
 //! | `tls` | the certificate and its key |
 //! | `directory` | what the data directory holds |
 //! | `databases` | the databases in it, by name |
+//! | `finished` | what a client that leaves does not stop |
 //! | `init` | what a new database begins with |
 //! | `server` | what every request shares; how the engine is called |
 //! | `chores` | what is done on a timer |
