@@ -336,10 +336,9 @@ mod tests {
             }
             let mut paced = Paced::new(ours, Duration::from_secs(60), noted);
             let sending = tokio::spawn(async move {
-                theirs.write_all(&[0; 10_000]).await?;
-                while sends_on {
-                    tokio::time::sleep(Duration::from_millis(10)).await;
-                    theirs.write_all(&[0]).await?;
+                for _ in 0..if sends_on { usize::MAX } else { 100 } {
+                    theirs.write_all(&[0; 100]).await?;
+                    tokio::time::sleep(Duration::from_millis(1)).await;
                 }
                 io::Result::Ok(())
             });
