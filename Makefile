@@ -199,6 +199,28 @@ bench-disk: $(STAMPS)/wheel $(STAMPS)/venv-1x $(STAMPS)/films ## Measure what a 
 bench-server: $(STAMPS)/venv $(STAMPS)/nedbd ## Measure the server, with wrk; five minutes (see bench/README.md)
 	NEDBD_BINARY=$(NEDBD) $(PY) bench/serve.py $(BENCH_ARGS)
 
+# The tool is fetched from crates.io; libFuzzer, which it builds, needs a C++ compiler. What it finds is left in
+# build/fuzz/found, with how to look at it.
+FUZZ_SECONDS ?= 60
+FUZZ_TARGETS ?= $(sort $(basename $(notdir $(wildcard rust/fuzz/targets/*.rs))))
+FUZZ := $(CURDIR)/build/fuzz
+# Where databases are opened and thrown away: in memory, where that can be had.
+FUZZ_FOLDER := $(firstword $(wildcard /dev/shm) $(TMPDIR) /tmp)
+
+.PHONY: fuzz
+fuzz: $(STAMPS)/wheel ## Fuzz every parser with coverage, a minute each (FUZZ_SECONDS, FUZZ_TARGETS)
+	$(call step,cargo-fuzz and seeds)
+	$(CARGO) install --quiet --root $(FUZZ)/tools cargo-fuzz
+	$(PY) scripts/make_fuzz_seeds.py $(FUZZ)/corpus
+	@mkdir -p $(addprefix $(FUZZ)/corpus/,$(FUZZ_TARGETS)) $(FUZZ)/found
+	cd rust/fuzz && for target in $(FUZZ_TARGETS); do \
+	  printf '\n== %s\n' $$target; \
+	  RUSTC_BOOTSTRAP=1 CARGO_TARGET_DIR=$(FUZZ)/target TMPDIR=$(FUZZ_FOLDER) \
+	    $(FUZZ)/tools/bin/cargo-fuzz run --fuzz-dir . --sanitizer none $$target \
+	    $(FUZZ)/corpus/$$target -- -max_total_time=$(FUZZ_SECONDS) -timeout=20 -print_final_stats=1 \
+	    -artifact_prefix=$(FUZZ)/found/$$target- -verbosity=0; \
+	done
+
 .PHONY: clean
 clean: ## Remove everything that was built or fetched
 	$(CARGO) clean

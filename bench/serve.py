@@ -91,6 +91,7 @@ class Serve:
     def _round(self, server: Nedbd, database: str, turn: int) -> dict:
         self.progress.show(f"round {turn + 1} of {self.options.rounds}")
         load = Load(server.url, database, self.documents, self.options.seconds)
+        begun = _processor_time()
         found: dict = {
             "get": load.run("get", READ_CONNECTIONS),
             "query": load.run("query", READ_CONNECTIONS),
@@ -98,10 +99,13 @@ class Serve:
         before = self._floor()
         found["put"] = load.run("put", PUT_CONNECTIONS, f"alone-{turn}")
         found["floor"] = (before + self._floor()) / 2
-        puts = load.start("put", PUT_CONNECTIONS, f"beside-{turn}")
+        # wrk makes its requests before it sends the first: the reads begin after the puts, and end before them.
+        puts = load.start("put", PUT_CONNECTIONS, f"beside-{turn}", lead_seconds=1)
+        time.sleep(1)
         # Readers of documents that nobody writes, in the database that is written to.
         found["get_beside"] = load.run("get", BESIDE_CONNECTIONS)
         found["put_beside"] = _result(puts)
+        found["stolen_share"] = _stolen_share(begun, _processor_time())
         return found
 
     def _floor(self) -> float:
@@ -140,10 +144,10 @@ class Load:
         """Ask for some seconds."""
         return _result(self.start(kind, connections, prefix))
 
-    def start(self, kind: str, connections: int, prefix: str = "") -> subprocess.Popen[str]:
-        """Begin to ask."""
+    def start(self, kind: str, connections: int, prefix: str = "", lead_seconds: int = 0) -> subprocess.Popen[str]:
+        """Begin to ask, for as long as other loads, and a lead before them and after."""
         command = ["wrk", "--threads", "1", "--connections", str(connections)]
-        command += ["--duration", f"{self.seconds}s", "--timeout", "10s", "--script", str(HERE / "serve.lua")]
+        command += ["--duration", f"{self.seconds + 2 * lead_seconds}s", "--timeout", "10s", "--script", str(HERE / "serve.lua")]
         command += [self.url, "--", kind, self.database, str(self.count), prefix, self.document]
         return subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
 
@@ -158,6 +162,24 @@ def _result(load: subprocess.Popen[str]) -> dict:
         raise SystemExit(f"some requests were not answered, or with an error:\n{said}")
     found["rate"] = found["requests"] / found["seconds"]
     return found
+
+
+def _processor_time() -> list[int]:
+    """Return what the processors did since the machine started, in ticks; nothing where Linux does not say it."""
+    try:
+        with open("/proc/stat", encoding="ascii") as file:
+            # user, nice, system, idle, waiting, interrupts (two), stolen by other machines on the same host
+            return [int(word) for word in file.readline().split()[1:9]]
+    except OSError:
+        return []
+
+
+def _stolen_share(begun: list[int], ended: list[int]) -> float | None:
+    """Return which share of the time that the processors wanted others on the same host had."""
+    if not begun:
+        return None
+    ticks = [end - begin for begin, end in zip(begun, ended)]
+    return ticks[7] / max(1, sum(ticks) - ticks[3] - ticks[4])
 
 
 def _first_line(*command: str) -> str:

@@ -23,8 +23,19 @@ GET_MIN, QUERY_MIN, PUT_TIMES_MIN, BESIDE_P99_MS_MAX, START_MS_MAX = 40e3, 20e3,
 def markdown(results: dict) -> str:
     """Write the page."""
     introduction = {**results, **results["machine"], "count": len(results["rounds"])}
-    parts = [INTRODUCTION.format(**introduction), _requests(results), _beside(results), _start(results)]
-    return "\n".join(parts)
+    parts = [INTRODUCTION.format(**introduction), _stolen(results), _requests(results), _beside(results), _start(results)]
+    return "\n".join(part for part in parts if part)
+
+
+def _stolen(results: dict) -> str:
+    shares = [each.get("stolen_share") for each in results["rounds"]]
+    if None in shares:
+        return ""
+    middle, most = median(shares), max(shares)
+    return (
+        f"Of the time that the processors were wanted for, other machines on the same host took {middle:.0%} "
+        f"(median of the rounds; {most:.0%} at most).\n"
+    )
 
 
 def _of(results: dict, work: str, member: str) -> float:

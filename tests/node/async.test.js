@@ -27,8 +27,8 @@ test("nothing that takes long holds the event loop, nor does a put or a get besi
   const db = new NEDB();
   const docs = Array.from({ length: 20_000 }, (_, n) => ({ _id: `d${n}`, n, text: "word ".repeat(20) }));
   await db.putMany("docs", docs);
-  let longest = 0;
-  let working = true;
+  let [held, working] = [0, true];
+  const began = performance.now();
   const work = Promise.all([db.verify(), db.verifyDeterminism(), db.query("FROM docs SEARCH \"word\" COUNT")]);
   const done = work.finally(() => (working = false));
   const beside = [];
@@ -36,11 +36,13 @@ test("nothing that takes long holds the event loop, nor does a put or a get besi
     const started = performance.now();
     // Called, not awaited: how long the call itself takes is how long the loop stands still.
     beside.push(db.put("docs", "d1", { n: 0 }), db.get("docs", "d1"));
-    longest = Math.max(longest, performance.now() - started);
+    held += performance.now() - started;
     await new Promise((resolve) => setTimeout(resolve, 1));
   }
+  const whole = performance.now() - began;
   await Promise.all([done, ...beside]);
-  assert.ok(longest < 50, `a call took ${longest} ms`);
+  // Were the loop held, one call would take as long as the work; on a busy machine any call may take a while.
+  assert.ok(held < whole / 2, `calls took ${held} of ${whole} ms`);
 });
 
 test("writes take effect in the order in which they were called", async (context) => {

@@ -102,6 +102,16 @@ def test_a_figure_is_the_median_of_its_rounds_and_a_ratio_that_of_the_ratios() -
     assert "The puts are 9.0× the floor" in serve_report.markdown({**results, "rounds": rounds})
 
 
+def test_what_other_machines_took_is_said_where_it_is_known() -> None:
+    shares = [measured(stolen_share=share)["rounds"][0] for share in (0.01, 0.04, 0.3)]
+    page = serve_report.markdown({**measured(), "rounds": shares})
+    assert "other machines on the same host took 4% (median of the rounds; 30% at most)" in page
+    assert "other machines" not in serve_report.markdown(measured(stolen_share=None))
+    # Of 100 ticks 40 were idle or waiting for the disk, and 15 of the rest were somebody else's.
+    ended = [30, 0, 10, 35, 5, 3, 2, 15]
+    assert serve._stolen_share([0] * 8, ended) == 0.25 and serve._stolen_share([], []) is None
+
+
 @pytest.mark.parametrize("bench", [compare, disk, serve])
 def test_a_smoke_run_is_one_round_and_writes_only_where_it_is_told_to(
     bench: ModuleType, tmp_path: Path, capsys: pytest.CaptureFixture[str]

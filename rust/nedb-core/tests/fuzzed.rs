@@ -245,6 +245,33 @@ fn query_text() -> impl Strategy<Value = String> {
     })
 }
 
+/// Texts that calls take, right and wrong.
+fn call_text() -> impl Strategy<Value = String> {
+    let known = [
+        "c",
+        "a",
+        "c:a",
+        "c:b",
+        "r",
+        "eq",
+        "ordered",
+        "search",
+        "n",
+        "l.1.m",
+        "",
+        "2024-01-01",
+        "2024-02-30T25:00:00Z",
+        "[1,null]",
+        r#"{"$1":2}"#,
+        "FROM c WHERE n = $1",
+        r#"{"a":{"n":1},"b":{}}"#,
+        r#"[{"_id":"x","n":1}]"#,
+        r#"[{"op":"put","coll":"c","id":"a","doc":{}},{"op":"delete","coll":"c","id":"b"}]"#,
+        r#"[{"op":"link","frm":"c:a","rel":"r","to":"c:b","if_seq":1}]"#,
+    ];
+    prop_oneof![4 => select(known.to_vec()).prop_map(str::to_owned), 1 => json_text(), 1 => ".{0,20}"]
+}
+
 proptest! {
     #![proptest_config(ProptestConfig { cases: 200, failure_persistence: None, ..ProptestConfig::default() })]
 
@@ -291,6 +318,15 @@ proptest! {
     }
 
     #[test]
+    fn a_call_of_any_texts_is_answered_or_leaves_no_trace(
+        number in 0..entries::CALL_COUNT,
+        texts in proptest::collection::vec(call_text(), 0..7),
+    ) {
+        let texts = texts.join(&entries::BETWEEN_TEXTS.to_string());
+        entries::call(&[&[number], texts.as_bytes()].concat());
+    }
+
+    #[test]
     fn a_query_of_any_text_is_answered_or_refused(text in ".{0,60}") {
         entries::nql(&entries::database_to_query(), text.as_bytes());
     }
@@ -308,6 +344,31 @@ proptest! {
         for slips in slips {
             entries::open_checkpoint_bytes(folder.path(), &slipped(&body, &slips));
         }
+    }
+}
+
+/// A `meta.json` with slips, or anything.
+fn settings() -> impl Strategy<Value = Vec<u8>> {
+    let folder = tempfile::tempdir().unwrap();
+    let db = support::open(folder.path());
+    db.create_index("c", "n", nedb_core::IndexKind::Ordered).unwrap();
+    db.close().unwrap();
+    let file = std::fs::read(folder.path().join("meta.json")).unwrap();
+    let slips = proptest::collection::vec(slip(), 1..3);
+    prop_oneof![
+        2 => slips.prop_map(move |slips| slipped(&file, &slips)),
+        1 => json_text().prop_map(String::into_bytes),
+        1 => proptest::collection::vec(any::<u8>(), 0..60),
+    ]
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 150, failure_persistence: None, ..ProptestConfig::default() })]
+
+    #[test]
+    fn settings_of_any_bytes_are_read_or_named(bytes in settings()) {
+        let folder = tempfile::tempdir().unwrap();
+        entries::open_settings_bytes(folder.path(), &bytes);
     }
 }
 

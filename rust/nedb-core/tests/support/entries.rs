@@ -304,3 +304,100 @@ pub fn database_to_query() -> Database {
     db.link("c:a", "r", "c:b", &WriteOptions::default()).expect("it can be linked");
     db
 }
+
+/// What stands between the texts of a call in the bytes that `call` takes.
+pub const BETWEEN_TEXTS: char = '\u{1f}';
+
+/// The count of calls that `call` knows.
+pub const CALL_COUNT: u8 = 10;
+
+/// Makes a call whose number is the first byte and whose texts are the rest: what is refused leaves no trace, and
+/// what is taken follows from the log.
+pub fn call(bytes: &[u8]) {
+    let Some((number, texts)) = bytes.split_first() else { return };
+    let Ok(texts) = std::str::from_utf8(texts) else { return };
+    let texts: Vec<&str> = texts.split(BETWEEN_TEXTS).collect();
+    let db = database_to_query();
+    db.create_index("c", "n", IndexKind::Ordered).expect("an index can be made");
+    let before = (db.seq(), db.head(), db.indexes().expect("it is open"));
+    let answer = call_with(&db, number % CALL_COUNT, |index| texts.get(index).copied());
+    if let Err(error) = answer {
+        let known = [
+            ErrorCode::InvalidArgument,
+            ErrorCode::LimitExceeded,
+            ErrorCode::NqlError,
+            ErrorCode::ReplayError,
+            ErrorCode::IdempotencyConflict,
+            ErrorCode::PreconditionFailed,
+        ];
+        assert!(known.contains(&error.code()), "{error}");
+        assert_eq!((db.seq(), db.head(), db.indexes().expect("it is open")), before);
+    }
+    assert!(db.verify().expect("memory can be read"));
+    assert!(db.verify_determinism().expect("memory can be read"));
+}
+
+/// Makes one of the calls that take texts.
+fn call_with<'t>(
+    db: &Database,
+    number: u8,
+    text: impl Fn(usize) -> Option<&'t str>,
+) -> Result<(), nedb_core::Error> {
+    let (first, second, third) =
+        (text(0).unwrap_or_default(), text(1).unwrap_or_default(), text(2).unwrap_or_default());
+    let owned = |index: usize| text(index).map(str::to_owned);
+    let options = WriteOptions {
+        client: owned(1),
+        idem: owned(2),
+        valid_from: owned(3),
+        valid_to: owned(4),
+        evidence: owned(5),
+        ..WriteOptions::default()
+    };
+    match number {
+        0 => db.put_many_json(first, second, &WriteOptions::default()).map(drop),
+        1 => {
+            db.batch(first, &WriteOptions { client: owned(1), idem: owned(2), ..none() }).map(drop)
+        }
+        2 => db.put("c", "a", first, &options).map(drop),
+        3 => Params::from_json(second).and_then(|params| db.query(first, &params)).map(drop),
+        4 => db.link(first, second, third, &none()).map(drop),
+        5 => {
+            let options = ReadOptions { as_of: None, valid_as_of: owned(2) };
+            db.get(first, second, &options).map(drop)
+        }
+        6 => IndexKind::parse(third).and_then(|kind| db.create_index(first, second, kind)),
+        7 => db.put_file(first, second.as_bytes(), Tier::Warm, &none()).map(drop),
+        8 => db.put(first, second, third, &none()).map(drop),
+        _ => db.neighbors(first, second, None).map(drop),
+    }
+}
+
+fn none() -> WriteOptions {
+    WriteOptions::default()
+}
+
+/// Opens a database whose `meta.json` holds any bytes: its documents are there, or an error names the file.
+pub fn open_settings_bytes(folder: &Path, bytes: &[u8]) {
+    let db = Database::open(folder, Options::default()).expect("a database opens");
+    if db.seq() < 0 {
+        db.put("c", "a", r#"{"n":1}"#, &none()).expect("it can be put");
+    }
+    db.close().expect("it can be closed");
+    std::fs::write(folder.join("meta.json"), bytes).expect("the file can be written");
+    match Database::open(folder, Options::default()) {
+        Ok(db) => {
+            let listed = db.indexes().expect("it is open");
+            assert!(db.get("c", "a", &ReadOptions::default()).expect("it is open").is_some());
+            db.create_index("c", "z", IndexKind::Eq).expect("an index can be made");
+            db.close().expect("it can be closed");
+            let db = Database::open(folder, Options::default()).expect("what opened opens again");
+            let again = db.indexes().expect("it is open");
+            assert!(listed.iter().all(|index| again.contains(index)), "{listed:?} {again:?}");
+        }
+        Err(error) => {
+            assert!(error.to_string().contains("meta.json"), "{error}");
+            std::fs::remove_file(folder.join("meta.json")).expect("it is there");
+        }
+    }
+}
