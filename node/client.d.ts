@@ -215,7 +215,8 @@ export class NedbClient {
   databases(options?: CallOptions): Promise<DatabaseSummary[]>;
   /** With `existOk` one that is there already stays as it is. */
   createDatabase(name: string, options?: { init?: Init; existOk?: boolean } & CallOptions): Promise<Database>;
-  dropDatabase(name: string, options?: CallOptions): Promise<void>;
+  /** One that the server could not open is refused with the reason, unless `force` is true. */
+  dropDatabase(name: string, options?: { force?: boolean } & CallOptions): Promise<void>;
   /** Ends what is under way; its databases answer nothing more. */
   close(): void;
 }

@@ -55,9 +55,9 @@ class NedbClient {
     return this.db(name);
   }
 
-  /** Removes a database and its files. */
-  async dropDatabase(name, options) {
-    await this.#transport.value(onServer.dropDatabase(name), options?.signal);
+  /** Removes a database and its files; one that the server could not open only with `force`. */
+  async dropDatabase(name, { force, signal } = {}) {
+    await this.#transport.value(onServer.dropDatabase(name, force), signal);
   }
 
   /** Ends what is under way; its databases answer nothing more. */

@@ -47,6 +47,8 @@ const ENGINE = new Set([
   "PLAIN_DATABASE",
   "NOT_FOUND",
 ]);
+/** A body of which it is said how long it was where no answer came: it may have been too long. */
+const LONG_BODY_BYTES = 1 << 20;
 /** The code of an answer that a proxy made, and of none. */
 const UNAVAILABLE = "UNAVAILABLE";
 
@@ -121,8 +123,9 @@ class Attempts {
       const delayMs = this.#nextDelayMs();
       if (delayMs !== undefined) return delayMs;
     }
-    if (this.#mayBeWritten) throw unknown(failure.message);
-    throw new ServerError(failure.message, failure.timedOut ? "REQUEST_TIMEOUT" : UNAVAILABLE);
+    const reason = `${failure.message}${lengthOf(this.#call)}`;
+    if (this.#mayBeWritten) throw unknown(reason);
+    throw new ServerError(reason, failure.timedOut ? "REQUEST_TIMEOUT" : UNAVAILABLE);
   }
 
   /** Whether its body is still there: what was taken of a stream is gone, and the rest would be another file. */
@@ -137,6 +140,17 @@ class Attempts {
     this.#made += 1;
     return Math.min(DELAY_FIRST_MS * 2 ** (this.#made - 1), DELAY_MAX_MS) * (0.5 + Math.random() / 2);
   }
+}
+
+/** Says how long a long body was; nothing of a short one. */
+function lengthOf({ members }) {
+  if (members === undefined) return "";
+  const encoder = new TextEncoder();
+  // With the quotes, the colon and the comma of each, and a brace at both ends.
+  const lengths = Object.entries(members).map(([name, text]) => name.length + 4 + encoder.encode(text).length);
+  const bytes = lengths.reduce((sum, length) => sum + length, 1);
+  if (bytes <= LONG_BODY_BYTES) return "";
+  return ` (the body was ${bytes} bytes long, and a server takes body_bytes_max: send fewer documents at a time)`;
 }
 
 /** Makes the error of a write that may be there or not. */

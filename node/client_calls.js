@@ -129,7 +129,8 @@ const onServer = {
   databases: () => read(DATABASES, "databases"),
   createDatabase: (name, init) =>
     write(DATABASES, "database", { ...texts({ name }), ...(init === undefined ? {} : { init }) }),
-  dropDatabase: (name) => ({ method: "DELETE", path: database(name), member: "dropped", writes: true }),
+  dropDatabase: (name, force) =>
+    ({ method: "DELETE", path: database(name), query: { force }, member: "dropped", writes: true }),
 };
 
 module.exports = { database, onDatabase, onServer, segment, target };

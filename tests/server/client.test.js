@@ -70,6 +70,43 @@ test("a database of a server is used as one that is embedded", async (t) => {
   await assert.rejects(db.get("users", "bo"), (error) => error instanceof ServerError && error.status === 404);
 });
 
+test("a database that was not opened is dropped only by force", async (t) => {
+  const first = await started(t);
+  await new NedbClient(first.url).createDatabase("broken");
+  await first.stop();
+  await writeFile(join(first.data, "broken", "meta.json"), "{");
+  const server = await Nedbd.start(first.data);
+  t.after(() => server.stop("SIGKILL"));
+  const client = new NedbClient(server.url);
+  await assert.rejects(client.dropDatabase("broken"), withCode("INTEGRITY_ERROR"));
+  await client.dropDatabase("broken", { force: true });
+  assert.deepEqual(await client.databases(), []);
+});
+
+test("more documents than a body may hold are refused with what to do", async (t) => {
+  const server = await started(t, ["--body-bytes-max", "1000000"]);
+  const db = await new NedbClient(server.url).createDatabase("db");
+  for (const length of [40_000, 400_000]) {
+    const docs = Array.from({ length: 40 }, (_, n) => ({ _id: String(n), t: "x".repeat(length) }));
+    await assert.rejects(db.putMany("c", docs), (error) => {
+      assert.match(error.message, /1000000 bytes.*body_bytes_max.*fewer.* at a time/);
+      return withCode("LIMIT_EXCEEDED")(error);
+    });
+    assert.equal(await db.seq, -1n);
+  }
+});
+
+test("a long body without an answer may have been too long", async (t) => {
+  const proxy = await flaky(t, await started(t));
+  const db = await new NedbClient(proxy.url).createDatabase("db");
+  proxy.script = ["drop", "drop"];
+  await assert.rejects(db.putMany("c", [{ _id: "a", t: "x".repeat(2_000_000) }]), (error) => {
+    assert.match(error.message, /2000040 bytes.*body_bytes_max.*fewer documents at a time/);
+    return withCode("COMMIT_UNKNOWN")(error);
+  });
+  await assert.rejects(db.putMany("c", [{ _id: "a" }]), (error) => withCode("COMMIT_UNKNOWN")(error) && !error.message.includes("bytes"));
+});
+
 test("a wrong query says where", async (t) => {
   const db = await new NedbClient((await started(t)).url).createDatabase("db");
   await assert.rejects(db.query("FROM c WHERE = 1"), (error) => withCode("NQL_ERROR")(error) && error.position.column === 14);

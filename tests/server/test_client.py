@@ -68,6 +68,48 @@ def test_databases_are_made_listed_and_dropped(server: Nedbd, connect: Connect) 
     assert (type(copy), copy.code, str(copy)) == (type(caught.value), caught.value.code, str(caught.value))
 
 
+def test_a_database_that_was_not_opened_is_dropped_only_by_force(
+    start: Callable[..., Nedbd], connect: Connect
+) -> None:
+    server = start()
+    server.create("broken")
+    assert server.stop() == 0
+    (server.data / "broken" / "meta.json").write_text("{")
+    again = start()
+    again.wait_until_ready()
+    client = connect(again.url)
+    with pytest.raises(nedb.IntegrityError, match="force"):
+        client.drop_database("broken")
+    client.drop_database("broken", force=True)
+    assert client.databases() == []
+
+
+@pytest.mark.parametrize("text_bytes", [40_000, 400_000])
+def test_more_documents_than_a_body_may_hold_are_refused_with_what_to_do(
+    start: Callable[..., Nedbd], connect: Connect, text_bytes: int
+) -> None:
+    # The body is thrown away by the server, or so long that the connection ends before it is sent.
+    server = start("--body-bytes-max", "1000000")
+    db = connect(server.url).create_database("db")
+    docs = {str(n): {"t": "x" * text_bytes} for n in range(40)}
+    with pytest.raises(nedb.LimitExceeded, match=r"1000000 bytes.*body_bytes_max.*fewer.* at a time"):
+        db.put_many("c", docs)
+    assert db.seq == -1
+    assert len(db.put_many("c", dict(list(docs.items())[:2]))) == 2
+
+
+def test_a_long_body_without_an_answer_may_have_been_too_long(flaky: Flaky, connect: Connect) -> None:
+    db = connect(flaky.url).create_database("db")
+    docs = {"a": {"t": "x" * 2_000_000}}
+    flaky.script = ["drop"]
+    with pytest.raises(nedb.CommitUnknown, match=r"20000\d\d bytes.*body_bytes_max.*fewer documents at a time"):
+        db.put_many("c", docs)
+    flaky.script = ["drop"]
+    with pytest.raises(nedb.CommitUnknown) as caught:
+        db.put_many("c", {"a": {}})
+    assert "bytes" not in str(caught.value)
+
+
 def test_a_backup_leaves_out_what_is_damaged_of_files_when_asked_to(
     start: Callable[..., Nedbd], connect: Connect
 ) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
 import signal
 import threading
@@ -11,7 +12,7 @@ from http.client import HTTPException
 from pathlib import Path
 from typing import Callable
 
-from nedbd import Events, Nedbd, eventually
+from nedbd import Answer, Events, Nedbd, eventually
 
 Start = Callable[..., Nedbd]
 FIXTURES = Path(__file__).parent.parent / "fixtures" / "format"
@@ -112,12 +113,48 @@ def test_a_second_signal_ends_at_once(start: Start) -> None:
         assert time.monotonic() - begun < 5
 
 
-def test_a_stop_does_not_wait_for_ever(start: Start) -> None:
+def test_a_stop_does_not_wait_for_ever_and_says_that_it_did_not(start: Start) -> None:
     server = start("--stop-timeout-ms", "200")
+    db = server.create()
+    put(server, db, "a")
     with server.socket() as client:
         client.sendall(b"POST /v1/databases HTTP/1.1\r\nHost: localhost\r\nContent-Length: 100\r\n\r\n")
         eventually(lambda: b"nedbd_connections 2" in server.get("/metrics").body)
-        assert server.stop() == 0
+        assert server.stop() == 3
+    # What no call was in was closed as ever.
+    assert "some requests did not end in time" in server.log.read_text() and " stopped" in server.log.read_text()
+
+
+def test_a_stop_waits_once_for_requests_and_for_calls(start: Start, tmp_path: Path) -> None:
+    clock = tmp_path / "clock"
+    clock.write_text("1000.5")
+    server = start("--stop-timeout-ms", "1000", NEDBD_TEST_CLOCK=str(clock))
+    db = server.create()
+    head = put(server, db, "a")["head"]
+    clock.unlink()
+    os.mkfifo(clock)
+    with server.socket() as client:
+        # It asks the time, and nobody says it; a long body is not written where its connection is served.
+        body = json.dumps({"coll": "c", "id": "b", "doc": {"t": "x" * 20_000}})
+        client.sendall(f"POST {db}/put HTTP/1.1\r\nHost: localhost\r\nContent-Length: {len(body)}\r\n\r\n{body}".encode())
+        eventually(lambda: b"nedbd_connections 2" in server.get("/metrics").body)
+        time.sleep(0.1)
+        begun = time.monotonic()
+        assert server.stop() == 3
+        assert 0.9 < time.monotonic() - begun < 1.9
+    assert "some calls did not end in time" in server.log.read_text()
+    again = start()
+    again.wait_until_ready()
+    assert again.ok("GET", db)["head"] == head
+
+
+def test_a_hangup_without_a_certificate_ends_nothing(start: Start) -> None:
+    server = start()
+    db = server.create()
+    server.process.send_signal(signal.SIGHUP)
+    eventually(lambda: "nothing to reload" in server.log.read_text())
+    put(server, db, "a")
+    assert server.stop() == 0
 
 
 def test_nothing_acknowledged_is_lost_in_a_crash(start: Start) -> None:
@@ -227,6 +264,22 @@ def test_a_damaged_database_is_read_and_the_others_are_served(start: Start) -> N
     assert again.get("/v1/databases/broken").status == 500
 
 
+def test_a_database_that_was_not_opened_is_dropped_only_by_force(start: Start) -> None:
+    server = start()
+    server.create("broken")
+    assert server.stop() == 0
+    (server.data / "broken" / "meta.json").write_text("{")
+    again = start()
+    again.wait_until_ready()
+    refused = again.request("DELETE", "/v1/databases/broken")
+    assert (refused.status, refused.code) == (500, "INTEGRITY_ERROR") and "force" in refused.json["error"]["message"]
+    assert again.request("DELETE", "/v1/databases/broken?force=false").code == "INTEGRITY_ERROR"
+    assert again.request("DELETE", "/v1/databases/broken?forced=true").code == "INVALID_ARGUMENT"
+    assert (server.data / "broken" / "log.aof").exists()
+    assert again.ok("DELETE", "/v1/databases/broken?force=true") == {"dropped": True}
+    assert not (server.data / "broken").exists()
+
+
 def test_a_reader_beside_a_writer_sees_what_is_written_and_writes_nothing(start: Start) -> None:
     writer = start()
     db = writer.create()
@@ -244,7 +297,71 @@ def test_a_reader_beside_a_writer_sees_what_is_written_and_writes_nothing(start:
     second = start()
     second.wait_until_ready()
     assert second.get(db).code == "DATABASE_LOCKED" and second.request("DELETE", db).code == "DATABASE_LOCKED"
+    assert second.request("DELETE", f"{db}?force=true").code == "DATABASE_LOCKED"
     assert writer.ok("GET", db)["seq"] == 1
+
+
+def test_a_reader_finds_databases_that_are_made_later_and_forgets_those_that_are_dropped(start: Start) -> None:
+    writer = start()
+    writer.create("first")
+    reader = start("--read-only", "--refresh-interval-ms", "20", "--log-level", "2")
+    reader.wait_until_ready()
+    names = lambda: [it["name"] for it in reader.ok("GET", "/v1/databases")["databases"]]  # noqa: E731
+    writer.create("asked", seed={"c": [{"id": "a"}]})
+    assert reader.ok("GET", "/v1/databases/asked/rows/c/a")["_id"] == "a"
+    writer.create("listed", seed={"c": [{"id": "a"}]})
+    assert names() == ["asked", "first", "listed"] and reader.ok("GET", "/v1/databases/listed")["rows"] == 1
+    put(writer, "/v1/databases/listed", "b")
+    eventually(lambda: reader.ok("GET", "/v1/databases/listed")["rows"] == 2)
+    for name in ("none", "..%2Fdata%2Ffirst", ".backups", "x" * 65):
+        assert reader.get(f"/v1/databases/{name}").code == "DATABASE_NOT_FOUND"
+    writer.ok("DELETE", "/v1/databases/asked")
+    eventually(lambda: reader.get("/v1/databases/asked").code == "DATABASE_NOT_FOUND")
+    assert names() == ["first", "listed"]
+    # Another one of the same name is that one, and not what was read before.
+    writer.ok("DELETE", "/v1/databases/listed")
+    writer.create("listed", seed={"d": [{"id": "z"}]})
+    eventually(lambda: reader.get("/v1/databases/listed/rows/d/z").status == 200)
+    assert reader.ok("GET", "/v1/databases/listed")["collections"] == {"d": 1}
+    assert reader.stop() == 0
+    assert " ERROR " not in reader.log.read_text()
+
+
+def test_readers_that_meet_a_drop_are_no_error_of_the_server(start: Start) -> None:
+    server = start("--cache-bytes", "0", "--checkpoint-every-ops", "0")
+    seed = {"c": [{"id": str(n), "t": "x" * 100} for n in range(100)]}
+    statuses: set[tuple[int, str | None]] = set()
+    stop = threading.Event()
+
+    def read(ask: Callable[[object], Answer]) -> None:
+        connection = server.connect()
+        while not stop.is_set():
+            try:
+                answer = ask(connection)
+            except (HTTPException, OSError):
+                # The answer broke off, and the connection with it.
+                connection = server.connect()
+                continue
+            statuses.add((answer.status, answer.code))
+
+    db = "/v1/databases/db"
+    asks = [lambda it: server.post(f"{db}/query", {"nql": 'FROM c WHERE t LIKE "%y%"'}, connection=it),
+            lambda it: server.get(f"{db}/rows/c/7", connection=it), lambda it: server.get(f"{db}/files/f", connection=it),
+            lambda it: server.get(f"{db}/changes?wait_ms=5", connection=it), lambda it: server.get(db, connection=it),
+            lambda it: server.get("/v1/databases", connection=it), lambda it: server.get(f"{db}/verify", connection=it)]
+    readers = [threading.Thread(target=read, args=(ask,)) for ask in asks]
+    for reader in readers:
+        reader.start()
+    for _ in range(4):
+        server.create("db", seed=seed)
+        server.ok("PUT", f"{db}/files/f", b"0123456789" * 50_000)
+        time.sleep(0.02)
+        server.ok("DELETE", db)
+    stop.set()
+    for reader in readers:
+        reader.join()
+    assert statuses <= {(200, None), (404, "DATABASE_NOT_FOUND"), (404, "NOT_FOUND"), (404, "DOCUMENT_NOT_FOUND")}
+    assert (404, "DATABASE_NOT_FOUND") in statuses and " ERROR " not in server.log.read_text()
 
 
 def test_expired_documents_are_swept_on_a_timer(start: Start) -> None:

@@ -44,7 +44,7 @@ def test_others_are_not_let_in_without_a_token(start: Start, tmp_path) -> None:
 
 
 def test_wrong_usage_is_said_in_one_line(tmp_path) -> None:
-    for flags in [["--prot", "1"], ["--port", "x"], ["--config", str(tmp_path / "none.toml")]]:
+    for flags in [["--prot", "1"], ["--port", "x"], ["--cors-origins", "https://app.example/"], ["--config", str(tmp_path / "none.toml")]]:
         run = subprocess.run([BINARY, *flags], capture_output=True, text=True, timeout=PATIENCE_S)
         assert run.returncode == 2 and run.stderr.startswith("nedbd: ") and run.stderr.count("\n") == 1
     assert "--read-only" in subprocess.run([BINARY, "--help"], capture_output=True, text=True).stdout
@@ -73,6 +73,42 @@ def test_a_page_of_a_named_origin_may(start: Start) -> None:
     assert server.get(db, headers=BROWSER).headers["access-control-allow-origin"] == "https://app.example"
     assert server.get(db, headers={**BROWSER, "Authorization": ""}).status == 401
     assert server.get(db, headers={"Origin": "https://c.example"}).status == 403
+
+
+def test_the_token_is_asked_before_the_origin(start: Start) -> None:
+    server = start(token="t")
+    db = server.create()
+    nobody, preflight = {"Authorization": ""}, {**BROWSER, "Access-Control-Request-Method": "POST"}
+    for path in (db, f"{db}/put", "/nowhere", "/metrics"):
+        assert server.get(path, headers={**BROWSER, **nobody}).code == "UNAUTHORIZED"
+        assert server.get(path, headers=BROWSER).code == "ORIGIN_REFUSED"
+        for headers, code in [({}, "METHOD_NOT_ALLOWED"), (preflight, "ORIGIN_REFUSED")]:
+            unknown = server.request("OPTIONS", path, headers={**headers, **nobody})
+            assert (unknown.status, unknown.code) == (401, "UNAUTHORIZED")
+            assert "access-control-allow-origin" not in unknown.headers
+            known = server.request("OPTIONS", path, headers=headers)
+            assert known.code == ("ROUTE_NOT_FOUND" if (path, code) == ("/nowhere", "METHOD_NOT_ALLOWED") else code)
+    assert server.get("/health", headers={**BROWSER, **nobody}).code == "ORIGIN_REFUSED"
+
+
+def test_only_the_questions_of_named_pages_are_answered_without_a_token(start: Start) -> None:
+    server = start("--cors-origins", "https://app.example", token="t")
+    db = server.create()
+    nobody, asks = {"Authorization": ""}, {"Access-Control-Request-Method": "POST"}
+    for path in (f"{db}/put", "/nowhere"):
+        assert server.request("OPTIONS", path, headers={**BROWSER, **asks, **nobody}).status == 200
+        for headers in [{"Origin": "https://b.example", **asks}, asks, {"Origin": "null", **asks}, BROWSER, {}]:
+            refused = server.request("OPTIONS", path, headers={**headers, **nobody})
+            assert (refused.status, refused.code) == (401, "UNAUTHORIZED"), headers
+        assert server.request("OPTIONS", path, headers={"Origin": "https://b.example", **asks}).code == "ORIGIN_REFUSED"
+    # The page can read why it was refused; one that is not named cannot.
+    refused = server.get(db, headers={**BROWSER, **nobody})
+    assert refused.code == "UNAUTHORIZED" and refused.headers["access-control-allow-origin"] == "https://app.example"
+    refused = server.get(db, headers={"Origin": "https://b.example", **nobody})
+    assert refused.code == "UNAUTHORIZED" and "access-control-allow-origin" not in refused.headers
+    anyone = start("--cors-origins", "*", token="t", NEDBD_DATA=str(server.data.parent / "other"))
+    assert anyone.request("OPTIONS", "/health", headers={"Origin": "https://b.example", **asks, **nobody}).status == 200
+    assert anyone.request("OPTIONS", "/v1/databases", headers=nobody).code == "UNAUTHORIZED"
 
 
 def test_a_body_that_is_too_long_is_a_413(start: Start) -> None:
@@ -118,6 +154,31 @@ def test_an_answer_has_a_bound_of_rows(start: Start) -> None:
     assert server.ok("POST", f"{db}/query", {"nql": "FROM c LIMIT 3"})["count"] == 3
 
 
+def test_lists_of_nodes_and_of_files_have_a_bound_of_rows_and_are_read_in_parts(start: Start) -> None:
+    server = start("--rows-count-max", "3")
+    db = server.create(links=[["c:a", "to", f"c:{n}"] for n in range(5)] + [[f"c:{n}", "from", "c:a"] for n in range(5)])
+    for n in range(5):
+        server.ok("PUT", f"{db}/files/{n}", b"x")
+        server.ok("PUT", f"{db}/files/0", str(n).encode())
+    nodes = [f"c:{n}" for n in range(5)]
+    for path, member, all_of in [("neighbors?node=c:a&rel=to&", "nodes", nodes), ("inbound?node=c:a&rel=from&", "nodes", nodes),
+                                 ("files?", "files", [str(n) for n in range(5)]), ("files/0/versions?", "versions", None)]:
+        for asked in ("", "limit=4", "limit=9&offset=1"):
+            answer = server.get(f"{db}/{path}{asked}")
+            assert (answer.status, answer.code) == (413, "LIMIT_EXCEEDED"), path
+            assert all(word in answer.json["error"]["message"] for word in ("3", "limit", "offset", "rows_count_max"))
+        seq = server.ok("GET", f"{db}/{path}limit=0")["seq"]
+        parts = [server.ok("GET", f"{db}/{path}limit=3&offset={offset}&as_of={seq}") for offset in (0, 3, 6)]
+        assert [part["count"] for part in parts[:1]] == [3] and parts[2]["count"] == 0
+        found = parts[0][member] + parts[1][member]
+        if member == "versions":
+            assert [it["version"] for it in found] == [0, 1, 2, 3, 4, 5]
+        else:
+            assert found == all_of
+            assert server.ok("GET", f"{db}/{path}offset=2")[member] == all_of[2:]
+        assert server.get(f"{db}/{path}limit=-1").code == "INVALID_ARGUMENT"
+
+
 def test_a_body_that_does_not_come_is_a_408(start: Start) -> None:
     server = start("--request-timeout-ms", "200")
     db = server.create()
@@ -158,6 +219,22 @@ def test_a_client_that_takes_nothing_is_let_go(start: Start) -> None:
         head = f"POST {db}/query HTTP/1.1\r\nHost: localhost\r\nContent-Length: {len(body)}\r\n\r\n"
         client.sendall(head.encode() + body)
         eventually(lambda: b"nedbd_connections 1" in server.get("/metrics").body)
+
+
+def test_a_request_whose_client_leaves_is_counted(start: Start) -> None:
+    server = start("--log-level", "1")
+    db = server.create()
+    with server.socket() as client:
+        client.sendall(f"GET {db}/changes?wait_ms=14000 HTTP/1.1\r\nHost: localhost\r\n\r\n".encode())
+        eventually(lambda: b"nedbd_connections 2" in server.get("/metrics").body)
+        # What is sent on another connection may come first.
+        time.sleep(0.1)
+    route = "/v1/databases/{name}/changes"
+    left = f'nedbd_requests_total{{method="GET",route="{route}",status="499"}} 1\n'
+    eventually(lambda: left.encode() in server.get("/metrics").body)
+    assert f'nedbd_request_seconds_count{{route="{route}"}} 1\n'.encode() in server.get("/metrics").body
+    assert "status=499" in server.log.read_text()
+    assert server.get("/health").status == 200
 
 
 def test_there_are_as_many_connections_as_there_may_be(start: Start) -> None:

@@ -80,6 +80,15 @@ def test_requests_and_streams_go_through_tls(start: Start, pair: Pair) -> None:
     assert server.stop() == 0
 
 
+def test_a_client_that_sends_too_much_reads_why_it_is_refused(start: Start, pair: Pair) -> None:
+    server = start(*pair.flags, "--body-bytes-max", "1000000")
+    connection = connect(server, pair.authority)
+    answer = server.post("/v1/databases", b" " * 16_000_000, connection=connection)
+    assert (answer.status, answer.code) == (413, "LIMIT_EXCEEDED")
+    assert answer.headers["connection"] == "close"
+    connection.close()
+
+
 @pytest.mark.parametrize("kind", list(KINDS))
 def test_the_clients_for_python_go_through_tls(start: Start, pair: Pair, tmp_path: Path, kind: str) -> None:
     server = start(*pair.flags, token="t")

@@ -357,9 +357,12 @@ class AsyncNedbClient:
                 raise
         return self.db(name)
 
-    async def drop_database(self, name: str) -> None:
-        """Remove a database and its files."""
-        await self._run(server_calls.drop_database(name))
+    async def drop_database(self, name: str, *, force: bool = False) -> None:
+        """Remove a database and its files.
+
+        One that the server could not open is refused with the reason, unless ``force`` is true.
+        """
+        await self._run(server_calls.drop_database(name, force))
 
     async def close(self) -> None:
         """Close the connections. Closing again does nothing."""

@@ -413,9 +413,12 @@ class NedbClient:
                 raise
         return self.db(name)
 
-    def drop_database(self, name: str) -> None:
-        """Remove a database and its files."""
-        self._run(server_calls.drop_database(name))
+    def drop_database(self, name: str, *, force: bool = False) -> None:
+        """Remove a database and its files.
+
+        One that the server could not open is refused with the reason, unless ``force`` is true.
+        """
+        self._run(server_calls.drop_database(name, force))
 
     def close(self) -> None:
         """Close the connections. Closing again does nothing."""

@@ -41,6 +41,8 @@ AGAIN = frozenset({429, 502, 503, 504})
 NOT_AGAIN = frozenset({"KEY_REQUIRED", "WRONG_KEY", "PLAIN_DATABASE"})
 #: Codes that say that the call was not begun.
 NOT_BEGUN = frozenset({"NOT_READY", "TOO_MANY_REQUESTS"})
+#: A body of which it is said how long it was where no answer came: it may have been too long.
+LONG_BODY_BYTES = 1 << 20
 #: The code of an answer that a proxy made.
 PROXY = "UNAVAILABLE"
 
@@ -200,14 +202,23 @@ class Attempts:
 
     def _exception(self, failure: Failure) -> NEDBError:
         """Make the exception of a failure that stands."""
+        reason = f"{failure}{_length_of(self.call)}"
         if self.may_be_written:
-            return _unknown(str(failure))
-        return TimedOut(str(failure)) if failure.timed_out else Unavailable(str(failure))
+            return _unknown(reason)
+        return TimedOut(reason) if failure.timed_out else Unavailable(reason)
 
 
 def _unknown(reason: str) -> NEDBError:
     """Make the exception of a write that may be there or not."""
     return CommitUnknown(f"no answer, so it may be written or not: {reason}; a repetition is safe with an idem")
+
+
+def _length_of(call: Call[Any]) -> str:
+    """Say how long a long body was; nothing of a short one."""
+    body = None if call.members is None else call.body()
+    if not isinstance(body, bytes) or len(body) <= LONG_BODY_BYTES:
+        return ""
+    return f" (the body was {len(body)} bytes long, and a server takes body_bytes_max: send fewer documents at a time)"
 
 
 def _error_of(answer: Answer) -> dict[str, Any]:

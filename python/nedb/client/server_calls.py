@@ -102,6 +102,6 @@ def create_database(name: str, init: Optional[Mapping[str, Any]] = None) -> Call
     return Call("POST", DATABASES, member("database"), members=body, writes=True)
 
 
-def drop_database(name: str) -> Call[None]:
-    """Remove a database and its files."""
-    return Call("DELETE", database(name), nothing, writes=True)
+def drop_database(name: str, force: bool = False) -> Call[None]:
+    """Remove a database and its files; one that the server could not open only by force."""
+    return Call("DELETE", database(name), nothing, query={"force": True if force else None}, writes=True)

@@ -353,8 +353,8 @@ impl<'a> Snapshot<'a> {
     }
 
     /// Returns the names of the files, in order of their first version.
-    pub fn file_names(&self) -> Vec<String> {
-        self.state.views.files.names(self.seq).map(str::to_owned).collect()
+    pub fn file_names(&self) -> impl Iterator<Item = &str> {
+        self.state.views.files.names(self.seq)
     }
 
     /// Returns the versions of a file, oldest first.
@@ -363,17 +363,15 @@ impl<'a> Snapshot<'a> {
     }
 
     /// Returns the nodes that a node links to, in the order linked.
-    pub fn neighbors(&self, node: &str, relation: &str) -> Vec<String> {
+    pub fn neighbors(&self, node: &str, relation: &str) -> impl Iterator<Item = &str> {
         let At { seq, is_head } = self.at();
-        let nodes = self.state.views.relations.neighbors(node, relation, seq, is_head);
-        nodes.into_iter().map(str::to_owned).collect()
+        self.state.views.relations.neighbors(node, relation, seq, is_head)
     }
 
     /// Returns the nodes that link to a node, in the order linked.
-    pub fn inbound(&self, node: &str, relation: &str) -> Vec<String> {
+    pub fn inbound(&self, node: &str, relation: &str) -> impl Iterator<Item = &str> {
         let At { seq, is_head } = self.at();
-        let nodes = self.state.views.relations.inbound(node, relation, seq, is_head);
-        nodes.into_iter().map(str::to_owned).collect()
+        self.state.views.relations.inbound(node, relation, seq, is_head)
     }
 
     /// Returns what an item of an op names as its causes.

@@ -8,7 +8,7 @@
 
 use axum::http::HeaderMap;
 use axum::http::header::{AUTHORIZATION, HOST, ORIGIN};
-use std::net::{IpAddr, SocketAddr};
+use std::net::{IpAddr, Ipv6Addr, SocketAddr};
 use subtle::ConstantTimeEq;
 
 /// Longest token, in bytes: it must fit in a header beside the others.
@@ -57,6 +57,58 @@ pub fn is_loopback(address: &SocketAddr) -> bool {
     address.ip().to_canonical().is_loopback()
 }
 
+/// Checks what an operator says is an origin: it is compared with what browsers send, letter by letter, and what they
+/// never send would let in nobody.
+///
+/// The error is a sentence for the person at the keyboard.
+pub fn check_origin(text: &str) -> Result<(), String> {
+    if text == "*" {
+        return Ok(());
+    }
+    let wrong = |why: &str| Err(format!("{text:?} is no origin: {why}"));
+    let Some((scheme, place)) = text.split_once("://") else {
+        return wrong("it is scheme://host or scheme://host:port, or * for all");
+    };
+    if text.bytes().any(|byte| byte.is_ascii_uppercase() || !byte.is_ascii_graphic()) {
+        return wrong("browsers send it in lower case and in ASCII, without blanks");
+    }
+    if place.contains(['/', '?', '#', '@']) {
+        return wrong("it ends with the host or the port, without a path");
+    }
+    let (host, port) = match place.rsplit_once(':') {
+        Some((host, port)) if !port.ends_with(']') => (host, Some(port)),
+        _ => (place, None),
+    };
+    if !is_scheme(scheme) || !is_host(host) {
+        return wrong("it is scheme://host or scheme://host:port, or * for all");
+    }
+    match (scheme, port) {
+        ("http", Some("80")) | ("https", Some("443")) => {
+            wrong("browsers leave out the port that its scheme has anyway")
+        }
+        (_, Some(port)) if port.starts_with('0') || port.parse::<u16>().is_err() => {
+            wrong("its port is a number from 1 to 65535")
+        }
+        _ => Ok(()),
+    }
+}
+
+fn is_scheme(text: &str) -> bool {
+    text.starts_with(|first: char| first.is_ascii_alphabetic())
+        && text.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"+-.".contains(&byte))
+}
+
+/// Tells whether a text is a name, or an address; one of IPv6 stands in brackets.
+fn is_host(text: &str) -> bool {
+    match text.strip_prefix('[').and_then(|rest| rest.strip_suffix(']')) {
+        Some(address) => address.parse::<Ipv6Addr>().is_ok(),
+        None => {
+            !text.is_empty()
+                && text.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-._".contains(&byte))
+        }
+    }
+}
+
 /// Which requests a browser may have been talked into: a page of any site can send some kinds of requests
 /// to a server on the same machine, and one without a token has nothing else to tell them by.
 #[derive(Clone, Debug)]
@@ -72,6 +124,12 @@ impl OriginGuard {
         OriginGuard { origins, checks_host: !has_token && is_loopback(address) }
     }
 
+    /// Tells whether a request comes from a page of an origin that was named.
+    pub fn names(&self, headers: &HeaderMap) -> bool {
+        origin_of(headers)
+            .is_some_and(|origin| self.origins.iter().any(|it| it == origin || it == "*"))
+    }
+
     /// Tells why a request is refused, if it is.
     pub fn objection(&self, headers: &HeaderMap) -> Option<&'static str> {
         let host = headers.get(HOST).and_then(|value| value.to_str().ok());
@@ -81,16 +139,20 @@ impl OriginGuard {
                  alone: a page may have had its own name resolved to it",
             );
         }
-        let origin = headers.get(ORIGIN)?.to_str().unwrap_or_default();
+        let origin = origin_of(headers)?;
         let is_own = origin
             .split_once("://")
             .is_some_and(|(_, name)| host.is_some_and(|host| host.eq_ignore_ascii_case(name)));
-        let is_allowed = self.origins.iter().any(|it| it == origin || it == "*");
-        (!is_own && !is_allowed).then_some(
+        (!is_own && !self.names(headers)).then_some(
             "a page of another origin may not call this server; name the origin in cors_origins to \
              let it",
         )
     }
+}
+
+/// Returns what a request says it comes from; nothing that anyone is called where that is no text.
+fn origin_of(headers: &HeaderMap) -> Option<&str> {
+    headers.get(ORIGIN).map(|value| value.to_str().unwrap_or_default())
 }
 
 /// Tells whether a `Host` is this machine by its own name or address, with or without a port.
@@ -144,6 +206,49 @@ mod tests {
     }
 
     #[test]
+    fn an_origin_is_what_a_browser_sends() {
+        for text in [
+            "*",
+            "https://app.example",
+            "http://localhost:3000",
+            "http://127.0.0.1:8080",
+            "http://[::1]:8080",
+            "https://[2001:db8::1]",
+            "https://a_b-c.example:8443",
+            "tauri://localhost",
+            "chrome-extension://abcdefgh",
+            "http://app.example:443",
+        ] {
+            assert_eq!(check_origin(text), Ok(()), "{text}");
+        }
+        for (text, why) in [
+            ("app.example", "scheme://host"),
+            ("app.example:3000", "scheme://host"),
+            ("https://", "scheme://host"),
+            ("://app.example", "scheme://host"),
+            ("https://*.example", "scheme://host"),
+            ("https://[::g]", "scheme://host"),
+            ("https://::1", "scheme://host"),
+            ("null", "scheme://host"),
+            ("https://app.example/", "without a path"),
+            ("https://app.example/page", "without a path"),
+            ("https://user@app.example", "without a path"),
+            ("https://App.example", "lower case"),
+            ("https://äpp.example", "ASCII"),
+            ("https://app.example https://b.example", "blanks"),
+            ("https://app.example:443", "leave out the port"),
+            ("http://app.example:80", "leave out the port"),
+            ("https://app.example:", "its port"),
+            ("https://app.example:0", "its port"),
+            ("https://app.example:080", "its port"),
+            ("https://app.example:65536", "its port"),
+        ] {
+            let error = check_origin(text).unwrap_err();
+            assert!(error.contains(why) && error.contains("is no origin"), "{text}: {error}");
+        }
+    }
+
+    #[test]
     fn pages_of_other_origins_are_refused_unless_named() {
         let local = "127.0.0.1:7070".parse().unwrap();
         let guard = OriginGuard::new(vec!["https://app.example".into()], false, &local);
@@ -161,6 +266,7 @@ mod tests {
         ] {
             let mut pairs = vec![(HOST, host)];
             pairs.extend(origin.map(|origin| (ORIGIN, origin)));
+            assert_eq!(guard.names(&headers(&pairs)), origin == Some("https://app.example"));
             let objection = guard.objection(&headers(&pairs));
             assert_eq!(objection.is_none(), allowed, "{host} {origin:?}");
         }

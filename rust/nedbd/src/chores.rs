@@ -75,7 +75,7 @@ fn refresh(server: &Shared) {
                 let is_new = |known: &mut i64| seq > std::mem::replace(known, seq);
                 served.commits.send_if_modified(is_new);
             }
-            Err(_) if served.database.is_closed() => {}
+            Err(_) if served.database.is_closed() || server.databases.follow_drop(&served) => {}
             Err(error) => {
                 tracing::error!(database = served.name, %error, "not refreshed");
             }

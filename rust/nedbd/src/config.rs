@@ -9,7 +9,7 @@
 //!   help are made from that row.
 //! * The token is never printed, also not by `Debug`.
 
-use crate::auth::Token;
+use crate::auth::{Token, check_origin};
 use lexopt::Arg;
 use nedb_core::{Durability, Tmk};
 use std::ffi::OsString;
@@ -182,7 +182,7 @@ pub const SETTINGS: [Setting; 32] = [
     flag("durability", "WHEN", "when a write is answered: always, never, or milliseconds between syncs (always)", |it, text| { it.durability = Durability::parse(text).map_err(|error| error.to_string())?; Ok(()) }),
     flag("checkpoint_every_ops", "NUMBER", "ops after which a checkpoint is saved; 0 is only at a stop (100000)", set_checkpoint_every_ops),
     flag("cache_bytes", "BYTES", "memory for texts of documents, for each database (64 MiB)", |it, text| set(&mut it.cache_bytes, text)),
-    flag("cors_origins", "LIST", "origins, with commas between, whose pages may call the server (none)", |it, text| { it.cors_origins = list(text); Ok(()) }),
+    flag("cors_origins", "LIST", "origins, with commas between, whose pages may call the server (none)", set_cors_origins),
     flag("log_level", "0..3", "0 errors, starts and stops; 1 requests; 2 databases; 3 everything (0)", set_log_level),
     flag("log_format", "FORMAT", "text or json (text)", set_log_format),
     flag("body_bytes_max", "BYTES", "longest body of a request (32 MiB)", |it, text| positive(&mut it.limits.body_bytes_max, text)),
@@ -364,6 +364,11 @@ fn list(text: &str) -> Vec<String> {
     text.split(',').map(str::trim).filter(|it| !it.is_empty()).map(str::to_owned).collect()
 }
 
+fn set_cors_origins(config: &mut Config, text: &str) -> Result<(), String> {
+    config.cors_origins = list(text);
+    config.cors_origins.iter().try_for_each(|origin| check_origin(origin))
+}
+
 fn set_token(config: &mut Config, text: &str) -> Result<(), String> {
     config.token = Some(Token::new(text)?);
     Ok(())
@@ -488,6 +493,8 @@ mod tests {
             (vec!["--header-bytes-max", "10"], vec![], "8192"),
             (vec!["--connections-count-max", "18446744073709551615"], vec![], "at most 65536"),
             (vec!["--prot", "1"], vec![], "--prot"),
+            (vec!["--cors-origins", "https://a.example,https://b.example/"], vec![], "b.example/"),
+            (vec![], vec![("NEDBD_CORS_ORIGINS", "app.example")], "NEDBD_CORS_ORIGINS"),
             (vec!["--token", "secret"], vec![], "no flag --token"),
             (vec!["shop"], vec![], "shop"),
             (vec!["--config", "/does/not/exist"], vec![], "/does/not/exist"),

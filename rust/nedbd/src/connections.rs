@@ -5,19 +5,24 @@
 //! Invariants:
 //! * A client that does not shake hands has no connection for long.
 //! * A client that sends nothing, or takes nothing, costs a connection and no thread, and not for ever.
-//! * What of a body was not read is never taken for a request: the connection ends instead.
+//! * What of a body was not read is never taken for a request: the connection ends instead, and only once the client
+//!   can have read why.
 //! * After a stop no connection is accepted, and those that are idle end at once.
 
 use crate::server::Shared;
 use crate::tls::Tls;
 use axum::Router;
+use hyper::Request;
+use hyper::body::Incoming;
 use hyper::server::conn::http1;
+use hyper::service::{Service, service_fn};
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::server::graceful::{GracefulShutdown, Watcher};
 use hyper_util::service::TowerToHyperService;
 use std::io;
 use std::pin::Pin;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, ReadBuf};
@@ -37,9 +42,41 @@ const TOLD_COUNT_MAX: usize = 1_024;
 const TOLD_TIMEOUT: Duration = Duration::from_secs(1);
 /// How long a client has to shake hands.
 const HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(10);
+/// How long a client that was answered may go on sending what nobody reads.
+const LINGER_TIMEOUT: Duration = Duration::from_secs(5);
+/// How much of that is taken at a time.
+const LINGER_BYTES: usize = 16 << 10;
+
+/// Says of a connection that its client was answered before all was read that it sends.
+#[derive(Clone, Debug, Default)]
+pub struct Unread(Arc<AtomicBool>);
+
+impl Unread {
+    /// Notes that it is so.
+    pub fn note(&self) {
+        self.0.store(true, Ordering::Release);
+    }
+
+    fn is_noted(&self) -> bool {
+        self.0.load(Ordering::Acquire)
+    }
+}
+
+/// How a listener was served to its end.
+pub struct Ended {
+    /// Whether every request was answered.
+    pub is_drained: bool,
+    /// Until when the stop may wait for anything else.
+    pub deadline: Instant,
+}
 
 /// Serves a listener until the server is to stop, then waits for what is in flight.
-pub async fn serve(listener: TcpListener, tls: Option<Arc<Tls>>, router: Router, server: &Shared) {
+pub async fn serve(
+    listener: TcpListener,
+    tls: Option<Arc<Tls>>,
+    router: Router,
+    server: &Shared,
+) -> Ended {
     let graceful = GracefulShutdown::new();
     let places = Arc::new(Semaphore::new(server.config.limits.connections_count_max));
     let told = Arc::new(Semaphore::new(TOLD_COUNT_MAX));
@@ -83,10 +120,12 @@ pub async fn serve(listener: TcpListener, tls: Option<Arc<Tls>>, router: Router,
         }
     }
     drop(listener);
-    let timeout = server.config.stop_timeout;
-    if tokio::time::timeout(timeout, graceful.shutdown()).await.is_err() {
+    let deadline = Instant::now() + server.config.stop_timeout;
+    let is_drained = tokio::time::timeout_at(deadline, graceful.shutdown()).await.is_ok();
+    if !is_drained {
         tracing::error!(target: crate::logs::OPERATION, "some requests did not end in time");
     }
+    Ended { is_drained, deadline }
 }
 
 /// What serves one client.
@@ -102,11 +141,12 @@ impl Client {
         server.metrics.connected();
         // An answer is one piece, so there is nothing to wait for.
         let _slower_without = stream.set_nodelay(true);
-        let stream = Paced::new(stream, server.config.limits.idle_timeout);
+        let unread = Unread::default();
+        let stream = Paced::new(stream, server.config.limits.idle_timeout, unread.clone());
         match tls {
-            None => self.answer(stream).await,
+            None => self.answer(stream, unread).await,
             Some(tls) => match self.shake_hands(stream, &tls).await {
-                Some(stream) => self.answer(stream).await,
+                Some(stream) => self.answer(stream, unread).await,
                 None => server.metrics.handshake_failed(),
             },
         }
@@ -127,13 +167,22 @@ impl Client {
         }
     }
 
-    async fn answer<S: AsyncRead + AsyncWrite + Unpin + Send + 'static>(self, stream: S) {
+    async fn answer<S: AsyncRead + AsyncWrite + Unpin + Send + 'static>(
+        self,
+        stream: S,
+        unread: Unread,
+    ) {
         let limits = &self.server.config.limits;
+        let router = TowerToHyperService::new(self.router);
+        let service = service_fn(move |mut request: Request<Incoming>| {
+            request.extensions_mut().insert(unread.clone());
+            router.call(request)
+        });
         let connection = http1::Builder::new()
             .timer(TokioTimer::new())
             .header_read_timeout(limits.idle_timeout)
             .max_buf_size(limits.header_bytes_max)
-            .serve_connection(TokioIo::new(stream), TowerToHyperService::new(self.router));
+            .serve_connection(TokioIo::new(stream), service);
         // Whatever ended it, there is nobody left to tell.
         let _ended = self.watcher.watch(connection).await;
     }
@@ -149,19 +198,22 @@ async fn refuse(mut stream: TcpStream) -> io::Result<()> {
     Ok(())
 }
 
-/// A stream whose writes must get on: a client that takes nothing for some time is let go.
+/// A stream whose writes must get on: a client that takes nothing for some time is let go. One that was answered while
+/// it sends is let go once it has stopped, or after some time: to close while it sends would take the answer back.
 struct Paced<S> {
     stream: S,
     timeout: Duration,
-    /// Runs while a write waits.
+    /// Runs while a write waits, and while what nobody reads is thrown away.
     deadline: Pin<Box<Sleep>>,
     is_waiting: bool,
+    unread: Unread,
+    is_shut_down: bool,
 }
 
 impl<S> Paced<S> {
-    fn new(stream: S, timeout: Duration) -> Self {
+    fn new(stream: S, timeout: Duration, unread: Unread) -> Self {
         let deadline = Box::pin(tokio::time::sleep(timeout));
-        Paced { stream, timeout, deadline, is_waiting: false }
+        Paced { stream, timeout, deadline, is_waiting: false, unread, is_shut_down: false }
     }
 
     /// Notes how a write went; an error once it has waited too long.
@@ -193,7 +245,7 @@ impl<S: AsyncRead + Unpin> AsyncRead for Paced<S> {
     }
 }
 
-impl<S: AsyncWrite + Unpin> AsyncWrite for Paced<S> {
+impl<S: AsyncRead + AsyncWrite + Unpin> AsyncWrite for Paced<S> {
     fn poll_write(
         mut self: Pin<&mut Self>,
         context: &mut Context<'_>,
@@ -222,7 +274,31 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for Paced<S> {
     }
 
     fn poll_shutdown(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.stream).poll_shutdown(context)
+        if !self.is_shut_down {
+            ready!(Pin::new(&mut self.stream).poll_shutdown(context))?;
+            self.is_shut_down = true;
+            let timeout = LINGER_TIMEOUT.min(self.timeout);
+            self.deadline.as_mut().reset(Instant::now() + timeout);
+        }
+        if !self.unread.is_noted() {
+            return Poll::Ready(Ok(()));
+        }
+        self.linger(context)
+    }
+}
+
+impl<S: AsyncRead + Unpin> Paced<S> {
+    /// Throws away what a client still sends, until it has stopped or its time is up.
+    fn linger(&mut self, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        let mut ignored = [0; LINGER_BYTES];
+        while self.deadline.as_mut().poll(context).is_pending() {
+            let mut buffer = ReadBuf::new(&mut ignored);
+            match ready!(Pin::new(&mut self.stream).poll_read(context, &mut buffer)) {
+                Ok(()) if !buffer.filled().is_empty() => {}
+                _ended => return Poll::Ready(Ok(())),
+            }
+        }
+        Poll::Ready(Ok(()))
     }
 }
 
@@ -242,7 +318,7 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn a_client_that_takes_nothing_is_let_go() {
         let (ours, _theirs) = tokio::io::duplex(16);
-        let mut paced = Paced::new(ours, Duration::from_secs(5));
+        let mut paced = Paced::new(ours, Duration::from_secs(5), Unread::default());
         paced.write_all(&[0; 16]).await.unwrap();
         let begun = Instant::now();
         let error = paced.write_all(&[0; 16]).await.unwrap_err();
@@ -251,9 +327,34 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
+    async fn a_client_that_was_answered_while_it_sends_is_read_until_it_stops() {
+        for (unread, sends_on, waited_s) in [(false, true, 0), (true, false, 0), (true, true, 5)] {
+            let (ours, mut theirs) = tokio::io::duplex(16);
+            let noted = Unread::default();
+            if unread {
+                noted.note();
+            }
+            let mut paced = Paced::new(ours, Duration::from_secs(60), noted);
+            let sending = tokio::spawn(async move {
+                for _ in 0..if sends_on { usize::MAX } else { 100 } {
+                    theirs.write_all(&[0; 100]).await?;
+                    tokio::time::sleep(Duration::from_millis(1)).await;
+                }
+                io::Result::Ok(())
+            });
+            let begun = Instant::now();
+            paced.shutdown().await.unwrap();
+            assert_eq!(begun.elapsed().as_secs(), waited_s);
+            drop(paced);
+            // Whoever is not read any more is told so when the stream is gone.
+            assert_eq!(sending.await.unwrap().is_ok(), unread && !sends_on);
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
     async fn a_slow_client_that_gets_on_is_waited_for() {
         let (ours, mut theirs) = tokio::io::duplex(16);
-        let mut paced = Paced::new(ours, Duration::from_secs(5));
+        let mut paced = Paced::new(ours, Duration::from_secs(5), Unread::default());
         let reading = tokio::spawn(async move {
             let mut read = [0; 16];
             for _ in 0..8 {

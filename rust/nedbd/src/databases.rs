@@ -9,7 +9,14 @@
 //!   is there whole or not at all.
 //! * While one is opened, made or dropped, the documents of the others are read and written; only who makes
 //!   or drops another one waits.
+//! * A server that only reads follows the process that writes: what that makes is found when it is asked for,
+//!   and what it drops is let go of.
+//! * Nothing is put under a key that does not open what is encrypted already: no database is made then, and no
+//!   plain one is encrypted.
 
+use crate::directory::{
+    self, ASIDE, FileId, LOG_FILE, check_name, is_database, is_encrypted, sync_directory,
+};
 use crate::init::Init;
 use crate::logs::{DATABASE, OPERATION};
 use crate::refusal::{Code, Refusal, Result};
@@ -21,10 +28,9 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock, RwLockReadGuard, Rw
 use std::time::Instant;
 use tokio::sync::watch;
 
-/// Longest name, in bytes.
-const NAME_BYTES_MAX: usize = 64;
-/// What begins the name of a directory that is being made or removed.
-const ASIDE: &str = ".aside-";
+/// What to do where a database is under another key than the server has.
+const KEY_ADVICE: &str = "start the server with its key, or move it out of the data directory: nothing is put \
+    under another key beside it";
 
 /// All databases of a data directory.
 pub struct Databases {
@@ -35,6 +41,7 @@ pub struct Databases {
     changing: Mutex<()>,
     is_ready: AtomicBool,
     next_aside: AtomicU64,
+    is_closed: AtomicBool,
 }
 
 /// What is known of one name.
@@ -54,6 +61,8 @@ pub struct Served {
     pub commits: watch::Sender<Seq>,
     /// What the last verification found.
     pub verified: Mutex<Option<Verified>>,
+    /// Which log it is that was opened: another one under its name is another database.
+    log_file: Option<FileId>,
     _subscription: Subscription,
 }
 
@@ -65,7 +74,7 @@ pub struct Verified {
 }
 
 impl Served {
-    fn new(name: &str, database: Database) -> Arc<Served> {
+    fn new(name: &str, database: Database, log_file: Option<FileId>) -> Arc<Served> {
         let commits = watch::Sender::new(database.seq());
         let told = commits.clone();
         let subscription = database.subscribe(move |seq| {
@@ -76,6 +85,7 @@ impl Served {
             database,
             commits,
             verified: Mutex::new(None),
+            log_file,
             _subscription: subscription,
         })
     }
@@ -96,14 +106,14 @@ impl Databases {
     pub fn find(root: &Path, options: Options) -> std::io::Result<Databases> {
         if !options.read_only {
             std::fs::create_dir_all(root)?;
-            remove_leftovers(root)?;
+            directory::remove_leftovers(root)?;
         }
         let mut slots = BTreeMap::new();
         for entry in std::fs::read_dir(root)? {
             let entry = entry?;
             let Ok(name) = entry.file_name().into_string() else { continue };
             // Whatever else is in the directory is not ours to open.
-            if check_name(&name).is_ok() && entry.path().join("log.aof").is_file() {
+            if is_database(root, &name) {
                 slots.insert(name, Slot::Opening);
             }
         }
@@ -114,12 +124,15 @@ impl Databases {
             changing: Mutex::new(()),
             is_ready: AtomicBool::new(false),
             next_aside: AtomicU64::new(0),
+            is_closed: AtomicBool::new(false),
         })
     }
 
     /// Opens everything that was found, one after another, and says so in the log.
     pub fn open_all(&self) {
-        let names: Vec<String> = self.read_slots().keys().cloned().collect();
+        let mut names = self.names();
+        // Those that are encrypted first: a key that is not theirs must not become that of the others.
+        names.sort_by_key(|name| !is_encrypted(&self.root, name));
         let count = names.len();
         for (place, name) in names.into_iter().enumerate() {
             let _changing = self.hold_changes();
@@ -128,12 +141,15 @@ impl Databases {
                 continue;
             }
             let begun = Instant::now();
-            let slot = self.open_slot(&name);
-            self.write_slots().insert(name.clone(), slot);
+            self.open_one(&name);
             let (number, opened_ms) = (place + 1, begun.elapsed().as_millis() as u64);
             tracing::info!(target: OPERATION, database = name, number, count, opened_ms, "opened");
         }
         self.is_ready.store(true, Ordering::Release);
+        if let Err(refusal) = self.check_key() {
+            let (code, why) = (refusal.code.as_str(), refusal.message);
+            tracing::error!(target: OPERATION, code, why, "no database is made");
+        }
         tracing::info!(target: OPERATION, count, "ready");
     }
 
@@ -158,9 +174,13 @@ impl Databases {
 
     /// Returns a database by name.
     ///
-    /// Errors: `DATABASE_NOT_FOUND`; `NOT_READY` while it is being opened; whatever opening it said.
+    /// Errors: `DATABASE_NOT_FOUND`; `NOT_READY` while it is being opened, and when all were closed; whatever
+    /// opening it said.
     pub fn get(&self, name: &str) -> Result<Arc<Served>> {
         match self.read_slots().get(name) {
+            None if self.is_closed.load(Ordering::Acquire) => {
+                Err(Refusal::new(Code::NotReady, "the server is stopping"))
+            }
             None => Err(not_found(name)),
             Some(Slot::Open(served)) => Ok(Arc::clone(served)),
             Some(Slot::Opening) => Err(Refusal::new(
@@ -171,10 +191,61 @@ impl Databases {
         }
     }
 
+    /// Opens what another process has made under a name since; for a server that only reads.
+    ///
+    /// Errors: as `get`.
+    pub fn look_for(&self, name: &str) -> Result<Arc<Served>> {
+        if is_database(&self.root, name) {
+            let _changing = self.hold_changes();
+            // Somebody else may have been quicker.
+            if !self.read_slots().contains_key(name) && !self.is_closed.load(Ordering::Acquire) {
+                self.write_slots().insert(name.to_owned(), Slot::Opening);
+                self.open_one(name);
+                tracing::info!(target: DATABASE, database = name, "found");
+            }
+        }
+        self.get(name)
+    }
+
+    /// Opens everything that another process has made since; for a server that only reads.
+    pub fn look_around(&self) {
+        let Ok(entries) = std::fs::read_dir(&self.root) else { return };
+        let names = entries.filter_map(|entry| entry.ok()?.file_name().into_string().ok());
+        for name in names {
+            if !self.read_slots().contains_key(&name) {
+                // The list says why where it was not opened.
+                let _open_or_not = self.look_for(&name);
+            }
+        }
+    }
+
+    /// Lets go of a database that another process has dropped, and opens the one that took its place, if one did: a
+    /// log that was repaired or encrypted is another one too. Tells whether it was so.
+    pub fn follow_drop(&self, served: &Served) -> bool {
+        let name = &served.name;
+        let is_there = is_database(&self.root, name);
+        if is_there && FileId::of(&self.log_of(name)) == served.log_file {
+            return false;
+        }
+        let _changing = self.hold_changes();
+        if is_there {
+            tracing::info!(target: DATABASE, database = name, "another one took its place");
+            self.write_slots().insert(name.clone(), Slot::Opening);
+            self.open_one(name);
+        } else {
+            tracing::info!(target: DATABASE, database = name, "dropped by another process");
+            self.write_slots().remove(name);
+        }
+        // Whoever still reads in it is told that it is gone.
+        let _nobody_reads_it_again = served.database.close();
+        true
+    }
+
     /// Makes a database with what `init` says is in it.
     ///
-    /// Errors: `INVALID_ARGUMENT` for the name; `DATABASE_EXISTS`; `READ_ONLY`; those of the engine for
-    /// what is in `init`, and no database is there then.
+    /// Errors: `INVALID_ARGUMENT` for the name; `DATABASE_EXISTS`; `READ_ONLY`; `WRONG_KEY` and `KEY_REQUIRED`
+    /// where that was said of another database, and `NOT_READY` until it is known; those of the engine for what
+    /// is in `init`. No database is there then.
     pub fn create(&self, name: &str, init: &Init<'_>) -> Result<Arc<Served>> {
         check_name(name)?;
         self.check_writes()?;
@@ -183,6 +254,7 @@ impl Databases {
             let message = format!("there is a database {name:?} already");
             return Err(Refusal::new(Code::DatabaseExists, message));
         }
+        self.check_key()?;
         let aside = self.aside();
         if let Err(refusal) = self.fill(&aside, init) {
             let _left_for_the_next_start = std::fs::remove_dir_all(&aside);
@@ -191,26 +263,35 @@ impl Databases {
         std::fs::rename(&aside, self.root.join(name))
             .and_then(|()| sync_directory(&self.root))
             .map_err(|error| Refusal::storage("move the new database into place", &error))?;
-        let served = Served::new(name, self.open_engine(name)?);
+        let served = self.open_engine(name)?;
         self.write_slots().insert(name.to_owned(), Slot::Open(Arc::clone(&served)));
         tracing::info!(target: DATABASE, database = name, "created");
         Ok(served)
     }
 
-    /// Closes a database and removes its files.
+    /// Closes a database and removes its files; one that could not be opened only by force, since nobody has seen
+    /// what is in it: it may be whole, and the key or the disk at fault.
     ///
-    /// Errors: `DATABASE_NOT_FOUND`, `NOT_READY`, `READ_ONLY`, `STORAGE_ERROR`.
-    pub fn remove(&self, name: &str) -> Result<()> {
+    /// Errors: `DATABASE_NOT_FOUND`, `NOT_READY`, `READ_ONLY`, `STORAGE_ERROR`; without force what opening it
+    /// said, and `DATABASE_LOCKED` with it too.
+    pub fn remove(&self, name: &str, by_force: bool) -> Result<()> {
         self.check_writes()?;
         let _changing = self.hold_changes();
         match self.get(name) {
-            // Whatever else stands in the way of opening it does not stand in the way of dropping it, but
-            // another process that writes to it does.
-            Err(Refusal { code: Code::Engine(code), .. }) if code != ErrorCode::DatabaseLocked => {}
-            other => {
-                // Its writes are answered; nobody will read what the last sync says.
-                let _nobody_reads_it_again = other?.database.close();
+            // Its writes are answered; nobody will read what the last sync says.
+            Ok(served) => {
+                let _nobody_reads_it_again = served.database.close();
             }
+            Err(Refusal { code: Code::Engine(code), message, .. })
+                if code != ErrorCode::DatabaseLocked =>
+            {
+                if !by_force {
+                    let message = format!("{message}; with force it is dropped all the same");
+                    return Err(Refusal::new(Code::Engine(code), message));
+                }
+            }
+            // What another process writes to is its own.
+            Err(refusal) => return Err(refusal),
         }
         let aside = self.aside();
         std::fs::rename(self.root.join(name), &aside)
@@ -226,29 +307,52 @@ impl Databases {
     pub fn close(&self) -> Vec<(String, nedb_core::Result<()>)> {
         let _changing = self.hold_changes();
         let open = self.open();
+        self.is_closed.store(true, Ordering::Release);
         self.write_slots().clear();
         open.into_iter().map(|it| (it.name.clone(), it.database.close())).collect()
     }
 
-    fn open_slot(&self, name: &str) -> Slot {
-        match self.open_engine(name) {
-            Ok(database) => Slot::Open(Served::new(name, database)),
+    fn open_one(&self, name: &str) {
+        let slot = match self.open_engine(name) {
+            Ok(served) => Slot::Open(served),
             Err(error) => {
-                let code = error.code().as_str();
-                tracing::error!(target: OPERATION, database = name, code, %error, "not opened");
-                Slot::Failed(error.code(), error.to_string())
+                let (code, why) = (error.code(), self.reason(name, &error));
+                let spelled = code.as_str();
+                tracing::error!(target: OPERATION, database = name, code = spelled, why, "not opened");
+                Slot::Failed(code, why)
             }
+        };
+        self.write_slots().insert(name.to_owned(), slot);
+    }
+
+    /// Says why a database was not opened.
+    fn reason(&self, name: &str, error: &nedb_core::Error) -> String {
+        let would_be_encrypted = self.options.encrypt_existing && !self.options.read_only;
+        match self.check_key() {
+            Err(refusal) if error.code() == ErrorCode::PlainDatabase && would_be_encrypted => {
+                format!("the database {name:?} is not encrypted, and stays so: {}", refusal.message)
+            }
+            _ => error.to_string(),
         }
     }
 
-    fn open_engine(&self, name: &str) -> nedb_core::Result<Database> {
-        let database = Database::open(self.root.join(name), self.options.clone())?;
+    fn open_engine(&self, name: &str) -> nedb_core::Result<Arc<Served>> {
+        // Before it is opened: another one that takes its place in between is noticed later.
+        let found = FileId::of(&self.log_of(name));
+        let encrypt_existing = self.options.encrypt_existing && self.check_key().is_ok();
+        let options = Options { encrypt_existing, ..self.options.clone() };
+        let database = Database::open(self.root.join(name), options)?;
         let report = database.open_report();
         if report.damage.is_some() || report.cut_bytes > 0 {
             let report = report.to_json();
             tracing::error!(target: OPERATION, database = name, report, "needs a look");
         }
-        Ok(database)
+        let log_file = found.or_else(|| FileId::of(&self.log_of(name)));
+        Ok(Served::new(name, database, log_file))
+    }
+
+    fn log_of(&self, name: &str) -> PathBuf {
+        self.root.join(name).join(LOG_FILE)
     }
 
     fn fill(&self, aside: &Path, init: &Init<'_>) -> Result<()> {
@@ -274,6 +378,32 @@ impl Databases {
         Ok(())
     }
 
+    /// Checks that the key, or that there is none, is what the databases that are there were made with: a new one
+    /// would be under another key than those, and whoever has the right key could not read it.
+    fn check_key(&self) -> Result<()> {
+        let slots = self.read_slots();
+        let objection = slots.iter().find_map(|(name, slot)| match slot {
+            Slot::Failed(code @ ErrorCode::WrongKey, _) => {
+                Some((Code::Engine(*code), name, format!("has another key; {KEY_ADVICE}")))
+            }
+            Slot::Failed(code @ ErrorCode::KeyRequired, _) => {
+                Some((Code::Engine(*code), name, format!("is encrypted; {KEY_ADVICE}")))
+            }
+            Slot::Opening if is_encrypted(&self.root, name) => Some((
+                Code::NotReady,
+                name,
+                "tells whether the key is right once it is open".into(),
+            )),
+            _ => None,
+        });
+        match objection {
+            None => Ok(()),
+            Some((code, name, why)) => {
+                Err(Refusal::new(code, format!("the database {name:?} {why}")))
+            }
+        }
+    }
+
     fn hold_changes(&self) -> MutexGuard<'_, ()> {
         self.changing.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -287,37 +417,8 @@ impl Databases {
     }
 }
 
-/// Checks a name: 1 to 64 letters, digits, `-` and `_` of ASCII, not beginning with `-`.
-pub fn check_name(name: &str) -> Result<()> {
-    let is_plain = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'_' || byte == b'-';
-    let is_named = !name.is_empty() && name.len() <= NAME_BYTES_MAX && !name.starts_with('-');
-    if is_named && name.bytes().all(is_plain) {
-        return Ok(());
-    }
-    Err(Refusal::invalid(format!(
-        "a name is 1 to {NAME_BYTES_MAX} letters, digits, - and _, and does not begin with -"
-    )))
-}
-
 fn not_found(name: &str) -> Refusal {
     Refusal::new(Code::DatabaseNotFound, format!("there is no database {name:?}"))
-}
-
-/// Removes what a crash left of databases that were being made or dropped.
-fn remove_leftovers(root: &Path) -> std::io::Result<()> {
-    for entry in std::fs::read_dir(root)? {
-        let entry = entry?;
-        if entry.file_name().to_string_lossy().starts_with(ASIDE) {
-            std::fs::remove_dir_all(entry.path())?;
-        }
-    }
-    Ok(())
-}
-
-/// Makes a rename in a directory outlive a crash of the machine.
-fn sync_directory(path: &Path) -> std::io::Result<()> {
-    // Elsewhere a directory cannot be opened, and the file system orders renames itself.
-    if cfg!(unix) { std::fs::File::open(path)?.sync_all() } else { Ok(()) }
 }
 
 #[cfg(test)]
@@ -326,30 +427,6 @@ mod tests {
 
     fn databases(root: &Path) -> Databases {
         Databases::find(root, Options::default()).unwrap()
-    }
-
-    #[test]
-    fn only_plain_names_are_names() {
-        for name in ["shop", "a", "_x", "Shop-2_b", &"x".repeat(64)] {
-            assert!(check_name(name).is_ok(), "{name}");
-        }
-        for name in [
-            "",
-            ".",
-            "..",
-            ".x",
-            "-x",
-            "a/b",
-            "a\\b",
-            "a.b",
-            "é",
-            "a b",
-            "a\0",
-            "../x",
-            &"x".repeat(65),
-        ] {
-            assert!(check_name(name).is_err(), "{name}");
-        }
     }
 
     #[test]
@@ -392,7 +469,10 @@ mod tests {
         let refusal = databases.get("bad").err().unwrap();
         assert_eq!(refusal.code, Code::Engine(ErrorCode::IntegrityError));
         assert!(databases.get("good").is_ok());
-        databases.remove("bad").unwrap();
+        let refused = databases.remove("bad", false).unwrap_err();
+        assert_eq!(refused.code, Code::Engine(ErrorCode::IntegrityError));
+        assert!(root.path().join("bad/log.aof").exists());
+        databases.remove("bad", true).unwrap();
         assert_eq!(databases.names(), ["good"]);
     }
 
@@ -404,7 +484,9 @@ mod tests {
         let second = databases(root.path());
         second.open_all();
         let locked = Code::Engine(ErrorCode::DatabaseLocked);
-        assert_eq!(second.remove("shop").unwrap_err().code, locked);
+        for by_force in [false, true] {
+            assert_eq!(second.remove("shop", by_force).unwrap_err().code, locked);
+        }
         assert!(root.path().join("shop/log.aof").exists());
     }
 
@@ -415,8 +497,8 @@ mod tests {
         databases.create("shop", &Init::default()).unwrap();
         let taken = databases.create("shop", &Init::default()).err().unwrap();
         assert_eq!(taken.code, Code::DatabaseExists);
-        databases.remove("shop").unwrap();
-        assert_eq!(databases.remove("shop").unwrap_err().code, Code::DatabaseNotFound);
+        databases.remove("shop", false).unwrap();
+        assert_eq!(databases.remove("shop", true).unwrap_err().code, Code::DatabaseNotFound);
         assert_eq!(std::fs::read_dir(root.path()).unwrap().count(), 0);
         databases.create("shop", &Init::default()).unwrap();
     }

@@ -7,7 +7,9 @@
 //! | `run` | the life of a server: listen, open, serve, stop |
 //! | `connections` | how many, how long, how much |
 //! | `tls` | the certificate and its key |
-//! | `databases` | the databases of a data directory, by name |
+//! | `directory` | what the data directory holds |
+//! | `databases` | the databases in it, by name |
+//! | `finished` | what a client that leaves does not stop |
 //! | `init` | what a new database begins with |
 //! | `server` | what every request shares; how the engine is called |
 //! | `chores` | what is done on a timer |
@@ -23,6 +25,7 @@ mod clock;
 mod config;
 mod connections;
 mod databases;
+mod directory;
 mod finished;
 mod http;
 mod init;

@@ -45,7 +45,7 @@ struct Latency {
     seconds: f64,
 }
 
-/// One request that was answered.
+/// One request that was answered, or whose client left.
 pub struct Answered<'a> {
     pub method: &'static str,
     pub route: &'a str,

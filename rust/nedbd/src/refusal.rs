@@ -113,6 +113,10 @@ impl Refusal {
 
 impl From<nedb_core::Error> for Refusal {
     fn from(error: nedb_core::Error) -> Refusal {
+        // A server closes a database to drop it, and at its end, when nobody asks any more.
+        if error.code() == ErrorCode::DatabaseClosed {
+            return Refusal::new(Code::DatabaseNotFound, "the database was dropped meanwhile");
+        }
         Refusal {
             code: Code::Engine(error.code()),
             message: error.to_string(),

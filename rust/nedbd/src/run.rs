@@ -9,7 +9,7 @@ use crate::auth::{OriginGuard, is_loopback};
 use crate::chores;
 use crate::clock::clock;
 use crate::config::Config;
-use crate::connections;
+use crate::connections::{self, Ended};
 use crate::databases::Databases;
 use crate::http::router;
 use crate::logs::OPERATION;
@@ -21,7 +21,11 @@ use std::net::SocketAddr;
 use std::process::ExitCode;
 use std::sync::Arc;
 use tokio::net::TcpListener;
+use tokio::task::JoinHandle;
+use tokio::time::Instant;
 
+/// What a stop ends with that its limit cut short: some requests got no answer, and nothing that was answered is lost.
+const CUT_SHORT: u8 = 3;
 /// What a second signal ends with: as a shell says that a signal ended a program.
 const INTERRUPTED: i32 = 130;
 
@@ -58,14 +62,12 @@ async fn serve(config: Config) -> Result<ExitCode, String> {
     let server: Shared = Arc::new(Server::new(config, databases, origins));
     announce(&server.config, &address);
     stop_on_signal(server.clone())?;
-    if let Some(tls) = &tls {
-        reload_on_signal(Arc::clone(tls))?;
-    }
+    reload_on_signal(tls.clone())?;
     let opening = Arc::clone(&server);
     let opened = tokio::task::spawn_blocking(move || opening.databases.open_all());
     chores::begin(&server);
-    connections::serve(listener, tls, router(server.clone()), &server).await;
-    Ok(finish(&server, opened).await)
+    let ended = connections::serve(listener, tls, router(server.clone()), &server).await;
+    Ok(finish(&server, opened, &ended).await)
 }
 
 async fn listen(config: &Config) -> Result<TcpListener, String> {
@@ -103,17 +105,17 @@ fn announce(config: &Config, address: &SocketAddr) {
 }
 
 /// Waits for what is in flight, closes the databases, and says how it ended.
-async fn finish(server: &Shared, opened: tokio::task::JoinHandle<()>) -> ExitCode {
-    if tokio::time::timeout(server.config.stop_timeout, opened).await.is_err()
-        || !server.wait_for_calls(server.config.stop_timeout).await
+async fn finish(server: &Shared, opened: JoinHandle<()>, ended: &Ended) -> ExitCode {
+    if tokio::time::timeout_at(ended.deadline, opened).await.is_err()
+        || !server.wait_for_calls(ended.deadline.saturating_duration_since(Instant::now())).await
     {
         tracing::error!(target: OPERATION, "some calls did not end in time");
         // The log is whole up to what was acknowledged; the threads that are left cannot be waited for.
-        std::process::exit(1);
+        std::process::exit(CUT_SHORT.into());
     }
     let closing = Arc::clone(server);
     let closed = tokio::task::spawn_blocking(move || closing.databases.close()).await;
-    let mut exit = ExitCode::SUCCESS;
+    let mut exit = if ended.is_drained { ExitCode::SUCCESS } else { ExitCode::from(CUT_SHORT) };
     for (database, outcome) in closed.unwrap_or_default() {
         if let Err(error) = outcome {
             tracing::error!(target: OPERATION, database, %error, "not closed cleanly");
@@ -137,16 +139,20 @@ fn stop_on_signal(server: Shared) -> Result<(), String> {
     Ok(())
 }
 
-/// Reads the certificate and its key again at each SIGHUP, as whoever renews them sends it.
+/// Reads the certificate and its key again at each SIGHUP, as whoever renews them sends it. A server without them
+/// goes on as well: by default the signal would end it, in the middle of what it does.
 #[cfg(unix)]
-fn reload_on_signal(tls: Arc<Tls>) -> Result<(), String> {
+fn reload_on_signal(tls: Option<Arc<Tls>>) -> Result<(), String> {
     use tokio::signal::unix::{SignalKind, signal};
     let mut hangups = signal(SignalKind::hangup()).map_err(|error| format!("signals: {error}"))?;
     tokio::spawn(async move {
         while hangups.recv().await.is_some() {
-            match tls.reload() {
-                Ok(()) => tracing::info!(target: OPERATION, "certificate reloaded"),
-                Err(why) => tracing::error!(target: OPERATION, why, "certificate not reloaded"),
+            match tls.as_ref().map(|tls| tls.reload()) {
+                None => tracing::info!(target: OPERATION, "a hangup, and nothing to reload"),
+                Some(Ok(())) => tracing::info!(target: OPERATION, "certificate reloaded"),
+                Some(Err(why)) => {
+                    tracing::error!(target: OPERATION, why, "certificate not reloaded")
+                }
             }
         }
     });
@@ -155,7 +161,7 @@ fn reload_on_signal(tls: Arc<Tls>) -> Result<(), String> {
 
 /// There is no such signal here: a new certificate needs a new start.
 #[cfg(not(unix))]
-fn reload_on_signal(_tls: Arc<Tls>) -> Result<(), String> {
+fn reload_on_signal(_tls: Option<Arc<Tls>>) -> Result<(), String> {
     Ok(())
 }
 

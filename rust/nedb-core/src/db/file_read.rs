@@ -8,6 +8,7 @@
 //! * No lock is held while bytes are read.
 
 use super::packs::Packs;
+use super::read::part_of;
 use super::{Database, Inner};
 use crate::blob::{ChunkStore, FrameCache, LegacyFiles, Manifest};
 use crate::error::{Error, ErrorCode, Result};
@@ -17,6 +18,7 @@ use crate::op::{Seq, Tier};
 use crate::snapshot::FileVersion;
 use crate::store::LEGACY_STATE_FILE_NAME;
 use std::io::{self, Read, Seek, SeekFrom};
+use std::ops::Range;
 use std::sync::{Arc, Weak};
 
 /// Which version of a file; by default the last.
@@ -95,14 +97,35 @@ impl Database {
     ///
     /// Errors: `DatabaseClosed`.
     pub fn files(&self, as_of: Option<Seq>) -> Result<Vec<String>> {
-        Ok(self.snapshot(as_of, None)?.file_names())
+        self.files_within(as_of, 0..usize::MAX)
+    }
+
+    /// Returns a part of what `files` does: the names at some places, which are counted from 0.
+    ///
+    /// Cost: a step for each that stands before the end of the part. Errors: `DatabaseClosed`.
+    pub fn files_within(&self, as_of: Option<Seq>, places: Range<usize>) -> Result<Vec<String>> {
+        Ok(part_of(self.snapshot(as_of, None)?.file_names(), places))
     }
 
     /// Returns the versions of a file, oldest first; none for a name that is no file's.
     ///
     /// Errors: `DatabaseClosed`.
     pub fn file_versions(&self, name: &str, as_of: Option<Seq>) -> Result<Vec<FileInfo>> {
-        Ok(self.snapshot(as_of, None)?.file_versions(name).iter().map(FileInfo::of).collect())
+        self.file_versions_within(name, as_of, 0..usize::MAX)
+    }
+
+    /// Returns a part of what `file_versions` does: the versions at some places, which are counted from 0.
+    ///
+    /// Errors: `DatabaseClosed`.
+    pub fn file_versions_within(
+        &self,
+        name: &str,
+        as_of: Option<Seq>,
+        places: Range<usize>,
+    ) -> Result<Vec<FileInfo>> {
+        let snapshot = self.snapshot(as_of, None)?;
+        let versions = snapshot.file_versions(name).iter().skip(places.start).take(places.len());
+        Ok(versions.map(FileInfo::of).collect())
     }
 
     /// Returns the bytes of a version of a file.

@@ -9,6 +9,7 @@ use crate::instant::Bound;
 use crate::op::Seq;
 use crate::query::{self, Params, Rows, algebra};
 use crate::snapshot::{Snapshot, SnapshotOptions, may_expire};
+use std::ops::Range;
 
 impl Database {
     /// Returns a document, with `_seq`, or None where there is none at that place in time.
@@ -95,16 +96,42 @@ impl Database {
     ///
     /// Errors: `InvalidArgument` for a node that is none, `DatabaseClosed`.
     pub fn neighbors(&self, node: &str, relation: &str, as_of: Option<Seq>) -> Result<Vec<String>> {
+        self.neighbors_within(node, relation, as_of, 0..usize::MAX)
+    }
+
+    /// Returns a part of what `neighbors` does: the nodes at some places, which are counted from 0.
+    ///
+    /// Cost: a step for each that stands before the end of the part. Errors: as `neighbors`.
+    pub fn neighbors_within(
+        &self,
+        node: &str,
+        relation: &str,
+        as_of: Option<Seq>,
+        places: Range<usize>,
+    ) -> Result<Vec<String>> {
         check::node(node)?;
-        Ok(self.snapshot(as_of, None)?.neighbors(node, relation))
+        Ok(part_of(self.snapshot(as_of, None)?.neighbors(node, relation), places))
     }
 
     /// Returns the nodes that link to a node, in the order linked.
     ///
     /// Errors: as `neighbors`.
     pub fn inbound(&self, node: &str, relation: &str, as_of: Option<Seq>) -> Result<Vec<String>> {
+        self.inbound_within(node, relation, as_of, 0..usize::MAX)
+    }
+
+    /// Returns a part of what `inbound` does: the nodes at some places, which are counted from 0.
+    ///
+    /// Cost and errors: as `neighbors_within`.
+    pub fn inbound_within(
+        &self,
+        node: &str,
+        relation: &str,
+        as_of: Option<Seq>,
+        places: Range<usize>,
+    ) -> Result<Vec<String>> {
         check::node(node)?;
-        Ok(self.snapshot(as_of, None)?.inbound(node, relation))
+        Ok(part_of(self.snapshot(as_of, None)?.inbound(node, relation), places))
     }
 
     /// Returns the seq of the last op; -1 for an empty database.
@@ -150,6 +177,14 @@ impl Database {
     }
 }
 
+/// Returns the texts at some places.
+pub(super) fn part_of<'t>(
+    texts: impl Iterator<Item = &'t str>,
+    places: Range<usize>,
+) -> Vec<String> {
+    texts.skip(places.start).take(places.len()).map(str::to_owned).collect()
+}
+
 /// Returns rows that are so many at most.
 fn at_most(rows: Rows, rows_count_max: usize) -> Result<Rows> {
     if rows.len() <= rows_count_max {
@@ -164,6 +199,7 @@ fn at_most(rows: Rows, rows_count_max: usize) -> Result<Rows> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::Tier;
     use crate::db::{Options, WriteOptions};
     use crate::error::ErrorCode;
     use crate::limits::AT_ONCE_TEXT_BYTES_MAX;
@@ -206,6 +242,38 @@ mod tests {
         assert_eq!(query("FROM c", usize::MAX).unwrap().len(), 5_000);
         assert_eq!(query("FROM c WHERE n < 0", 0).unwrap().len(), 0);
         assert_eq!(query("FROM c ORDER BY n", 10).unwrap_err().code(), ErrorCode::LimitExceeded);
+    }
+
+    #[test]
+    fn a_part_of_a_list_is_what_stands_at_its_places() {
+        let database = Database::in_memory(Options::default()).unwrap();
+        let options = WriteOptions::default();
+        for n in 0..5 {
+            database.link("c:a", "to", &format!("c:{n}"), &options).unwrap();
+            database.link(&format!("c:{n}"), "from", "c:a", &options).unwrap();
+            database.put_file(&format!("f{n}"), b"x", Tier::Warm, &options).unwrap();
+            database.put_file("f0", b"y", Tier::Warm, &options).unwrap();
+        }
+        let nodes = database.neighbors("c:a", "to", None).unwrap();
+        assert_eq!((nodes.len(), &nodes), (5, &database.inbound("c:a", "from", None).unwrap()));
+        let (files, versions) =
+            (database.files(None).unwrap(), database.file_versions("f0", None).unwrap());
+        assert_eq!((files.len(), versions.len()), (5, 6));
+        for places in [0..0, 0..1, 0..5, 1..3, 4..usize::MAX, 5..9, 7..usize::MAX] {
+            let (first, last) = (places.start.min(5), places.end.min(5));
+            let out = database.neighbors_within("c:a", "to", None, places.clone()).unwrap();
+            assert_eq!(out, nodes[first..last]);
+            let back = database.inbound_within("c:a", "from", None, places.clone()).unwrap();
+            assert_eq!(back, nodes[first..last]);
+            assert_eq!(database.files_within(None, places.clone()).unwrap(), files[first..last]);
+            let (first, last) = (places.start.min(6), places.end.min(6));
+            let found = database.file_versions_within("f0", None, places).unwrap();
+            assert_eq!(found, versions[first..last]);
+        }
+        let early = database.neighbors_within("c:a", "to", Some(4), 1..9).unwrap();
+        assert_eq!(early, ["c:1"]);
+        let refused = database.inbound_within("a", "to", None, 0..1).unwrap_err();
+        assert_eq!(refused.code(), ErrorCode::InvalidArgument);
     }
 
     #[test]

@@ -269,7 +269,12 @@ pub fn canonicalize(bytes: &[u8]) {
             assert_eq!(value.to_text(), stored, "what is handed out is canonical");
             assert!(matches!(Value::parse(text), Ok(Value::Object(_))));
             let again = db.put("c", "x", &stored, &none).expect("what is handed out can be put");
-            assert_eq!(again, stored.replacen("\"_seq\":0", "\"_seq\":1", 1));
+            let Value::Object(mut members) = value else { unreachable!("a document") };
+            // Not the first like it in the text, which may be a member's member.
+            members.iter_mut().filter(|(key, _)| key.as_str() == "_seq").for_each(|(_, seq)| {
+                assert_eq!(std::mem::replace(seq, Value::Int(1)), Value::Int(0));
+            });
+            assert_eq!(again, Value::Object(members).to_text());
             assert_eq!(db.get("c", "x", &ReadOptions::default()).expect("it opens"), Some(again));
             assert!(db.verify().expect("memory can be read"));
         }

@@ -4,7 +4,7 @@ use super::leftover::discard_leftover;
 use crate::logs::REQUEST;
 use crate::metrics::Answered;
 use crate::refusal::{Code, Refusal};
-use crate::server::Shared;
+use crate::server::{Server, Shared};
 use axum::body::HttpBody;
 use axum::extract::{MatchedPath, Request, State};
 use axum::http::header::HeaderName;
@@ -19,18 +19,26 @@ use tower_http::cors::{AllowOrigin, CorsLayer};
 /// The one path that is answered without a token.
 pub const HEALTH: &str = "/health";
 
+/// What a request is counted with whose client left before the answer: a status that no answer has, and that others
+/// count with as well.
+const CLIENT_LEFT: u16 = 499;
+
 /// What every request passes, from the outside in: it is counted, what is left of its body is thrown away, and
-/// what a page of another origin sends is refused. One layer, since each costs a copy of what it stands before.
+/// what comes without the token or from a page of another origin is refused. One layer, since each costs a copy of
+/// what it stands before.
 pub async fn pass(State(server): State<Shared>, request: Request, next: Next) -> Response {
-    let observed = Observed::begin(&request);
+    let observed = Observed::begin(&server, &request);
+    // What answers browsers answers every OPTIONS: it must not come to it without being asked who it is.
+    let is_checked_later =
+        !server.config.cors_origins.is_empty() && request.method() != Method::OPTIONS;
     let answer = |request: Request| async {
-        match server.origins.objection(request.headers()) {
-            Some(why) => Refusal::new(Code::OriginRefused, why).into_response(),
-            None => next.run(request).await,
+        match is_checked_later {
+            true => next.run(request).await,
+            false => checked(&server, request, next).await,
         }
     };
     let response = answer_or_defect(discard_leftover(&server, request, answer)).await;
-    observed.end(&server, &response);
+    observed.end(&response);
     response
 }
 
@@ -42,40 +50,53 @@ async fn answer_or_defect(answer: impl Future<Output = Response>) -> Response {
     answer.unwrap_or_else(|_panic| Refusal::defect().into_response())
 }
 
-/// What is known of a request before it is answered.
-struct Observed {
+/// What is known of a request before it is answered. It is counted once, also where it is let go of because its
+/// client left.
+struct Observed<'s> {
+    server: &'s Server,
     begun: Instant,
     method: &'static str,
     /// The path as it was asked for may hold ids; the route holds none.
     matched: Option<MatchedPath>,
     received_bytes: u64,
+    is_counted: bool,
 }
 
-impl Observed {
-    fn begin(request: &Request) -> Observed {
+impl<'s> Observed<'s> {
+    fn begin(server: &'s Server, request: &Request) -> Observed<'s> {
         Observed {
+            server,
             begun: Instant::now(),
             method: known_method(request.method()),
             matched: request.extensions().get::<MatchedPath>().cloned(),
             received_bytes: request.body().size_hint().exact().unwrap_or_default(),
+            is_counted: false,
         }
     }
 
+    fn end(mut self, response: &Response) {
+        let sent_bytes = response.body().size_hint().exact().unwrap_or_default();
+        self.count(response.status().as_u16(), sent_bytes);
+    }
+
     /// Counts the request and says in the log what became of it.
-    fn end(self, server: &Shared, response: &Response) {
-        let Observed { begun, method, matched, received_bytes } = self;
-        let answered = Answered {
-            method,
-            route: matched.as_ref().map_or("unknown", MatchedPath::as_str),
-            status: response.status().as_u16(),
-            elapsed: begun.elapsed(),
-            received_bytes,
-            sent_bytes: response.body().size_hint().exact().unwrap_or_default(),
-        };
-        server.metrics.answered(&answered);
-        let Answered { route, status, sent_bytes, .. } = answered;
-        let elapsed_us = answered.elapsed.as_micros() as u64;
+    fn count(&mut self, status: u16, sent_bytes: u64) {
+        self.is_counted = true;
+        let (method, received_bytes) = (self.method, self.received_bytes);
+        let route = self.matched.as_ref().map_or("unknown", MatchedPath::as_str);
+        let elapsed = self.begun.elapsed();
+        let answered = Answered { method, route, status, elapsed, received_bytes, sent_bytes };
+        self.server.metrics.answered(&answered);
+        let elapsed_us = elapsed.as_micros() as u64;
         tracing::info!(target: REQUEST, method, route, status, elapsed_us, received_bytes, sent_bytes);
+    }
+}
+
+impl Drop for Observed<'_> {
+    fn drop(&mut self) {
+        if !self.is_counted {
+            self.count(CLIENT_LEFT, 0);
+        }
     }
 }
 
@@ -92,16 +113,35 @@ fn known_method(method: &Method) -> &'static str {
     }
 }
 
-/// Refuses what comes without the token; for a server that has one.
-pub async fn check_token(State(server): State<Shared>, request: Request, next: Next) -> Response {
-    let token = server.config.token.as_ref();
-    let is_let_in =
-        request.uri().path() == HEALTH || token.is_some_and(|token| token.is_in(request.headers()));
-    if is_let_in {
-        return next.run(request).await;
+/// Refuses what comes without the token or from a page of another origin.
+pub async fn check(State(server): State<Shared>, request: Request, next: Next) -> Response {
+    checked(&server, request, next).await
+}
+
+async fn checked(server: &Server, request: Request, next: Next) -> Response {
+    match objection(server, &request) {
+        Some(refusal) => refusal.into_response(),
+        None => next.run(request).await,
     }
-    let message = "this server asks for a token: Authorization: Bearer <token>";
-    Refusal::new(Code::Unauthorized, message).into_response()
+}
+
+/// Tells why a request is refused, if it is. The token is asked first: whoever has none learns nothing else.
+fn objection(server: &Server, request: &Request) -> Option<Refusal> {
+    let headers = request.headers();
+    // A browser asks whether a page may ask, and says no token then.
+    let is_question = request.method() == Method::OPTIONS
+        && headers.contains_key(header::ACCESS_CONTROL_REQUEST_METHOD)
+        && server.origins.names(headers);
+    if let Some(token) = &server.config.token
+        && request.uri().path() != HEALTH
+        && !is_question
+        && !token.is_in(headers)
+    {
+        let message = "this server asks for a token: Authorization: Bearer <token>";
+        return Some(Refusal::new(Code::Unauthorized, message));
+    }
+    let why = server.origins.objection(headers)?;
+    Some(Refusal::new(Code::OriginRefused, why))
 }
 
 /// Makes what answers the questions of browsers, for the origins that are named.

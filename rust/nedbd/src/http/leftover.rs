@@ -3,10 +3,11 @@
 //! A client may send a body to a path that reads none, or one that is refused before it is read. To close the
 //! connection on it would lose the answer, since a system throws away what it holds for whom it resets; to
 //! leave it would make it the next request. So it is read and thrown away, up to a bound and for some time,
-//! and only then the connection ends.
+//! and only then the connection ends; who goes on sending is read from for some time still, once it is answered.
 //!
 //! In: requests and their answers. Out: the answers, which say `Connection: close` where something is left.
 
+use crate::connections::Unread;
 use crate::server::Server;
 use axum::body::{Body, HttpBody};
 use axum::extract::Request;
@@ -37,6 +38,7 @@ pub async fn discard_leftover<F: Future<Output = Response>>(
     }
     // Whoever asks first whether to send it has not begun, and need not.
     let waits_for_leave = request.headers().contains_key(EXPECT);
+    let unread = request.extensions().get::<Unread>().cloned();
     let (give_back, given_back) = oneshot::channel();
     let request = request.map(|body| Body::new(Returned::new(body, give_back)));
     let mut response = answer(request).await;
@@ -48,6 +50,7 @@ pub async fn discard_leftover<F: Future<Output = Response>>(
     let timeout = DISCARD_TIMEOUT.min(limits.request_timeout);
     if is_given_up || tokio::time::timeout(timeout, discarding).await != Ok(true) {
         response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
+        unread.inspect(Unread::note);
     }
     response
 }

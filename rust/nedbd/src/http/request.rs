@@ -5,7 +5,7 @@
 //! * Documents stay the texts that came.
 
 use crate::databases::Served;
-use crate::refusal::{Refusal, Result};
+use crate::refusal::{Code, Refusal, Result};
 use crate::server::{Shared, timed_out};
 use axum::body::{Body, HttpBody};
 use axum::extract::{FromRequest, FromRequestParts, Query, RawPathParams, Request};
@@ -56,7 +56,9 @@ async fn read_body(body: Body, bytes_max: usize) -> Result<Bytes> {
 }
 
 fn too_long(bytes_max: usize) -> Refusal {
-    Refusal::limit(format!("a body is at most {bytes_max} bytes long"))
+    Refusal::limit(format!(
+        "a body is at most {bytes_max} bytes long here (body_bytes_max); send fewer documents at a time"
+    ))
 }
 
 impl JsonBody {
@@ -112,7 +114,7 @@ impl FromRequestParts<Shared> for At {
 
     async fn from_request_parts(parts: &mut Parts, server: &Shared) -> Result<At> {
         let segments = segments(parts, server).await?;
-        server.databases.get(segment(&segments, "name")).map(At)
+        database(server, &segments).await.map(At)
     }
 }
 
@@ -140,7 +142,7 @@ impl FromRequestParts<Shared> for Row {
 
     async fn from_request_parts(parts: &mut Parts, server: &Shared) -> Result<Row> {
         let segments = segments(parts, server).await?;
-        let served = server.databases.get(segment(&segments, "name"))?;
+        let served = database(server, &segments).await?;
         let text = |name: &str| segment(&segments, name).to_owned();
         Ok(Row { served, coll: text("coll"), id: text("id") })
     }
@@ -157,8 +159,20 @@ impl FromRequestParts<Shared> for FilePath {
 
     async fn from_request_parts(parts: &mut Parts, server: &Shared) -> Result<FilePath> {
         let segments = segments(parts, server).await?;
-        let served = server.databases.get(segment(&segments, "name"))?;
+        let served = database(server, &segments).await?;
         Ok(FilePath { served, file: segment(&segments, "file").to_owned() })
+    }
+}
+
+/// Returns the database that a path names; a server that only reads looks for one that it does not know yet.
+async fn database(server: &Shared, segments: &RawPathParams) -> Result<Arc<Served>> {
+    let name = segment(segments, "name");
+    match server.databases.get(name) {
+        Err(refusal) if refusal.code == Code::DatabaseNotFound && server.config.read_only => {
+            let (shared, name) = (server.clone(), name.to_owned());
+            server.read(move || shared.databases.look_for(&name)).await
+        }
+        known => known,
     }
 }
 

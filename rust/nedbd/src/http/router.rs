@@ -32,12 +32,10 @@ pub fn router(server: Shared) -> Router {
         })
         // The bound is the one of the configuration, where a body is read.
         .layer(DefaultBodyLimit::disable());
-    if server.config.token.is_some() {
-        router = router.layer(from_fn_with_state(server.clone(), guard::check_token));
-    }
     let origins = &server.config.cors_origins;
     if !origins.is_empty() {
-        // Before the token: a browser asks whether it may ask without one.
+        // Behind what answers browsers, so that a page can read why it was refused.
+        router = router.layer(from_fn_with_state(server.clone(), guard::check));
         router = router.layer(guard::cors(origins));
     }
     router.layer(from_fn_with_state(server.clone(), guard::pass)).with_state(server)

@@ -8,6 +8,7 @@
 //! * A body that breaks off, or that is longer than it may be, leaves no version.
 //! * The first piece is read before the answer begins: what is damaged there is an error and no answer.
 
+use super::answer::status;
 use crate::refusal::{Refusal, Result};
 use crate::server::{FilePlace, Shared, timed_out};
 use axum::body::{Body, HttpBody};
@@ -134,8 +135,10 @@ pub async fn download(
         match outgoing?.next_piece().await {
             Ok(next) => next.map(|(piece, outgoing)| (Ok(piece), Some(outgoing))),
             Err(refusal) => {
-                let (code, message) = (refusal.code.as_str(), &refusal.message);
-                tracing::error!(target: crate::logs::OPERATION, code, message, "an answer broke off");
+                if status(refusal.code).is_server_error() {
+                    let (code, message) = (refusal.code.as_str(), &refusal.message);
+                    tracing::error!(target: crate::logs::OPERATION, code, message, "an answer broke off");
+                }
                 Some((Err(std::io::Error::other(refusal.message)), None))
             }
         }

@@ -4,7 +4,7 @@ use super::fields::{position, position_members};
 use super::upkeep::newest;
 use crate::databases::{Served, Verified};
 use crate::http::answer::{Answer, created, error_text, json};
-use crate::http::request::{At, JsonBody, Name};
+use crate::http::request::{At, JsonBody, Name, Url};
 use crate::http::shapes;
 use crate::init::{Init, quoted};
 use crate::refusal::{Code, Result};
@@ -12,7 +12,7 @@ use crate::server::Shared;
 use axum::extract::State;
 use nedb_core::{Database, ErrorCode};
 use serde::Deserialize;
-use utoipa::ToSchema;
+use utoipa::{IntoParams, ToSchema};
 
 /// Ops in the description of a database.
 const RECENT_COUNT: usize = 10;
@@ -30,6 +30,15 @@ pub struct CreateBody<'a> {
     init: Option<Init<'a>>,
 }
 
+/// How a database is dropped.
+#[derive(Debug, Default, Deserialize, IntoParams)]
+#[serde(default, deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
+pub struct RemoveQuery {
+    /// Drop it also where it could not be opened and nobody has seen what is in it.
+    force: bool,
+}
+
 /// Lists all databases.
 #[utoipa::path(get, path = "/v1/databases", tag = "databases",
     responses((status = 200, description = "{databases: [{name, seq, head, rows, collections}]}; one that is not open has a state instead", body = shapes::DatabaseList)))]
@@ -37,6 +46,9 @@ pub async fn list(State(server): State<Shared>) -> Answer {
     let shared = server.clone();
     let call = move || {
         let databases = &shared.databases;
+        if shared.config.read_only {
+            databases.look_around();
+        }
         let lines: Vec<String> =
             databases.names().iter().filter_map(|name| line(&shared, name)).collect();
         Ok(format!(r#"{{"databases":[{}],"ready":{}}}"#, lines.join(","), databases.is_ready()))
@@ -69,14 +81,19 @@ pub async fn detail(State(server): State<Shared>, At(served): At) -> Answer {
     server.read(move || described(&served)).await.map(json)
 }
 
-/// Drops a database and removes its files.
+/// Drops a database and removes its files; one that could not be opened is refused with what opening it said,
+/// unless `force` is true.
 #[utoipa::path(delete, path = "/v1/databases/{name}", tag = "databases",
-    params(("name" = String, Path)),
+    params(("name" = String, Path), RemoveQuery),
     responses((status = 200, description = "{dropped: true}", body = shapes::Dropped)))]
-pub async fn remove(State(server): State<Shared>, Name(name): Name) -> Answer {
+pub async fn remove(
+    State(server): State<Shared>,
+    Name(name): Name,
+    Url(query): Url<RemoveQuery>,
+) -> Answer {
     let shared = server.clone();
     let call = move || {
-        shared.databases.remove(&name)?;
+        shared.databases.remove(&name, query.force)?;
         Ok(r#"{"dropped":true}"#.to_owned())
     };
     server.run(call).await.map(json)

@@ -4,6 +4,7 @@ use crate::init::quoted;
 use crate::refusal::{Refusal, Result};
 use nedb_core::{Database, Receipt, Seq};
 use serde::Deserialize;
+use std::ops::Range;
 
 /// Declares the body of a write: its own members and those that every write may have.
 macro_rules! write_body {
@@ -58,6 +59,37 @@ macro_rules! write_body {
     };
 }
 pub(super) use write_body;
+
+/// A part of a list that is asked for, and the most that is answered at once.
+#[derive(Clone, Copy, Debug)]
+pub struct Part {
+    pub limit: Option<usize>,
+    pub offset: Option<usize>,
+    pub count_max: usize,
+}
+
+impl Part {
+    /// Returns the places that are looked at: one more than may be answered tells that there are more.
+    pub fn places(&self) -> Range<usize> {
+        let most = self.count_max.saturating_add(1);
+        let first = self.offset.unwrap_or(0);
+        first..first.saturating_add(self.limit.unwrap_or(most).min(most))
+    }
+
+    /// Checks how many were found at the places.
+    ///
+    /// Errors: `LIMIT_EXCEEDED`.
+    pub fn check(&self, count: usize) -> Result<()> {
+        if count <= self.count_max {
+            return Ok(());
+        }
+        Err(Refusal::limit(format!(
+            "there are more than {}, which is the most that are answered at once (rows_count_max); use limit and \
+             offset",
+            self.count_max
+        )))
+    }
+}
 
 /// Returns where the log stands.
 pub fn position(database: &Database) -> Result<Receipt> {
@@ -115,6 +147,23 @@ pub fn strings(texts: &[String]) -> String {
 mod tests {
     use super::*;
     use nedb_core::{Options, WriteOptions};
+
+    #[test]
+    fn a_part_is_bounded_and_sees_whether_there_is_more() {
+        let part = |limit, offset| Part { limit, offset, count_max: 3 };
+        for (limit, offset, places) in [
+            (None, None, 0..4),
+            (Some(2), None, 0..2),
+            (Some(3), Some(5), 5..8),
+            (Some(usize::MAX), Some(1), 1..5),
+            (Some(0), Some(usize::MAX), usize::MAX..usize::MAX),
+            (None, Some(usize::MAX), usize::MAX..usize::MAX),
+        ] {
+            assert_eq!(part(limit, offset).places(), places);
+        }
+        assert!(part(None, None).check(3).is_ok());
+        assert!(part(None, None).check(4).is_err());
+    }
 
     #[test]
     fn the_position_of_an_op_is_its_own_also_when_others_came_after() {

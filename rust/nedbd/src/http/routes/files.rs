@@ -1,6 +1,6 @@
 //! Files: put, get, and what is known of them.
 
-use super::fields::{position, position_members, position_of, strings};
+use super::fields::{Part, position, position_members, position_of, strings};
 use crate::databases::Served;
 use crate::http::answer::{Answer, created, json};
 use crate::http::range::{Wanted, is_known, wanted};
@@ -75,13 +75,17 @@ pub struct ProofQuery {
     as_of: Option<i64>,
 }
 
-/// At which seq files are listed.
+/// At which seq files or versions are listed, and how many.
 #[derive(Debug, Default, Deserialize, IntoParams)]
 #[serde(default, deny_unknown_fields)]
 #[into_params(parameter_in = Query)]
-pub struct AsOfQuery {
+pub struct ListQuery {
     /// The last seq that counts; the head when left out.
     as_of: Option<i64>,
+    /// Most that are answered; the bound of the server when left out, and more than that are refused.
+    limit: Option<usize>,
+    /// How many are left out before them.
+    offset: Option<usize>,
 }
 
 /// Which tier is meant.
@@ -167,16 +171,18 @@ pub async fn get_file(
 
 /// Lists the names of the files, in order of their first version.
 #[utoipa::path(get, path = "/v1/databases/{name}/files", tag = "files",
-    params(("name" = String, Path), AsOfQuery),
+    params(("name" = String, Path), ListQuery),
     responses((status = 200, description = "{files, count, seq, head}", body = shapes::FileNames)))]
 pub async fn files(
     State(server): State<Shared>,
     At(served): At,
-    Url(query): Url<AsOfQuery>,
+    Url(query): Url<ListQuery>,
 ) -> Answer {
+    let part = query.part(&server);
     let call = move || {
         let position = position_members(&position(&served.database)?);
-        let names = served.database.files(query.as_of)?;
+        let names = served.database.files_within(query.as_of, part.places())?;
+        part.check(names.len())?;
         Ok(format!(r#"{{"files":{},"count":{},{position}}}"#, strings(&names), names.len()))
     };
     server.read(call).await.map(json)
@@ -184,16 +190,18 @@ pub async fn files(
 
 /// Lists the versions of a file, oldest first; none for a name that is no file's.
 #[utoipa::path(get, path = "/v1/databases/{name}/files/{file}/versions", tag = "files",
-    params(("name" = String, Path), ("file" = String, Path), AsOfQuery),
+    params(("name" = String, Path), ("file" = String, Path), ListQuery),
     responses((status = 200, description = "{versions: [{version, root, size, tier, seq}], count, seq, head}", body = shapes::FileVersions)))]
 pub async fn file_versions(
     State(server): State<Shared>,
     FilePath { served, file }: FilePath,
-    Url(query): Url<AsOfQuery>,
+    Url(query): Url<ListQuery>,
 ) -> Answer {
+    let part = query.part(&server);
     let call = move || {
         let position = position_members(&position(&served.database)?);
-        let versions = served.database.file_versions(&file, query.as_of)?;
+        let versions = served.database.file_versions_within(&file, query.as_of, part.places())?;
+        part.check(versions.len())?;
         let texts: Vec<String> = versions.iter().map(FileInfo::to_json).collect();
         let (texts, count) = (texts.join(","), versions.len());
         Ok(format!(r#"{{"versions":[{texts}],"count":{count},{position}}}"#))
@@ -286,6 +294,13 @@ impl PutFileQuery {
             if_seq: None,
         };
         Ok((tier, options))
+    }
+}
+
+impl ListQuery {
+    fn part(&self, server: &Shared) -> Part {
+        let count_max = server.config.limits.rows_count_max;
+        Part { limit: self.limit, offset: self.offset, count_max }
     }
 }
 

@@ -1,15 +1,15 @@
 //! Links and neighbours.
 
-use super::fields::{ok, position, position_members, strings, write_body};
+use super::fields::{Part, ok, position, position_members, strings, write_body};
 use crate::databases::Served;
 use crate::http::answer::{Answer, json};
 use crate::http::request::{At, JsonBody, Url};
 use crate::http::shapes;
-use crate::refusal::Result;
 use crate::server::Shared;
 use axum::extract::State;
 use nedb_core::{Database, Seq};
 use serde::Deserialize;
+use std::ops::Range;
 use std::sync::Arc;
 use utoipa::IntoParams;
 
@@ -28,9 +28,14 @@ pub struct NodeQuery {
     rel: String,
     /// The last seq that counts; the head when left out.
     as_of: Option<i64>,
+    /// Most nodes that are answered; the bound of the server when left out, and more than that are refused.
+    limit: Option<usize>,
+    /// How many are left out before them.
+    offset: Option<usize>,
 }
 
-type ReadNodes = fn(&Database, &str, &str, Option<Seq>) -> nedb_core::Result<Vec<String>>;
+type ReadNodes =
+    fn(&Database, &str, &str, Option<Seq>, Range<usize>) -> nedb_core::Result<Vec<String>>;
 
 /// Adds an edge.
 #[utoipa::path(post, path = "/v1/databases/{name}/link", tag = "graph",
@@ -57,7 +62,7 @@ pub async fn neighbors(
     At(served): At,
     Url(query): Url<NodeQuery>,
 ) -> Answer {
-    server.read(move || nodes(&served.database, &query, Database::neighbors)).await.map(json)
+    nodes(&server, served, query, Database::neighbors_within).await
 }
 
 /// Lists the nodes that link to a node, in the order linked.
@@ -69,7 +74,7 @@ pub async fn inbound(
     At(served): At,
     Url(query): Url<NodeQuery>,
 ) -> Answer {
-    server.read(move || nodes(&served.database, &query, Database::inbound)).await.map(json)
+    nodes(&server, served, query, Database::inbound_within).await
 }
 
 /// What becomes of an edge.
@@ -93,8 +98,14 @@ async fn edge(server: &Shared, served: Arc<Served>, body: JsonBody, change: Chan
     server.write(is_short, write).await.map(json)
 }
 
-fn nodes(database: &Database, query: &NodeQuery, read: ReadNodes) -> Result<String> {
-    let position = position_members(&position(database)?);
-    let nodes = read(database, &query.node, &query.rel, query.as_of)?;
-    Ok(format!(r#"{{"nodes":{},"count":{},{position}}}"#, strings(&nodes), nodes.len()))
+async fn nodes(server: &Shared, served: Arc<Served>, query: NodeQuery, read: ReadNodes) -> Answer {
+    let NodeQuery { node, rel, as_of, limit, offset } = query;
+    let part = Part { limit, offset, count_max: server.config.limits.rows_count_max };
+    let call = move || {
+        let position = position_members(&position(&served.database)?);
+        let nodes = read(&served.database, &node, &rel, as_of, part.places())?;
+        part.check(nodes.len())?;
+        Ok(format!(r#"{{"nodes":{},"count":{},{position}}}"#, strings(&nodes), nodes.len()))
+    };
+    server.read(call).await.map(json)
 }

@@ -1,7 +1,8 @@
 //! Verify, log, checkpoint, sweep, flush, backup.
 
 use super::fields::{ok, position, position_members, position_of};
-use crate::databases::{Served, Verified, check_name};
+use crate::databases::{Served, Verified};
+use crate::directory::check_name;
 use crate::http::answer::{Answer, json};
 use crate::http::request::{At, JsonBody, Url};
 use crate::http::shapes;
