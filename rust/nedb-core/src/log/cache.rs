@@ -139,7 +139,7 @@ impl Cache {
 /// Takes a lock that is held for a moment at the most; None where it is not given back, as in a fork that was taken in
 /// that moment: then it is as if nothing were held.
 fn take<T>(lock: &Mutex<T>) -> Option<MutexGuard<'_, T>> {
-    lock.try_lock_for(TAKE_TIMEOUT)
+    lock.try_lock().or_else(|| lock.try_lock_for(TAKE_TIMEOUT))
 }
 
 /// Entries in the order in which they may go, those that were used since spared once (the CLOCK algorithm).

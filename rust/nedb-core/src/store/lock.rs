@@ -83,14 +83,24 @@ pub(crate) fn process_id() -> u32 {
 /// and never waits otherwise. `opened_by` is the process that made the lock.
 ///
 /// Cost: nothing beside the lock where it is free. Errors: `DatabaseLocked` in a fork.
+#[inline]
 pub(crate) fn take_or_refuse<T>(
     opened_by: u32,
     try_take: impl Fn() -> Option<T>,
     take: impl FnOnce() -> T,
 ) -> Result<T> {
-    if let Some(taken) = try_take() {
-        return Ok(taken);
+    match try_take() {
+        Some(taken) => Ok(taken),
+        None => wait_or_refuse(opened_by, try_take, take),
     }
+}
+
+#[cold]
+fn wait_or_refuse<T>(
+    opened_by: u32,
+    try_take: impl Fn() -> Option<T>,
+    take: impl FnOnce() -> T,
+) -> Result<T> {
     if opened_by == process_id() {
         return Ok(take());
     }
