@@ -89,9 +89,17 @@ def test_a_fork_in_the_middle_of_writes_is_refused_and_does_not_hang(tmp_path: P
         signal.alarm(30)
         refusals = [refused(lambda: db.put("c", "child", {})), refused(db.flush), refused(db.checkpoint),
                     refused(lambda: db.create_index("c", "n")), refused(lambda: db.put_file("f", b""))]
+        # Reads answer what was there at the fork, or are refused.
+        for read in (lambda: db.get("c0", "1"), lambda: db.query("FROM c1 WHERE n = 1 LIMIT 2"), lambda: db.get_file("f"),
+                     db.verify_determinism):
+            try:
+                read()
+            except nedb.DatabaseLocked as error:
+                refusals.append("fork" in str(error))
         db.close()
         return all(refusals)
 
+    db.put_file("f", b"words")
     threads = [threading.Thread(target=write, args=[f"c{n}"]) for n in range(4)]
     for thread in threads:
         thread.start()

@@ -7,6 +7,7 @@
 //! This module imports nothing from the crate.
 
 use std::fmt;
+use std::io::ErrorKind;
 
 /// What went wrong, as a program sees it. The strings never change once released.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -150,12 +151,14 @@ impl Error {
         Error { position, ..Error::new(ErrorCode::NqlError, message) }
     }
 
-    /// Makes a `StorageError` that says what was being done.
+    /// Makes a `StorageError` that says what was being done; and, where there was no room for it, what to do.
     pub fn storage(doing: impl fmt::Display, source: std::io::Error) -> Self {
-        Error {
-            source: Some(Box::new(source)),
-            ..Error::new(ErrorCode::StorageError, doing.to_string())
+        let mut message = doing.to_string();
+        let is_full = matches!(source.kind(), ErrorKind::StorageFull | ErrorKind::QuotaExceeded);
+        if is_full && !message.contains("make room") {
+            message.push_str(" (make room, then do it again)");
         }
+        Error { source: Some(Box::new(source)), ..Error::new(ErrorCode::StorageError, message) }
     }
 
     /// Adds the error that caused this one.

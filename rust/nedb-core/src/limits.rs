@@ -28,6 +28,10 @@ pub const EXPRESSION_DEPTH_MAX: usize = 128;
 pub const LIST_VALUES_COUNT_MAX: usize = 100_000;
 /// Documents examined under one hold of the views' lock: a writer waits for one chunk at most.
 pub const SCAN_CHUNK_COUNT: usize = 1_024;
+/// Entries of two sets of views that are compared under one hold of the views' lock: well below a millisecond.
+pub const COMPARED_AT_ONCE_COUNT: usize = 256;
+/// Ops that are read and folded anew under one hold of it.
+pub const REFOLDED_AT_ONCE_COUNT: usize = 32;
 /// Documents that a query reaches at the most which is run at once, on a thread that others wait for: about
 /// half a millisecond.
 pub const AT_ONCE_DOCUMENTS_COUNT_MAX: usize = 1_024;

@@ -325,3 +325,48 @@ fn closing_while_others_write_loses_nothing_that_was_acknowledged() {
     assert_eq!(db.seq(), acknowledged.load(Ordering::SeqCst), "what was acknowledged, and no more");
     assert!(db.open_report().damage.is_none() && db.verify().expect("a log"));
 }
+
+/// Changes something of every kind of view.
+fn change_everything(db: &Database, number: i64) {
+    let id = format!("d{:06}", number * 7 % 3_000);
+    let document = json!({"n": number % 9, "text": format!("word {}", number % 50)}).to_string();
+    let options = WriteOptions {
+        idem: Some(format!("key {number}")),
+        caused_by: vec![number % 100],
+        ttl_seconds: (number % 3 == 0).then_some(1_000.0),
+        ..plain()
+    };
+    db.put("c", &id, &document, &options).expect("a good put");
+    db.link(&format!("c:{id}"), "after", "c:d000000", &plain()).expect("a good link");
+    if number % 4 == 0 {
+        db.unlink(&format!("c:{id}"), "after", "c:d000000", &plain()).expect("a good unlink");
+        db.delete("c", &id, &plain()).expect("a good delete");
+    }
+}
+
+#[test]
+fn the_state_is_compared_with_its_log_while_others_write() {
+    let db = memory();
+    for (field, kind) in [("n", IndexKind::Ordered), ("text", IndexKind::Search)] {
+        db.create_index("c", field, kind).expect("a good index");
+    }
+    put_numbered(&db, "c", 3_000, r#"{"n":1,"text":"some words"}"#);
+    let (is_done, written_count) = (AtomicBool::new(false), AtomicI64::new(0));
+    thread::scope(|scope| {
+        scope.spawn(|| {
+            while !is_done.load(Ordering::SeqCst) {
+                change_everything(&db, written_count.fetch_add(1, Ordering::SeqCst));
+                thread::sleep(Duration::from_micros(200));
+            }
+        });
+        for round in 0..4 {
+            let before = written_count.load(Ordering::SeqCst);
+            assert!(db.verify_determinism().expect("a log"), "round {round}");
+            let meanwhile = written_count.load(Ordering::SeqCst) - before;
+            assert!(meanwhile > 1, "round {round}: only {meanwhile} were let in");
+            db.create_index("c", &format!("f{round}"), IndexKind::Eq).expect("a good index");
+        }
+        is_done.store(true, Ordering::SeqCst);
+    });
+    assert!(db.verify_determinism().expect("a log"));
+}

@@ -47,7 +47,7 @@ const LEVELS: [&[Row]; 6] = [
 /// Folders within folders that have a door of their own to the rest of the crate.
 const INNER_DOORS: [&str; 2] = ["views::index", "query::algebra"];
 /// What views share: helpers without a meaning of their own.
-const SHARED_BY_VIEWS: [&str; 4] = ["codec", "ids", "live_list", "names"];
+const SHARED_BY_VIEWS: [&str; 5] = ["codec", "ids", "live_list", "names", "pieces"];
 /// Not views: they hold them all.
 const HOLDERS_OF_VIEWS: [&str; 3] = ["views", "views::state", "views::checkpoint"];
 

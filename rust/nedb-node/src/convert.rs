@@ -16,6 +16,7 @@ use nedb_core::{
     Durability, Error, FileAt, ManualClock, Options, ReadOptions, Result, Tier, Tmk, WriteOptions,
 };
 use serde::Deserialize;
+use serde::de::DeserializeOwned;
 
 use crate::error::{Failure, to_js};
 
@@ -272,12 +273,15 @@ fn read_open_options(text: Option<&str>) -> Result<(Options, Option<bool>)> {
 }
 
 /// Reads one object of options.
-fn options<'text, T: Deserialize<'text>>(text: &'text str) -> Result<T> {
+fn options<T: DeserializeOwned>(text: &str) -> Result<T> {
     // serde would also take an array, as the members in their order.
     if !text.trim_start().starts_with('{') {
         return Err(Error::invalid("options are the JSON text of an object"));
     }
     serde_json::from_str(text).map_err(|error| {
+        if let Some(wrong) = wrong_option::<T>(text) {
+            return wrong;
+        }
         // The place is one in a text that the caller may never have seen.
         let message = error.to_string();
         let what = message.split(" at line ").next().unwrap_or_default();
@@ -285,9 +289,65 @@ fn options<'text, T: Deserialize<'text>>(text: &'text str) -> Result<T> {
     })
 }
 
+/// Names the first option that has a wrong value, and what it may be; None where there is none that is known.
+fn wrong_option<T: DeserializeOwned>(text: &str) -> Option<Error> {
+    let members: serde_json::Map<String, serde_json::Value> = serde_json::from_str(text).ok()?;
+    members.into_iter().find_map(|(name, value)| {
+        let range = range_of(&name)?;
+        let given = value.to_string();
+        let alone = serde_json::Value::Object([(name.clone(), value)].into_iter().collect());
+        let is_wrong = serde_json::from_value::<T>(alone).is_err();
+        is_wrong.then(|| Error::invalid(format!("the option {name} is {range}, not {given}")))
+    })
+}
+
+/// Returns what an option may be.
+fn range_of(name: &str) -> Option<&'static str> {
+    Some(match name {
+        "cache_bytes" => "a whole number of bytes, from 0 on",
+        "checkpoint_every_ops" => "a whole number of ops, from 1 on",
+        "nonce" => "a whole number from 1 to 9223372036854775807",
+        "if_seq" => "a whole number, -1 or the seq of an op",
+        "as_of" => "the seq of an op, a whole number",
+        "version" => "the number of a version, a whole number",
+        "caused_by" => "a list of seqs, which are whole numbers",
+        "ttl_s" => "a number of seconds",
+        "confidence" => "a number from 0 to 1",
+        "clock" => "a number of seconds since 1970",
+        "read_only" | "encrypt_existing" => "true or false",
+        "client" | "idem" | "evidence" | "valid_from" | "valid_to" | "valid_as_of" | "tier" => {
+            "a text"
+        }
+        _ => return None,
+    })
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn an_option_that_is_out_of_range_is_named_with_its_range() {
+        for (text, expected) in [
+            (
+                r#"{"cache_bytes":-1}"#,
+                "the option cache_bytes is a whole number of bytes, from 0 on, not -1",
+            ),
+            (
+                r#"{"checkpoint_every_ops":1e30}"#,
+                "the option checkpoint_every_ops is a whole number of ops",
+            ),
+            (r#"{"read_only":true,"cache_bytes":0.5}"#, "the option cache_bytes is"),
+            (r#"{"read_only":1}"#, "the option read_only is true or false, not 1"),
+        ] {
+            let message = open_options(Some(text)).unwrap_err().to_string();
+            assert!(message.starts_with(expected), "{message}");
+        }
+        let message = write_options(Some(r#"{"nonce":-7.5}"#)).unwrap_err().to_string();
+        assert!(message.starts_with("the option nonce is a whole number from 1 to"), "{message}");
+        let message = open_options(Some(r#"{"cache":1}"#)).unwrap_err().to_string();
+        assert!(message.contains("unknown field `cache`"), "{message}");
+    }
 
     #[test]
     fn options_that_are_absent_or_null_are_the_defaults() {

@@ -65,7 +65,7 @@ impl Nedb {
         let cache_bytes = match cache_bytes {
             None => defaults.cache_bytes,
             Some(Integer(bytes)) => usize::try_from(bytes)
-                .map_err(|_| invalid(py, "cache_bytes must not be negative"))?,
+                .map_err(|_| invalid(py, "cache_bytes is a whole number of bytes, from 0 on"))?,
         };
         let durability = match durability {
             None => defaults.durability,
@@ -75,10 +75,9 @@ impl Nedb {
         };
         let checkpoint_every_ops = match checkpoint_every_ops {
             None => defaults.checkpoint_every_ops,
-            Some(Integer(count)) => Some(
-                u64::try_from(count)
-                    .map_err(|_| invalid(py, "checkpoint_every_ops must not be negative"))?,
-            ),
+            Some(Integer(count)) => Some(u64::try_from(count).map_err(|_| {
+                invalid(py, "checkpoint_every_ops is a whole number of ops, from 1 on")
+            })?),
         };
         let clock = time.engine_clock();
         let tmk = tmk.map(keys::tmk).transpose()?;

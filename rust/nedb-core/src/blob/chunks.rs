@@ -7,11 +7,13 @@
 //! * A chunk that was found on the disk is relied on only after its content was checked once: a crash may
 //!   leave the head of a frame and not its body.
 //! * After `Put::sync` returned, every chunk that the put relies on is on the disk.
+//! * What a process before may have left unsynced is written once more before anything is relied on.
 //! * Nothing is read, and no memory used, before the first call.
 
 use super::frame::{self, Frame, Head};
-use super::pack::{Pack, numbers, read_record};
+use super::pack::{Pack, name_of, numbers, read_record};
 use super::shelf::{ChunkPlace, FramePlace, Shelf};
+use super::synced::{PackPlace, Synced};
 use super::tier::Decoder;
 use crate::crypto::Protection;
 use crate::error::{Error, ErrorCode, Result};
@@ -19,7 +21,7 @@ use crate::hash::Hash;
 use crate::limits::FRAME_CACHE_BYTES;
 use crate::merkle::leaf_hashes;
 use crate::op::Tier;
-use crate::store::{BLOBS_NAME, Directory, OpenHow, StoredFile};
+use crate::store::{BLOBS_NAME, Directory, OpenHow, StoredFile, process_id, take_or_refuse};
 use parking_lot::{MappedMutexGuard, Mutex, MutexGuard};
 use std::collections::BTreeSet;
 use std::ops::Range;
@@ -33,14 +35,28 @@ pub(crate) struct ChunkStore {
     shelf: Mutex<Option<Shelf>>,
     /// Held by the one compaction that is under way.
     pub(super) compacting: Mutex<()>,
+    /// What the next process is told of what is synced; taken after the shelf.
+    synced: Mutex<Synced>,
+    /// Whether what processes before have left in doubt is on the disk.
+    is_sure: Mutex<bool>,
     is_writer: bool,
+    /// The process that opened the database.
+    process_id: u32,
 }
 
 impl ChunkStore {
     /// Makes the store of a directory; nothing is read yet.
     pub fn new(directory: Directory, protection: Arc<Protection>, is_writer: bool) -> ChunkStore {
-        let (shelf, compacting) = (Mutex::new(None), Mutex::new(()));
-        ChunkStore { directory, protection, shelf, compacting, is_writer }
+        ChunkStore {
+            directory,
+            protection,
+            shelf: Mutex::default(),
+            compacting: Mutex::default(),
+            synced: Mutex::default(),
+            is_sure: Mutex::new(!is_writer),
+            is_writer,
+            process_id: process_id(),
+        }
     }
 
     /// Returns how the database is protected.
@@ -58,6 +74,7 @@ impl ChunkStore {
     ///
     /// Errors: `StorageError`.
     pub fn begin_put(self: &Arc<Self>) -> Result<Put> {
+        self.make_sure()?;
         let mut shelf = self.shelf()?;
         let (number, failed_sync_count) = (shelf.begin_put(), shelf.failed_sync_count);
         drop(shelf);
@@ -114,7 +131,8 @@ impl ChunkStore {
 
     /// Takes the shelf; lists the packs when it is taken first.
     pub(super) fn shelf(&self) -> Result<MappedMutexGuard<'_, Shelf>> {
-        let mut shelf = self.shelf.lock();
+        let try_take = || self.shelf.try_lock();
+        let mut shelf = take_or_refuse(self.process_id, try_take, || self.shelf.lock())?;
         if shelf.is_none() {
             let mut listed = Shelf::default();
             self.list_packs(&mut listed)?;
@@ -129,6 +147,43 @@ impl ChunkStore {
             *shelf = Some(listed);
         }
         Ok(MutexGuard::map(shelf, |shelf| shelf.get_or_insert_default()))
+    }
+
+    /// Writes what processes before may have left in doubt once more: from here on all that is found is on the
+    /// disk. Files are read meanwhile.
+    ///
+    /// Cost: nothing after the first time; a listing; what such a process had not synced, read and written.
+    /// Errors: `StorageError`; it is then tried again by the next.
+    pub(super) fn make_sure(&self) -> Result<()> {
+        let mut is_sure = self.is_sure.lock();
+        if *is_sure {
+            return Ok(());
+        }
+        let packs = self.shelf()?.packs.clone();
+        if let Some(place) = self.synced.lock().read(&self.directory)? {
+            for (number, pack) in packs.range(place.pack..) {
+                let from_bytes = if *number == place.pack { place.offset_bytes } else { 0 };
+                let len_bytes = pack.file.len_bytes();
+                let len_bytes = len_bytes.map_err(|error| Error::storage("read a pack", error))?;
+                if from_bytes < len_bytes {
+                    self.directory.rewrite(&name_of(*number), from_bytes)?;
+                }
+            }
+        }
+        *is_sure = true;
+        Ok(())
+    }
+
+    /// Lets the next process know that packs are in doubt from a place on, before anything is written there.
+    ///
+    /// Errors: `StorageError`.
+    pub(super) fn doubt_from(&self, pack: u32, offset_bytes: u64) -> Result<()> {
+        self.synced.lock().doubt_from(&self.directory, PackPlace { pack, offset_bytes })
+    }
+
+    /// Lets the next process know how much is on the disk.
+    pub(super) fn note_sure(&self, shelf: &Shelf) {
+        self.synced.lock().sure_until(&self.directory, shelf.unsynced_from());
     }
 
     /// Takes in the frames that are in the directory and not on the shelf.
@@ -190,7 +245,9 @@ impl ChunkStore {
             }
         };
         let gone = || Error::storage("find a pack", std::io::ErrorKind::NotFound.into());
-        let offset = shelf.packs.get_mut(&number).ok_or_else(gone)?.append(&frame.record)?;
+        let pack = shelf.packs.get_mut(&number).ok_or_else(gone)?;
+        self.doubt_from(number, pack.end_bytes)?;
+        let offset = pack.append(&frame.record)?;
         shelf.add_frame(number, offset, &frame.head, true);
         Ok(number)
     }
@@ -254,7 +311,12 @@ impl Put {
     pub fn store_frame(&mut self, frame: &Frame) -> Result<()> {
         let mut shelf = self.store.shelf()?;
         let pack = self.store.append(&mut shelf, frame)?;
-        self.packs.insert(pack);
+        drop(shelf);
+        if self.packs.insert(pack) && self.packs.len() > 1 {
+            // What a large file leaves in doubt when the process ends is one pack at the most.
+            let others = self.packs.iter().copied().filter(|other| *other != pack).collect();
+            self.sync_packs(others)?;
+        }
         Ok(())
     }
 
@@ -262,13 +324,8 @@ impl Put {
     ///
     /// Errors: `StorageError`; what the pack then holds is unknown, and no longer relied on.
     pub fn sync(&mut self) -> Result<()> {
-        for number in std::mem::take(&mut self.packs) {
-            let Some(pack) = self.store.shelf()?.packs.get(&number).cloned() else { continue };
-            if pack.synced_bytes < pack.end_bytes {
-                let synced = pack.file.sync();
-                self.note_sync(number, pack.end_bytes, synced)?;
-            }
-        }
+        let packs = std::mem::take(&mut self.packs);
+        self.sync_packs(packs)?;
         if self.store.shelf()?.failed_sync_count == self.failed_sync_count {
             return Ok(());
         }
@@ -279,12 +336,26 @@ impl Put {
         ))
     }
 
+    fn sync_packs(&self, packs: BTreeSet<u32>) -> Result<()> {
+        for number in packs {
+            let Some(pack) = self.store.shelf()?.packs.get(&number).cloned() else { continue };
+            if pack.synced_bytes < pack.end_bytes {
+                let synced = pack.file.sync();
+                self.note_sync(number, pack.end_bytes, synced)?;
+            }
+        }
+        Ok(())
+    }
+
     fn note_sync(&self, number: u32, end_bytes: u64, synced: std::io::Result<()>) -> Result<()> {
         let mut shelf = self.store.shelf()?;
         let Some(pack) = shelf.packs.get_mut(&number) else { return Ok(()) };
         match synced {
+            // A sync after one that has failed proves nothing.
+            Ok(()) if pack.is_doubtful => Ok(()),
             Ok(()) => {
                 pack.synced_bytes = pack.synced_bytes.max(end_bytes);
+                self.store.note_sure(&shelf);
                 Ok(())
             }
             Err(error) => {

@@ -57,6 +57,7 @@ impl ChunkStore {
     /// Cost: the packs that hold something to remove are read and written.
     /// Errors: what `live` returns; `StorageError`.
     pub fn compact(&self, live: impl FnOnce() -> Result<Live>) -> Result<Compaction> {
+        self.make_sure()?;
         let _one_at_a_time = self.compacting.lock();
         self.shelf()?.begin_keeping();
         let outcome = live().and_then(|live| self.compact_to(live));
@@ -113,12 +114,23 @@ impl ChunkStore {
 
     /// Copies into new packs, which are known from then on; unless something is damaged, which is returned.
     fn copy(&self, plan: CopyPlan) -> Result<Uncopied> {
-        let mut next_number = || Ok(self.shelf()?.reserve_number());
+        let mut written = None;
+        let mut next_number = || {
+            let mut shelf = self.shelf()?;
+            // The one before is synced when a number for the next is asked for.
+            written.take().map(|synced| shelf.unlisted.remove(&synced));
+            let number = shelf.reserve_number();
+            shelf.unlisted.insert(number);
+            written = Some(number);
+            self.doubt_from(number, 0).map(|()| number)
+        };
         let mut packs = NewPacks::new(&self.directory, &mut next_number);
         let copied = plan.run(self, &mut packs);
         match copied.and_then(|uncopied| packs.sync().map(|()| uncopied)) {
             Ok(uncopied) if uncopied.packs.is_empty() => {
-                take_in(&mut *self.shelf()?, packs);
+                let mut shelf = self.shelf()?;
+                take_in(&mut shelf, packs);
+                self.note_sure(&shelf);
                 Ok(uncopied)
             }
             other => {
@@ -149,9 +161,15 @@ impl ChunkStore {
 
     /// Removes packs that hold nothing any more that is referred to; nobody can find a chunk meanwhile.
     fn remove(&self, shelf: &mut Shelf, condemned: &[u32]) -> Result<u64> {
+        let may_be_unsynced = |number: &&u32| {
+            shelf.packs.get(*number).is_some_and(|pack| pack.unsynced_from().is_some())
+        };
+        let unsynced: Vec<u32> = condemned.iter().filter(may_be_unsynced).copied().collect();
+        shelf.unlisted.extend(unsynced);
         let removed_chunk_count = shelf.forget(condemned);
         for number in condemned {
             self.directory.remove(&name_of(*number))?;
+            shelf.unlisted.remove(number);
         }
         if !condemned.is_empty() {
             self.directory.sync(BLOBS_NAME)?;
@@ -189,6 +207,7 @@ fn stragglers(shelf: &Shelf, condemned: &[u32]) -> HashSet<Hash> {
 
 fn take_in(shelf: &mut Shelf, packs: NewPacks<'_>) {
     for (number, pack, frames) in packs.packs {
+        shelf.unlisted.remove(&number);
         shelf.add_pack(number, pack);
         for (offset, head) in frames {
             shelf.add_frame(number, offset, &head, true);

@@ -145,7 +145,8 @@ pub(super) struct NewPacks<'n> {
 }
 
 impl<'n> NewPacks<'n> {
-    /// Will write packs into a directory, with the numbers that it is given.
+    /// Will write packs into a directory, with the numbers that it is given; when it asks for one, the packs
+    /// before are synced.
     pub fn new(
         directory: &Directory,
         next_number: &'n mut dyn FnMut() -> Result<u32>,
@@ -155,6 +156,7 @@ impl<'n> NewPacks<'n> {
 
     fn append(&mut self, frame: Frame) -> Result<()> {
         if !self.packs.last().is_some_and(|(_, pack, _)| pack.takes_more()) {
+            self.sync()?;
             let number = (self.next_number)()?;
             self.packs.push((number, Pack::create(&self.directory, number)?, Vec::new()));
         }
@@ -169,7 +171,8 @@ impl<'n> NewPacks<'n> {
     ///
     /// Errors: `StorageError`.
     pub fn sync(&mut self) -> Result<()> {
-        for (_, pack, _) in &mut self.packs {
+        let unsynced = |pack: &Pack| pack.synced_bytes < pack.end_bytes;
+        for (_, pack, _) in self.packs.iter_mut().filter(|(_, pack, _)| unsynced(pack)) {
             pack.file.sync().map_err(|error| Error::storage("sync a pack", error))?;
             pack.synced_bytes = pack.end_bytes;
         }

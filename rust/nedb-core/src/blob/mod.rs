@@ -15,6 +15,7 @@
 //! | `tier` | zstd, quickly or as much as possible |
 //! | `frame` | chunks that are compressed together: one record of a pack |
 //! | `pack` | pack files: list, append |
+//! | `synced` | from where on packs may not be on the disk |
 //! | `shelf` | which chunk stands where, and who relies on it |
 //! | `check` | every frame, read and hashed; what nothing refers to, counted |
 //! | `chunks` | the store: find, append, sync, read |
@@ -34,6 +35,7 @@ mod legacy;
 mod manifest;
 mod pack;
 mod shelf;
+mod synced;
 #[cfg(test)]
 mod tests;
 mod tier;

@@ -30,12 +30,15 @@ pub(super) struct Pack {
     pub end_bytes: u64,
     /// How much of it this handle has synced.
     pub synced_bytes: u64,
-    /// How much of it was there when this handle first looked.
+    /// How much of it was there when this handle first looked, of which nothing is in doubt once
+    /// `ChunkStore::make_sure` has returned.
     pub found_bytes: u64,
     /// Whether it is frames and nothing else: only then may it be appended to.
     pub is_whole: bool,
     /// Whether something that is no frame was found before a frame.
     has_gap: bool,
+    /// Whether an append has failed: there may be something behind its end.
+    has_failed_append: bool,
     /// Whether a sync has failed: what the disk holds of it is unknown then, whatever a read says.
     pub is_doubtful: bool,
 }
@@ -53,6 +56,7 @@ impl Pack {
             found_bytes: 0,
             is_whole: true,
             has_gap: false,
+            has_failed_append: false,
             is_doubtful: false,
         })
     }
@@ -146,6 +150,7 @@ impl Pack {
         let offset = self.end_bytes;
         if let Err(error) = self.file.append(record) {
             self.is_whole = false;
+            self.has_failed_append = true;
             return Err(Error::storage("write to a pack", error));
         }
         self.end_bytes += record.len() as u64;
@@ -162,6 +167,13 @@ impl Pack {
         // On a disk that fails this may fail too, and once more; this process relies on nothing of it either way.
         let _cut_or_not = self.file.cut(self.end_bytes).or_else(|_| self.file.cut(self.end_bytes));
         self.end_bytes
+    }
+
+    /// Returns from where on it may not be on the disk; None where all of it is.
+    pub fn unsynced_from(&self) -> Option<u64> {
+        let sure_bytes = self.synced_bytes.max(self.found_bytes);
+        let is_in_doubt = self.is_doubtful || self.has_failed_append;
+        (is_in_doubt || sure_bytes < self.end_bytes).then_some(sure_bytes)
     }
 
     /// Tells whether a further record goes into it.

@@ -10,11 +10,12 @@
 
 use super::frame::Head;
 use super::pack::Pack;
+use super::synced::PackPlace;
 use crate::hash::Hash;
 use crate::op::Tier;
 use crate::store::StoredFile;
 use hashbrown::{HashMap, HashSet};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 /// Where a frame stands.
@@ -59,6 +60,9 @@ pub(super) struct Shelf {
     kept: Option<HashSet<Hash>>,
     /// How often a sync has failed.
     pub failed_sync_count: u64,
+    /// Packs that are not among `packs` and may not be on the disk: a compaction writes them, or has failed to
+    /// write or to remove them.
+    pub unlisted: BTreeSet<u32>,
 }
 
 impl Shelf {
@@ -199,6 +203,22 @@ impl Shelf {
     pub fn reserve_number(&mut self) -> u32 {
         self.last_number += 1;
         self.last_number
+    }
+
+    /// Returns the place from which on packs may not be on the disk; where all of them are, the place where the
+    /// next frame goes.
+    pub fn unsynced_from(&self) -> PackPlace {
+        let place = |(number, pack): (&u32, &Pack)| {
+            pack.unsynced_from().map(|offset_bytes| PackPlace { pack: *number, offset_bytes })
+        };
+        let listed = self.packs.iter().filter_map(place);
+        let unlisted = self.unlisted.iter().map(|pack| PackPlace { pack: *pack, offset_bytes: 0 });
+        let last = self.packs.last_key_value().filter(|(_, pack)| pack.takes_more());
+        let end = match last {
+            Some((pack, last)) => PackPlace { pack: *pack, offset_bytes: last.end_bytes },
+            None => PackPlace { pack: self.last_number.saturating_add(1), offset_bytes: 0 },
+        };
+        listed.chain(unlisted).min().unwrap_or(end)
     }
 
     /// Returns how many chunks the frames of a pack list, those that the index knows elsewhere included.

@@ -10,13 +10,13 @@ use super::{Database, Inner};
 use crate::error::{Error, ErrorCode, Result};
 use crate::fold::{backfill, fold};
 use crate::json::{Path as FieldPath, write_string};
-use crate::limits::SCAN_CHUNK_COUNT;
-use crate::log::{Damage, LogReader, Verification, verify};
+use crate::limits::REFOLDED_AT_ONCE_COUNT;
+use crate::log::{Damage, LogReader, Verification, read_log_bytes, verify};
 use crate::op::Seq;
 use crate::snapshot::IndexKind;
 use crate::store::{Directory, LogBytes};
-use crate::views::State;
 use crate::views::index::CollectionIndexes;
+use crate::views::{Compared, State};
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -97,9 +97,11 @@ impl Database {
         }
         let mut state = self.inner.state.write();
         let number = state.views.documents.add_collection(collection);
-        state.views.indexes.replace(number, built);
+        let replaced = state.views.indexes.replace(number, built);
         drop(state);
         drop(writer);
+        // Nobody waits for that.
+        drop(replaced);
         Ok(())
     }
 
@@ -188,11 +190,18 @@ impl Database {
             _ => known.end_bytes,
         };
         // The lock is held for one chunk at a time, and not at all for a log on a disk.
-        let found = verify(end_bytes, &self.inner.protection, &mut |offset, bytes_max, out| {
-            self.inner.read_state()?.log.read_bytes(offset, bytes_max, out)
-        })?;
+        let found =
+            verify(end_bytes, &self.inner.protection, &mut |offset, bytes_max, out| match &known
+                .bytes
+            {
+                Some(bytes) => {
+                    self.inner.check_open()?;
+                    read_log_bytes(&**bytes, offset, bytes_max, out)
+                }
+                None => self.inner.read_state()?.log.read_bytes(offset, bytes_max, out),
+            })?;
         if let Some(damage) = &found.damage {
-            self.inner.state.read().log.note_damage(damage);
+            self.inner.wait_to_read()?.log.note_damage(damage);
         }
         let is_known = found.head == known.head && found.op_count as Seq == known.seq + 1;
         // Opening looks into payloads, which the chain does not: the first of all is named.
@@ -211,31 +220,52 @@ impl Database {
     /// It is about what was read: of a log that is damaged, the ops before the damage. That there is none
     /// `verify` says.
     ///
+    /// Reads and writes go on meanwhile, and what is written is checked too.
+    ///
     /// Cost: as opening, and the memory of a second set of views.
     /// Errors: `DatabaseClosed`, `StorageError`, `IntegrityError`.
     pub fn verify_determinism(&self) -> Result<bool> {
         loop {
-            let (mut fresh, definitions) = {
-                let state = self.inner.read_state()?;
-                (fresh_like(&state), state.views.indexes.definitions())
+            let mut replica = Replica::of(&*self.inner.read_state()?);
+            // An index that came in between is not in the replica: begin again with it.
+            if let Some(is_same) = self.compare_with(&mut replica)? {
+                return Ok(is_same);
+            }
+        }
+    }
+
+    /// Compares the state with a replica, a piece at a time; None where other indexes were defined meanwhile, or
+    /// ops were taken back.
+    ///
+    /// Others are let in between pieces. What they write is folded into the replica too before the next: what was
+    /// the same stays the same.
+    fn compare_with(&self, replica: &mut Replica) -> Result<Option<bool>> {
+        let mut comparisons = None;
+        loop {
+            let state = self.inner.read_state()?;
+            let seq = replica.state.views.seq;
+            if state.views.indexes.definitions() != replica.definitions || seq > state.views.seq {
+                return Ok(None);
+            }
+            if seq < state.views.seq {
+                match replica.fold_next(&state)? {
+                    true => continue,
+                    false => return Ok(Some(false)),
+                }
+            }
+            if replica.state.head != state.head {
+                return Ok(Some(false));
+            }
+            let Some(comparisons) = &mut comparisons else {
+                drop(state);
+                comparisons = Some(replica.state.views.comparisons().into_iter().peekable());
+                continue;
             };
-            // Writers are let in between chunks; what they add is folded in by a later one.
-            let outcome = loop {
-                let state = self.inner.read_state()?;
-                if state.views.indexes.definitions() != definitions {
-                    break None;
-                }
-                if fresh.views.seq == state.views.seq {
-                    let is_same = fresh.views.difference(&state.views).is_none();
-                    break Some(is_same && fresh.head == state.head);
-                }
-                if !refold_chunk(&mut fresh, &state)? {
-                    return Ok(false);
-                }
-            };
-            // An index that came in between is not in the fresh views: begin again with it.
-            if let Some(outcome) = outcome {
-                return Ok(outcome);
+            let Some((_, comparison)) = comparisons.peek_mut() else { return Ok(Some(true)) };
+            match comparison(&replica.state.views, &state.views) {
+                Compared::Differs => return Ok(Some(false)),
+                Compared::More => {}
+                Compared::Same => drop(comparisons.next()),
             }
         }
     }
@@ -326,7 +356,7 @@ impl Database {
     pub fn is_read_only(&self) -> bool {
         self.inner.options.read_only
             || self.inner.report.lock().damage.is_some()
-            || self.inner.state.read().log.damage().is_some()
+            || self.inner.wait_to_read().is_ok_and(|state| state.log.damage().is_some())
             || self.inner.has_failed()
     }
 
@@ -400,38 +430,48 @@ pub(super) struct KnownLog {
     pub seq: Seq,
 }
 
-/// Makes an empty state with the collections and the empty indexes of another, so that their numbers
-/// are the same.
-fn fresh_like(state: &State) -> State {
-    let mut fresh = State::new(LogReader::memory());
-    let documents = &state.views.documents;
-    for collection in 0..documents.collection_count() {
-        let number = fresh.views.documents.add_collection(documents.collection_name(collection));
-        let Some(indexes) = state.views.indexes.of(collection) else { continue };
-        let mut empty = CollectionIndexes::default();
-        for (kind, path) in indexes.definitions() {
-            empty.add(kind, path.clone());
-        }
-        fresh.views.indexes.replace(number, empty);
-    }
-    fresh
+/// A state that is folded anew, of the log of another.
+struct Replica {
+    state: State,
+    /// The indexes that it has.
+    definitions: Vec<(u32, IndexKind, FieldPath)>,
 }
 
-/// Folds the next ops of a log into a fresh state; false when the log no longer holds them.
-fn refold_chunk(fresh: &mut State, state: &State) -> Result<bool> {
-    let first = fresh.views.seq + 1;
-    let last = state.views.seq.min(first + SCAN_CHUNK_COUNT as Seq);
-    for seq in first..=last {
-        let State { views, head, .. } = fresh;
-        let folded = state.log.with_fields(seq, |fields| {
-            fold(views, &fields.to_op()?);
-            *head = fields.hash.to_owned();
-            Ok(())
-        });
-        match folded {
-            Err(error) if error.code() == ErrorCode::IntegrityError => return Ok(false),
-            other => other?,
+impl Replica {
+    /// Makes an empty one with the collections and the empty indexes of another state, so that their numbers are
+    /// the same.
+    fn of(state: &State) -> Replica {
+        let mut fresh = State::new(LogReader::memory());
+        let documents = &state.views.documents;
+        for collection in 0..documents.collection_count() {
+            let number =
+                fresh.views.documents.add_collection(documents.collection_name(collection));
+            let Some(indexes) = state.views.indexes.of(collection) else { continue };
+            let mut empty = CollectionIndexes::default();
+            for (kind, path) in indexes.definitions() {
+                empty.add(kind, path.clone());
+            }
+            fresh.views.indexes.replace(number, empty);
         }
+        Replica { state: fresh, definitions: state.views.indexes.definitions() }
     }
-    Ok(true)
+
+    /// Folds the next ops of the other's log; false when the log no longer holds them.
+    fn fold_next(&mut self, other: &State) -> Result<bool> {
+        let State { views, head, .. } = &mut self.state;
+        let first = views.seq + 1;
+        let last = other.views.seq.min(views.seq + REFOLDED_AT_ONCE_COUNT as Seq);
+        for seq in first..=last {
+            let folded = other.log.with_fields(seq, |fields| {
+                fold(views, &fields.to_op()?);
+                *head = fields.hash.to_owned();
+                Ok(())
+            });
+            match folded {
+                Err(error) if error.code() == ErrorCode::IntegrityError => return Ok(false),
+                other => other?,
+            }
+        }
+        Ok(true)
+    }
 }

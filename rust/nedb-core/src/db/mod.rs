@@ -33,6 +33,7 @@
 //! | `file_check` | every chunk of every file, checked |
 //! | `file_upkeep` | what files cost, and what can be given back |
 //! | `rescue` | backup and repair |
+//! | `standing` | a repair that was not acknowledged, finished |
 //! | `carry` | the repair of a log whose seqs alone are wrong |
 //! | `checkpoint` | the views saved: when asked for, and when closing |
 //! | `keeper` | the thread that saves them every so many ops |
@@ -78,6 +79,7 @@ mod saved_views;
 mod schedules;
 mod settings;
 mod signal;
+mod standing;
 mod statistics;
 #[cfg(test)]
 mod steps;
@@ -90,7 +92,7 @@ mod write_later;
 use crate::blob::LegacyFiles;
 use crate::crypto::Protection;
 use crate::error::{Error, ErrorCode, Result};
-use crate::store::{Directory, process_id};
+use crate::store::{Directory, process_id, take_or_refuse};
 use crate::views::State;
 use commit::Writer;
 use committer::Committer;
@@ -174,9 +176,18 @@ impl Drop for Inner {
 
 impl Inner {
     /// Returns the state to read; a closed database has none.
+    ///
+    /// Errors: `DatabaseClosed`; `DatabaseLocked` in a fork where it can be had no more.
     fn read_state(&self) -> Result<RwLockReadGuard<'_, State>> {
         self.check_open()?;
-        Ok(self.state.read())
+        self.wait_to_read()
+    }
+
+    /// Returns the state to read, of a closed database too.
+    ///
+    /// Errors: `DatabaseLocked` in a fork that was taken while another thread changed it.
+    fn wait_to_read(&self) -> Result<RwLockReadGuard<'_, State>> {
+        take_or_refuse(self.process_id, || self.state.try_read(), || self.state.read())
     }
 
     /// Removes the note that the database was plain: whoever had it open was told. The lock is held.

@@ -14,6 +14,7 @@ use super::options::{Durability, Options};
 use super::packs::Packs;
 use super::protect::{self, key_required};
 use super::restore::{Folded, LogSource, fold_log, read_definitions};
+use super::standing::Standing;
 use super::statistics::Counters;
 use super::watch::Watch;
 use super::{Database, Inner, check};
@@ -217,8 +218,8 @@ impl Database {
     /// damaged since.
     pub fn open_report(&self) -> OpenReport {
         let mut report = self.opening_report();
-        if report.damage.is_none() {
-            report.damage = self.inner.state.read().log.damage().cloned();
+        if let (None, Ok(state)) = (&report.damage, self.inner.wait_to_read()) {
+            report.damage = state.log.damage().cloned();
         }
         report
     }
@@ -279,7 +280,7 @@ impl Opening {
     fn settle(&mut self, end: &ReplayEnd, state: &State, for_writing: bool) -> Result<()> {
         self.settle_tail(end, state, for_writing)?;
         match for_writing && self.report.damage.is_none() {
-            true => self.rewrite_unsure(state.log.len_bytes()),
+            true => self.rewrite_unsure(state),
             false => Ok(()),
         }
     }
@@ -331,9 +332,16 @@ impl Opening {
     }
 
     /// Writes what nobody has seen synced once more: a sync may have failed in a process before.
-    fn rewrite_unsure(&self, end_bytes: u64) -> Result<()> {
+    fn rewrite_unsure(&self, state: &State) -> Result<()> {
+        let end_bytes = state.log.len_bytes();
         // Without a `LOCK` only the last line may have been given its newline.
-        let sure_bytes = self.durable_bytes.unwrap_or(end_bytes.saturating_sub(1));
+        let mut sure_bytes = self.durable_bytes.unwrap_or(end_bytes.saturating_sub(1));
+        // What was synced before a repair that was not acknowledged is not what stands there now.
+        if let Some(Standing { cut, .. }) = Standing::of(state)?
+            && cut.synced_bytes == self.durable_bytes
+        {
+            sure_bytes = sure_bytes.min(cut.offset_bytes);
+        }
         if sure_bytes < end_bytes { self.directory.rewrite_log(sure_bytes) } else { Ok(()) }
     }
 

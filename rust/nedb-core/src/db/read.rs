@@ -319,4 +319,42 @@ mod tests {
         assert_eq!(at_once("FROM c WHERE n = 1"), None);
         assert_eq!(at_once("FROM c WHERE n = 1 LIMIT 3").map(|rows| rows.len()), Some(3));
     }
+
+    /// Makes a database as a fork has it: opened by another process.
+    fn forked(mut database: Database) -> Database {
+        let inner = std::sync::Arc::get_mut(&mut database.inner).unwrap();
+        inner.process_id = inner.process_id.wrapping_add(1);
+        database
+    }
+
+    #[test]
+    fn a_fork_reads_what_is_there_and_is_refused_where_the_views_are_held_for_ever() {
+        let folder = tempfile::tempdir().unwrap();
+        let options = Options { read_only: true, ..Options::default() };
+        filled(folder.path(), 10).close().unwrap();
+        for database in [
+            filled(folder.path(), 0),
+            Database::open(folder.path(), options).unwrap(),
+            Database::in_memory(Options::default()).unwrap(),
+        ] {
+            let expected = database.get("c", "1", &ReadOptions::default()).unwrap();
+            let database = forked(database);
+            let get = || database.get("c", "1", &ReadOptions::default());
+            assert_eq!(get().unwrap(), expected);
+            let held = database.inner.state.write();
+            for refused in [
+                get().map(drop),
+                database.query("FROM c", &Params::none()).map(drop),
+                database.verify_determinism().map(drop),
+                database.position().map(drop),
+            ] {
+                let error = refused.unwrap_err();
+                assert_eq!(error.code(), ErrorCode::DatabaseLocked);
+                assert!(error.to_string().contains("a fork of it"), "{error}");
+            }
+            assert!(database.open_report().damage.is_none());
+            drop(held);
+            assert_eq!(get().unwrap(), expected);
+        }
+    }
 }

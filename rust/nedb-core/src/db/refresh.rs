@@ -151,7 +151,8 @@ fn check_end(end: &ReplayEnd, synced_bytes: Option<u64>) -> Result<()> {
         // Without a `LOCK` to say so, the end of the file may be a line that is being written.
         Some(Fault::NotWellFormed(_)) if synced_bytes.is_none() && end.is_last_line => Ok(()),
         Some(fault) => Err(Error::integrity(format!(
-            "the log is damaged at op {}: {}",
+            "the log is damaged at op {}: {}; what was read before is there still, and repair(), in a process that \
+             opens the database for writing, makes it whole, and keeps the damaged log beside",
             end.next_seq,
             fault.reason()
         ))),

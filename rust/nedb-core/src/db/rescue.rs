@@ -13,6 +13,7 @@ use super::group::Draft;
 use super::open::{OpenReport, write_damage};
 use super::options::WriteOptions;
 use super::restore::{LogSource, fold_from_start, read_definitions, remove_saved_from};
+use super::standing::Cut;
 use super::{Database, check};
 use crate::blob::Uncopied;
 use crate::error::{Error, ErrorCode, Result};
@@ -145,10 +146,7 @@ impl Database {
                 log_bytes: known.end_bytes,
                 damages,
             }),
-            Err(error) => {
-                directory.remove_files();
-                Err(error)
-            }
+            Err(error) => Err(with_remains(error, &directory.remove_files())),
         }
     }
 
@@ -159,7 +157,8 @@ impl Database {
     /// kept. Where the chain goes on and the seqs alone are wrong, as in a log that NEDB 1.x linked anew, every op
     /// that it proves is kept, with a new seq; causes keep pointing to their ops, and those of which that cannot
     /// be told are left out. A database without damage is left as it is; one whose log is whole and whose views are
-    /// not those of its log, since a checkpoint file was changed, gets views that are, and nothing is cut.
+    /// not those of its log, since a checkpoint file was changed, gets views that are, and nothing is cut. One repair is
+    /// one op: where it was not acknowledged and stands all the same, asking for it again finishes it.
     ///
     /// Cost: a copy of the log; where damage may lie behind a checkpoint, a pass over the log to look for it.
     /// Errors: `ReadOnly` when it was opened read-only; `DatabaseLocked`; `StorageError`, and it may be called
@@ -180,28 +179,44 @@ impl Database {
             Some(first) => first,
             None => return Ok(RepairReport::without_a_cut(Some(damage))),
         };
+        if let Some(report) = self.finish_repair(directory, &damage)? {
+            return Ok(report);
+        }
         if let Some(report) = self.carry_over(directory, &damage)? {
             return Ok(report);
         }
+        let synced_bytes = directory.durable_bytes();
         let (writer, cut_bytes, damaged_file) = self.cut_damage(directory, &damage)?;
+        let done = Cut { offset_bytes: damage.offset_bytes, synced_bytes, cut_bytes };
         // Nobody else writes in between: a cut without the op that says so is not to be seen.
-        self.append_repair(writer, &damage, cut_bytes, &damaged_file)?;
+        self.append_repair(writer, &damage.reason, &done, &damaged_file)?;
         // Whatever the durability: until then the log is shorter than what `LOCK` says was synced.
         self.inner.sync_now()?;
+        Ok(self.note_repair(damage, cut_bytes, damaged_file))
+    }
+
+    /// Says in the open report what a repair has done, and returns it.
+    pub(super) fn note_repair(
+        &self,
+        damage: Damage,
+        cut_bytes: u64,
+        damaged_file: PathBuf,
+    ) -> RepairReport {
+        let op_count = self.inner.state.read().log.op_count() as u64;
         *self.inner.report.lock() = OpenReport {
-            op_count: damage.seq as u64,
+            op_count,
             checkpoint_seq: None,
             cut_bytes,
             cut_file: Some(damaged_file.clone()),
             damage: None,
             warnings: vec![format!("op {} was damaged and the log was repaired", damage.seq)],
         };
-        Ok(RepairReport {
+        RepairReport {
             damage: Some(damage),
             cut_bytes,
             carried_op_count: 0,
             damaged_file: Some(damaged_file),
-        })
+        }
     }
 
     /// Copies the index definitions; of an encrypted database sealed as they are, with the wrapped key.
@@ -366,8 +381,8 @@ impl Database {
     fn append_repair(
         &self,
         writer: MutexGuard<'_, Writer>,
-        damage: &Damage,
-        cut_bytes: u64,
+        reason: &str,
+        done: &Cut,
         damaged_file: &Path,
     ) -> Result<()> {
         let options =
@@ -376,10 +391,13 @@ impl Database {
         let file_name = damaged_file.file_name().unwrap_or_default().to_string_lossy();
         let mut group = self.inner.begin_group_with(writer)?;
         let mut payload = group.payload_buffer();
-        payload.push_str(&format!("{{\"cut_bytes\":{cut_bytes},\"damaged_file\":"));
+        payload.push_str(&format!("{{\"cut_bytes\":{},\"damaged_file\":", done.cut_bytes));
         write_string(&file_name, &mut payload);
-        payload.push_str(&format!(",\"offset_bytes\":{},\"reason\":", damage.offset_bytes));
-        write_string(&damage.reason, &mut payload);
+        payload.push_str(&format!(",\"offset_bytes\":{},\"reason\":", done.offset_bytes));
+        write_string(reason, &mut payload);
+        if let Some(synced_bytes) = done.synced_bytes {
+            payload.push_str(&format!(",\"synced_bytes\":{synced_bytes}"));
+        }
         payload.push('}');
         let item = Item { kind: OpKind::Repair, caused_by: Cow::Borrowed(&[]) };
         let draft = Draft {
@@ -393,6 +411,26 @@ impl Database {
         group.stage(draft)?;
         group.finish()
     }
+}
+
+/// How many of the files that a copy has left are named.
+const REMAINS_NAMED_COUNT_MAX: usize = 5;
+
+/// Makes the error of a backup say what is left of the copy.
+fn with_remains(error: Error, remains: &[String]) -> Error {
+    if remains.is_empty() {
+        return error;
+    }
+    let named = remains.iter().take(REMAINS_NAMED_COUNT_MAX).cloned().collect::<Vec<_>>();
+    let more = match remains.len() - named.len() {
+        0 => String::new(),
+        count => format!(" and {count} more"),
+    };
+    let message = format!(
+        "the backup failed, and what it had copied could not be removed; remove {}{more}",
+        named.join(", ")
+    );
+    Error::new(error.code(), message).with_source(error)
 }
 
 /// Says why a backup is refused, and how there is one all the same.

@@ -238,6 +238,32 @@ fn a_checkpoint_changed_with_its_checksum_is_refused_or_answers_without_a_panic(
 }
 
 #[test]
+fn comparing_views_a_piece_at_a_time_finds_every_change_of_a_checkpoint() {
+    let folder = tempfile::tempdir().unwrap();
+    let db = written(folder.path());
+    let state = db.inner.state.read();
+    let bytes = Checkpoint::encode(&state);
+    let (mut differing_count, mut same_count) = (0, 0);
+    for at in PREFIX_BYTES..bytes.len() {
+        for change in [|byte: u8| byte ^ 1, |byte: u8| byte ^ 6] {
+            let mut changed = bytes.clone();
+            changed[at] = change(changed[at]);
+            let Ok(checkpoint) = Checkpoint::decode(&with_checksum(&changed)) else { continue };
+            let mut other = restored(&db, checkpoint);
+            // What it says of the log is not of the views.
+            other.head.clone_from(&state.head);
+            other.uncovered.clone_from(&state.uncovered);
+            other.log.restore_lines(state.log.line_starts().to_vec(), state.log.len_bytes());
+            let is_same = Checkpoint::encode(&other) == bytes;
+            assert_eq!(state.views.difference(&other.views).is_none(), is_same, "byte {at}");
+            assert_eq!(other.views.difference(&state.views).is_none(), is_same, "byte {at}");
+            *if is_same { &mut same_count } else { &mut differing_count } += 1;
+        }
+    }
+    assert!(differing_count > 100 && same_count < differing_count, "{differing_count}");
+}
+
+#[test]
 fn what_an_edited_checkpoint_says_of_files_deletes_hides_and_adds_nothing() {
     let folder = tempfile::tempdir().unwrap();
     let (path, copy) = (folder.path().join("db"), folder.path().join("copy"));

@@ -11,18 +11,21 @@
 //! * A text never changes, so an entry is never wrong, only gone.
 
 use crate::op::Seq;
-use parking_lot::Mutex;
+use parking_lot::{Mutex, MutexGuard};
 use rustc_hash::FxHashMap;
 use std::collections::VecDeque;
 use std::hash::Hash;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
 
 /// What a text is called: the op that wrote it and its item there.
 type Name = (Seq, u32);
 
 /// Locks are held for one look-up; this many keep threads apart.
 const SHARD_COUNT: usize = 16;
+/// How long somebody waits for a lock that is held for one look-up.
+const TAKE_TIMEOUT: Duration = Duration::from_millis(100);
 /// What an entry costs beside its text: two table slots and an allocation's header.
 const ENTRY_OVERHEAD_BYTES: usize = 80;
 /// Transactions take up to this part of the budget: 1 / 2.
@@ -82,12 +85,12 @@ impl Cache {
 
     /// Returns a text that is held.
     pub fn get(&self, seq: Seq, item: u32) -> Option<Arc<str>> {
-        self.shard(seq)?.lock().get(&(seq, item))
+        take(self.shard(seq)?)?.get(&(seq, item))
     }
 
     /// Returns a text that is held, for who would not fetch it: one that is not is not counted.
     pub fn get_if_held(&self, seq: Seq, item: u32) -> Option<Arc<str>> {
-        self.shard(seq)?.lock().get_if_held(&(seq, item))
+        take(self.shard(seq)?)?.get_if_held(&(seq, item))
     }
 
     /// Returns how many texts were asked for that were held, and how many that were not.
@@ -109,19 +112,19 @@ impl Cache {
         let bytes_max = self.cache_bytes.saturating_sub(taken_bytes) / SHARD_COUNT;
         let cost_bytes = text.len() + ENTRY_OVERHEAD_BYTES;
         let Some(shard) = self.shard(seq).filter(|_| cost_bytes <= bytes_max) else { return };
-        let mut shard = shard.lock();
+        let Some(mut shard) = take(shard) else { return };
         shard.insert((seq, item), text, cost_bytes);
         shard.evict(bytes_max, 0);
     }
 
     /// Returns the texts of a transaction that are held.
     pub fn transaction(&self, seq: Seq) -> Option<Arc<CheckedTexts>> {
-        self.transactions.lock().get(&seq)
+        take(&self.transactions)?.get(&seq)
     }
 
     /// Holds the texts of a transaction, and lets go of colder ones; of one at the least, however long.
     pub fn insert_transaction(&self, seq: Seq, texts: Arc<CheckedTexts>) {
-        let mut transactions = self.transactions.lock();
+        let Some(mut transactions) = take(&self.transactions) else { return };
         let cost_bytes = texts.cost_bytes;
         transactions.insert(seq, texts, cost_bytes);
         transactions.evict(self.cache_bytes / TRANSACTIONS_SHARE, 1);
@@ -131,6 +134,12 @@ impl Cache {
     fn shard(&self, seq: Seq) -> Option<&Mutex<Clock<Name, Arc<str>>>> {
         self.shards.get(seq.unsigned_abs() as usize % SHARD_COUNT)
     }
+}
+
+/// Takes a lock that is held for a moment at the most; None where it is not given back, as in a fork that was taken in
+/// that moment: then it is as if nothing were held.
+fn take<T>(lock: &Mutex<T>) -> Option<MutexGuard<'_, T>> {
+    lock.try_lock().or_else(|| lock.try_lock_for(TAKE_TIMEOUT))
 }
 
 /// Entries in the order in which they may go, those that were used since spared once (the CLOCK algorithm).

@@ -26,7 +26,7 @@ mod verify;
 pub(crate) use decode::normalize;
 pub(crate) use decode::{Fault, Fields, member};
 pub(crate) use line::{Body, EncodedLine, encode_line};
-pub(crate) use reader::{LogReader, TextRef, WantedText};
+pub(crate) use reader::{LogReader, TextRef, WantedText, read_log_bytes};
 pub(crate) use recovery::{ReplayEnd, ReplayStart, replay};
 pub(crate) use renumber::{ChainedLine, NewSeq, walk_chain};
 pub use verify::Damage;

@@ -38,6 +38,24 @@ impl Deref for TextRef<'_> {
     }
 }
 
+/// Appends up to `bytes_max` bytes of a log on a disk from an offset on; fewer only at its end.
+///
+/// Errors: `StorageError`.
+pub(crate) fn read_log_bytes(
+    bytes: &dyn LogBytes,
+    offset: u64,
+    bytes_max: usize,
+    out: &mut Vec<u8>,
+) -> Result<()> {
+    let held = out.len();
+    out.resize(held + bytes_max, 0);
+    let count = bytes
+        .read_at(offset, out.get_mut(held..).unwrap_or_default())
+        .map_err(|error| Error::storage(format!("read the log at byte {offset}"), error))?;
+    out.truncate(held + count);
+    Ok(())
+}
+
 /// The readable side of a log.
 pub(crate) struct LogReader {
     source: Source,
@@ -191,15 +209,7 @@ impl LogReader {
         match &self.source {
             Source::Closed => return Err(Error::closed()),
             Source::Memory(text) => text.copy_from(offset, bytes_max, out),
-            Source::Disk { bytes, .. } => {
-                let held = out.len();
-                out.resize(held + bytes_max, 0);
-                let count =
-                    bytes.read_at(offset, out.get_mut(held..).unwrap_or_default()).map_err(
-                        |error| Error::storage(format!("read the log at byte {offset}"), error),
-                    )?;
-                out.truncate(held + count);
-            }
+            Source::Disk { bytes, .. } => read_log_bytes(&**bytes, offset, bytes_max, out)?,
         }
         Ok(())
     }

@@ -20,6 +20,8 @@ pub(super) const META_FILE_NAME: &str = "meta.json";
 pub(super) const KEY_FILE_NAME: &str = "key.enc";
 /// The subdirectory of the packs that hold the bytes of files.
 pub(crate) const BLOBS_NAME: &str = "blobs";
+/// Says from where on packs may not be on the disk.
+pub(crate) const SYNCED_NAME: &str = "SYNCED";
 /// Where NEDB 1.x kept its state, and the bytes of files.
 pub(crate) const LEGACY_STATE_FILE_NAME: &str = "snapshot.json";
 /// How much is copied at once.
@@ -128,11 +130,18 @@ impl Directory {
 
     /// Writes the log from an offset to its end over itself, synced.
     ///
+    /// Cost, errors: as `rewrite`.
+    pub fn rewrite_log(&self, from_bytes: u64) -> Result<()> {
+        self.rewrite(LOG_FILE_NAME, from_bytes)
+    }
+
+    /// Writes a file from an offset to its end over itself, synced.
+    ///
     /// Where a sync failed before, the system may call bytes clean that are not on the disk, and a sync
     /// that succeeds later proves nothing of them. Written once more, they are dirty again.
     ///
     /// Cost: the bytes, read and written. Errors: `StorageError`.
-    pub fn rewrite_log(&self, from_bytes: u64) -> Result<()> {
+    pub fn rewrite(&self, name: &str, from_bytes: u64) -> Result<()> {
         let rewrite = |file: &dyn StoredFile| {
             let len_bytes = file.len_bytes()?.saturating_sub(from_bytes);
             let mut buffer =
@@ -147,8 +156,8 @@ impl Directory {
                 offset_bytes += count as u64;
             }
         };
-        let file = self.open_file(LOG_FILE_NAME, OpenHow::Overwrite)?;
-        rewrite(&*file).map_err(self.failed("write", LOG_FILE_NAME))
+        let file = self.open_file(name, OpenHow::Overwrite)?;
+        rewrite(&*file).map_err(self.failed("write", name))
     }
 
     /// Copies the log from an offset on into `log.aof.cut-<seq>`, then cuts it there.
@@ -210,8 +219,9 @@ impl Directory {
         Ok(CopiedLog { file, directory: self.clone() })
     }
 
-    /// Removes what a copy that failed has left; what cannot be removed stays.
-    pub fn remove_files(&self) {
+    /// Removes what a copy that failed has left, and the directory; returns the names of what cannot be removed, and
+    /// of the directory itself.
+    pub fn remove_files(&self) -> Vec<String> {
         let subdirectory = self.path.join(BLOBS_NAME);
         for name in self.list(BLOBS_NAME).unwrap_or_default() {
             let _gone_or_not = self.files.remove_file(&subdirectory.join(name));
@@ -220,7 +230,16 @@ impl Directory {
         for name in self.list("").unwrap_or_default() {
             let _gone_or_not = self.files.remove_file(&self.path.join(name));
         }
-        let _gone_or_not = self.files.remove_directory(&self.path);
+        let removed = self.files.remove_directory(&self.path);
+        if removed.is_ok() || !self.files.exists(&self.path) {
+            return Vec::new();
+        }
+        let in_blobs = self.list(BLOBS_NAME).unwrap_or_default();
+        let in_blobs = in_blobs.into_iter().map(|name| format!("{BLOBS_NAME}/{name}"));
+        let names = self.list("").unwrap_or_default().into_iter().chain(in_blobs);
+        let paths = names.map(|name| self.path.join(name));
+        let all = std::iter::once(self.path.clone()).chain(paths);
+        all.map(|path| path.display().to_string()).collect()
     }
 
     /// Reads `meta.json`, sealed as it is, or None when there is none.

@@ -31,12 +31,12 @@ mod sealing;
 
 use std::io;
 
-pub(crate) use directory::{BLOBS_NAME, CutFile, Directory, LEGACY_STATE_FILE_NAME};
+pub(crate) use directory::{BLOBS_NAME, CutFile, Directory, LEGACY_STATE_FILE_NAME, SYNCED_NAME};
 pub(crate) use disk::Disk;
 #[cfg(test)]
 pub(crate) use fault::{Call, Failure, FaultDisk, Image, Lie, Random};
 pub(crate) use filesystem::{FileSystem, OpenHow, StoredFile};
-pub(crate) use lock::{DirectoryLock, process_id};
+pub(crate) use lock::{DirectoryLock, process_id, take_or_refuse};
 pub(crate) use log_file::LogFile;
 pub(crate) use memory::MemoryText;
 pub(crate) use memory_files::MemoryFiles;

@@ -14,6 +14,7 @@
 
 use super::directory::{
     BLOBS_NAME, Directory, KEY_FILE_NAME, LEGACY_STATE_FILE_NAME, LOG_FILE_NAME, META_FILE_NAME,
+    SYNCED_NAME,
 };
 use super::filesystem::{OpenHow, StoredFile};
 use super::lock::FILE_NAME as LOCK_FILE_NAME;
@@ -42,7 +43,7 @@ const REMAINS: [&str; 9] = [
     "encryption.note.new",
 ];
 /// The files of an encrypted database.
-const OWN_NAMES: [&str; 7] = [
+const OWN_NAMES: [&str; 8] = [
     LOG_FILE_NAME,
     META_FILE_NAME,
     KEY_FILE_NAME,
@@ -50,6 +51,7 @@ const OWN_NAMES: [&str; 7] = [
     NOTE_FILE_NAME,
     LEGACY_STATE_FILE_NAME,
     BLOBS_NAME,
+    SYNCED_NAME,
 ];
 
 impl Directory {

@@ -3,6 +3,7 @@
 //! The way back needs no view, since every op carries its causes.
 
 use super::codec::{Malformed, Reader, Writer};
+use super::pieces::{Comparison, cost, keyed};
 use crate::op::Seq;
 use rustc_hash::FxHashMap;
 
@@ -32,6 +33,18 @@ impl Causes {
         let Some(effects) = self.effects.get(&cause) else { return &[] };
         let count = effects.partition_point(|(seq, _)| *seq <= seq_max);
         effects.get(..count).unwrap_or_default()
+    }
+
+    /// Returns what compares with another fold of the same ops.
+    pub fn comparisons(&self) -> Vec<Comparison<Causes>> {
+        vec![keyed(
+            self.effects.keys().copied().collect(),
+            |it: &Causes| it.effects.len(),
+            |mine, theirs, cause| {
+                let effects = mine.effects.get(cause);
+                cost(effects == theirs.effects.get(cause), effects.map_or(0, Vec::len))
+            },
+        )]
     }
 
     /// Appends all causes in order, each with its effects.

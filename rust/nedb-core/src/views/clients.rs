@@ -5,6 +5,7 @@
 //! * The table of keys holds a hash and a seq; whoever asks confirms the key in the log.
 
 use super::codec::{Malformed, Reader, Writer};
+use super::pieces::{Comparison, cost, keyed};
 use crate::op::{Nonce, Seq};
 use rustc_hash::FxHashMap;
 use xxhash_rust::xxh3::xxh3_64;
@@ -79,6 +80,23 @@ impl Clients {
     /// Returns the ops that may carry a key, oldest first.
     pub fn idem_candidates(&self, idem: &str) -> &[Seq] {
         self.idem.get(&idem_hash(idem)).map_or(&[], Candidates::as_slice)
+    }
+
+    /// Returns what compares with another fold of the same ops.
+    pub fn comparisons(&self) -> Vec<Comparison<Clients>> {
+        let nonces = keyed(
+            self.last_nonces.keys().cloned().collect(),
+            |it: &Clients| it.last_nonces.len(),
+            |mine, theirs, client| {
+                cost(mine.last_nonces.get(client) == theirs.last_nonces.get(client), 0)
+            },
+        );
+        let keys = keyed(
+            self.idem.keys().copied().collect(),
+            |it: &Clients| it.idem.len(),
+            |mine, theirs, hash| cost(mine.idem.get(hash) == theirs.idem.get(hash), 0),
+        );
+        vec![nonces, keys]
     }
 
     /// Appends the clients by name, then the keys by seq.

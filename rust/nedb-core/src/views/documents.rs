@@ -12,6 +12,7 @@ mod saved;
 use super::ids::{CollectionId, DocumentId, Life, LifeId, NO_END, VersionId};
 use super::live_list::LiveList;
 use super::names::Names;
+use super::pieces::{Compared, Comparison, cost, numbered, within};
 use crate::instant::Instant;
 use crate::op::{Seq, TextPlace};
 
@@ -261,12 +262,62 @@ impl Documents {
         self.get(collection)?.extras.get(version.extra as usize)?.expires_at
     }
 
+    /// Returns what compares with another fold of the same ops.
+    pub fn comparisons(&self) -> Vec<Comparison<Documents>> {
+        let mut all = within(|it: &Documents| &it.names, vec![Names::comparison()]);
+        for collection in 0..self.collection_count() {
+            all.extend(Collection::comparisons(collection));
+        }
+        all
+    }
+
     fn get(&self, collection: CollectionId) -> Option<&Collection> {
         self.collections.get(collection as usize)
     }
 }
 
 impl Collection {
+    /// Compares a collection of documents; ops may add others, which come in both.
+    fn comparisons(number: CollectionId) -> Vec<Comparison<Documents>> {
+        let of =
+            move |it: &Documents, count: fn(&Collection) -> usize| it.get(number).map_or(0, count);
+        let compare =
+            move |count: fn(&Collection) -> usize,
+                  same: fn(&Collection, &Collection, usize) -> Option<usize>| {
+                numbered(
+                    move |it: &Documents| of(it, count),
+                    move |mine, theirs, at| same(mine.get(number)?, theirs.get(number)?, at),
+                )
+            };
+        vec![
+            compare(
+                |it| it.ids.count() as usize,
+                |mine, theirs, at| cost(mine.ids.text(at as u32) == theirs.ids.text(at as u32), 0),
+            ),
+            compare(
+                |it| it.versions.len(),
+                |mine, theirs, at| {
+                    let versions = mine.versions.get(at)?;
+                    cost(theirs.versions.get(at) == Some(versions), versions.as_slice().len())
+                },
+            ),
+            compare(
+                |it| it.lives.len(),
+                |mine, theirs, at| cost(mine.lives.get(at) == theirs.lives.get(at), 0),
+            ),
+            Box::new(move |mine, theirs| {
+                match mine.live_count(number) == theirs.live_count(number) {
+                    true => Compared::Same,
+                    false => Compared::Differs,
+                }
+            }),
+            compare(
+                |it| it.extras.len(),
+                |mine, theirs, at| cost(mine.extras.get(at) == theirs.extras.get(at), 0),
+            ),
+        ]
+    }
+
     fn add_extra(&mut self, put: &Put<'_>) -> u32 {
         let extra = Extra {
             valid_from: put.valid_from,

@@ -3,6 +3,7 @@
 //! In: the end of each current version. Out: those whose end has come, soonest first.
 
 use super::ids::{CollectionId, DocumentId};
+use super::pieces::{Comparison, cost, keyed};
 use rustc_hash::FxHashMap;
 use std::collections::BTreeSet;
 
@@ -30,6 +31,21 @@ impl Expiry {
             self.ends.insert(name, end);
             self.queue.insert((end, name));
         }
+    }
+
+    /// Returns what compares with another fold of the same ops.
+    pub fn comparisons(&self) -> Vec<Comparison<Expiry>> {
+        let is_queued = |it: &Expiry, name: &Name| {
+            it.ends.get(name).is_none_or(|end| it.queue.contains(&(*end, *name)))
+        };
+        vec![keyed(
+            self.ends.keys().copied().collect(),
+            |it: &Expiry| it.ends.len() + it.queue.len(),
+            move |mine, theirs, name| {
+                let is_same = mine.ends.get(name) == theirs.ends.get(name);
+                cost(is_same && is_queued(theirs, name), 0)
+            },
+        )]
     }
 
     /// Tells whether nothing ever goes.

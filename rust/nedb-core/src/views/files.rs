@@ -9,6 +9,7 @@
 
 use super::codec::{Malformed, Reader, Writer};
 use super::names::Names;
+use super::pieces::{Comparison, cost, numbered, within};
 use crate::hash::Hash;
 use crate::op::{FileContent, PutFile, Seq, Tier};
 
@@ -59,6 +60,19 @@ impl Files {
         let is_there = move |versions: &Vec<FileVersion>| !up_to(versions, seq_max).is_empty();
         let there = self.versions.iter().enumerate().filter(move |(_, it)| is_there(it));
         there.map(|(file, _)| self.names.text(file as u32))
+    }
+
+    /// Returns what compares with another fold of the same ops.
+    pub fn comparisons() -> Vec<Comparison<Files>> {
+        let mut all = within(|it: &Files| &it.names, vec![Names::comparison()]);
+        all.push(numbered(
+            |it: &Files| it.versions.len(),
+            |mine, theirs, at| {
+                let versions = mine.versions.get(at)?;
+                cost(theirs.versions.get(at) == Some(versions), versions.len())
+            },
+        ));
+        all
     }
 
     /// Appends the names, and the versions in the order in which they were put.

@@ -17,6 +17,7 @@
 //! | `ids` | the numbers by which views speak of the same things |
 //! | `live_list` | an ordered list whose dead entries are dropped in bulk |
 //! | `names` | strings as small numbers |
+//! | `pieces` | two folds of the same ops, compared a piece at a time |
 
 mod causes;
 mod checkpoint;
@@ -29,10 +30,12 @@ mod ids;
 pub(crate) mod index;
 mod live_list;
 mod names;
+mod pieces;
 mod relations;
 mod state;
 
 use crate::op::Seq;
+use pieces::within;
 
 pub(crate) use causes::Causes;
 pub(crate) use checkpoint::{Checkpoint, Unusable};
@@ -42,6 +45,7 @@ pub(crate) use expiry::Expiry;
 pub(crate) use files::{FileVersion, Files, next_number};
 pub(crate) use ids::{CollectionId, DocumentId, LifeId, VersionId};
 pub(crate) use index::Indexes;
+pub(crate) use pieces::{Compared, Comparison};
 pub(crate) use relations::Relations;
 pub(crate) use state::{State, TextRef};
 
@@ -75,18 +79,39 @@ impl Default for Views {
 }
 
 impl Views {
-    /// Names the first view that differs from another fold of the same ops, or None.
-    pub fn difference(&self, other: &Views) -> Option<&'static str> {
-        let checks = [
-            ("seq", self.seq == other.seq),
-            ("documents", self.documents == other.documents),
-            ("relations", self.relations == other.relations),
-            ("causes", self.causes == other.causes),
-            ("clients", self.clients == other.clients),
-            ("expiry", self.expiry == other.expiry),
-            ("files", self.files == other.files),
-            ("indexes", self.indexes.holds_the_same_as(&other.indexes)),
+    /// Returns what compares these views with another fold of the same ops, each with the name of its view. Ops
+    /// may be folded into both in between; the definitions of indexes must be the same, and stay so.
+    pub fn comparisons(&self) -> Vec<(&'static str, Comparison<Views>)> {
+        let Views { documents, relations, causes, clients, expiry, indexes, .. } = self;
+        let views = [
+            ("documents", within(|views: &Views| &views.documents, documents.comparisons())),
+            ("relations", within(|views: &Views| &views.relations, relations.comparisons())),
+            ("causes", within(|views: &Views| &views.causes, causes.comparisons())),
+            ("clients", within(|views: &Views| &views.clients, clients.comparisons())),
+            ("expiry", within(|views: &Views| &views.expiry, expiry.comparisons())),
+            ("files", within(|views: &Views| &views.files, Files::comparisons())),
+            ("indexes", within(|views: &Views| &views.indexes, indexes.comparisons())),
         ];
-        checks.into_iter().find(|(_, is_same)| !is_same).map(|(name, _)| name)
+        let named = |(name, comparisons): (&'static str, Vec<Comparison<Views>>)| {
+            comparisons.into_iter().map(move |it| (name, it))
+        };
+        views.into_iter().flat_map(named).collect()
+    }
+
+    /// Names the first view that differs from another fold of the same ops, or None.
+    #[cfg(test)]
+    pub fn difference(&self, other: &Views) -> Option<&'static str> {
+        if self.seq != other.seq || self.indexes.definitions() != other.indexes.definitions() {
+            return Some("seq, or the definitions of indexes");
+        }
+        let differs = |(_, comparison): &mut (_, Comparison<Views>)| {
+            loop {
+                match comparison(self, other) {
+                    Compared::More => {}
+                    found => return found == Compared::Differs,
+                }
+            }
+        };
+        self.comparisons().iter_mut().find_map(|it| differs(it).then_some(it.0))
     }
 }

@@ -6,6 +6,7 @@
 //! * No text is there twice.
 
 use super::codec::{Malformed, Reader, Writer};
+use super::pieces::{Comparison, cost, numbered};
 use hashbrown::HashTable;
 use hashbrown::hash_table::Entry;
 use rustc_hash::FxBuildHasher;
@@ -59,6 +60,14 @@ impl Names {
     /// Returns how many strings there are.
     pub fn count(&self) -> u32 {
         self.ends.len() as u32
+    }
+
+    /// Compares with other strings by number.
+    pub fn comparison() -> Comparison<Names> {
+        numbered(
+            |it: &Names| it.ends.len(),
+            |mine, theirs, at| cost(mine.text(at as u32) == theirs.text(at as u32), 0),
+        )
     }
 
     /// Appends all strings: their lengths, then their bytes.

@@ -10,6 +10,7 @@ use super::codec::{Malformed, Reader, Writer};
 use super::ids::NO_END;
 use super::live_list::LiveList;
 use super::names::Names;
+use super::pieces::{Comparison, cost, keyed, numbered, within};
 use crate::op::Seq;
 use rustc_hash::FxHashMap;
 
@@ -31,14 +32,17 @@ struct Bundle {
     live: LiveList,
 }
 
+/// The edges of each node along each relation.
+type Bundles = FxHashMap<(u32, u32), Bundle>;
+
 /// All edges.
 #[derive(Debug, Default, PartialEq)]
 pub(crate) struct Relations {
     nodes: Names,
     names: Names,
     edges: Vec<Edge>,
-    outgoing: FxHashMap<(u32, u32), Bundle>,
-    incoming: FxHashMap<(u32, u32), Bundle>,
+    outgoing: Bundles,
+    incoming: Bundles,
     /// The live edge of (from, relation, to).
     current: FxHashMap<(u32, u32, u32), u32>,
 }
@@ -104,6 +108,34 @@ impl Relations {
         is_head: bool,
     ) -> impl Iterator<Item = &str> {
         self.ends(&self.incoming, node, relation, seq, is_head, |edge| edge.from)
+    }
+
+    /// Returns what compares with another fold of the same ops.
+    pub fn comparisons(&self) -> Vec<Comparison<Relations>> {
+        let mut all = within(|it: &Relations| &it.nodes, vec![Names::comparison()]);
+        all.extend(within(|it: &Relations| &it.names, vec![Names::comparison()]));
+        all.push(numbered(
+            |it: &Relations| it.edges.len(),
+            |mine, theirs, at| cost(mine.edges.get(at) == theirs.edges.get(at), 0),
+        ));
+        let bundles: [fn(&Relations) -> &Bundles; 2] = [|it| &it.outgoing, |it| &it.incoming];
+        all.extend(bundles.map(|of| {
+            keyed(
+                of(self).keys().copied().collect(),
+                move |it| of(it).len(),
+                move |mine, theirs, key: &(u32, u32)| {
+                    let bundle = of(mine).get(key);
+                    let edge_count = bundle.map_or(0, |bundle| bundle.all.len());
+                    cost(bundle == of(theirs).get(key), edge_count)
+                },
+            )
+        }));
+        all.push(keyed(
+            self.current.keys().copied().collect(),
+            |it: &Relations| it.current.len(),
+            |mine, theirs, key| cost(mine.current.get(key) == theirs.current.get(key), 0),
+        ));
+        all
     }
 
     /// Appends all edges, in the order in which they were linked; the rest follows from them.
@@ -189,7 +221,7 @@ impl Relations {
 
     fn ends<'r>(
         &'r self,
-        bundles: &'r FxHashMap<(u32, u32), Bundle>,
+        bundles: &'r Bundles,
         node: &str,
         relation: &str,
         seq: Seq,

@@ -197,9 +197,9 @@ fn a_torn_copy_of_a_chunk_does_not_hide_the_one_that_was_acknowledged() {
     let disk = FaultDisk::new();
     let db = super::check::open(&disk).unwrap();
     let bytes: Vec<u8> = (0..1_000_u32).flat_map(|n| n.wrapping_mul(n).to_be_bytes()).collect();
-    // Before it the pack's directory is created and synced, and the pack, and their names.
+    // Before it the pack's directory is created and synced, and the pack, their names, and `SYNCED`.
     let put = || db.put_file("f", &bytes, crate::op::Tier::Warm, &WriteOptions::default());
-    disk.fail_at(4, Failure::AllDone(ErrorKind::Other));
+    disk.fail_at(7, Failure::AllDone(ErrorKind::Other));
     assert_eq!(put().unwrap_err().code(), ErrorCode::StorageError);
     assert_eq!(disk.calls().last().unwrap().verb, "append");
     put().unwrap();
@@ -209,6 +209,28 @@ fn a_torn_copy_of_a_chunk_does_not_hide_the_one_that_was_acknowledged() {
         assert!(found.is_ok_and(|found| found == bytes), "{}", image.name);
         db.backup("/copy").unwrap();
     }
+}
+
+#[test]
+fn a_backup_whose_remains_cannot_be_removed_names_them() {
+    let disk = FaultDisk::new();
+    let db = super::check::open(&disk).unwrap();
+    put_once(&db).unwrap();
+    db.put_file("f", b"words", crate::op::Tier::Warm, &WriteOptions::default()).unwrap();
+    let calls = disk.calls().len();
+    db.backup("/whole").unwrap();
+    let is_log = |call: &Call| call.path.ends_with("whole/log.aof");
+    let log_at = disk.calls().iter().skip(calls).position(is_log).unwrap();
+    // The log's bytes find no room, and then nothing can be removed.
+    disk.fail_from(log_at + 1, "/copy", Failure::NoEffect(ErrorKind::StorageFull));
+    let error = db.backup("/copy").unwrap_err();
+    assert_eq!(error.code(), ErrorCode::StorageError);
+    let message = error.to_string();
+    for part in ["/copy, ", "/copy/log.aof", "/copy/blobs/000001.pack", "make room", "; remove "] {
+        assert!(message.contains(part), "{part}: {message}");
+    }
+    disk.mend();
+    assert_eq!(db.backup("/copy").unwrap_err().code(), ErrorCode::InvalidArgument);
 }
 
 /// Writes with a key, so that it may be tried again.

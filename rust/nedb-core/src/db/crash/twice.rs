@@ -430,15 +430,18 @@ fn bytes_that_were_not_synced_and_could_not_be_cut_off_are_not_relied_on_by_the_
     };
     let whole = FaultDisk::new();
     put(&whole).unwrap();
-    let disk = FaultDisk::new();
     let sync = first_call(&whole, "sync", "000001.pack");
-    disk.fail_at(sync, NOTHING);
-    disk.fail_at(sync + 1, NOTHING);
-    assert_eq!(put(&disk).unwrap_err().code(), ErrorCode::StorageError);
-    put(&disk).unwrap();
-    for image in disk.images(seed()) {
-        let db = open(&image.disk).unwrap();
-        let found = db.get_file("f", &FileAt::default());
-        assert!(found.is_ok_and(|found| found == b"few words"), "{}", image.name);
+    // What cuts them off fails once, or for good, as where the process ends.
+    for failing_cut_count in [1, 9] {
+        let disk = FaultDisk::new();
+        (sync..=sync + failing_cut_count).for_each(|nth| disk.fail_at(nth, NOTHING));
+        assert_eq!(put(&disk).unwrap_err().code(), ErrorCode::StorageError);
+        let next = disk.for_next_process();
+        put(&next).unwrap();
+        for image in next.images(seed()) {
+            let db = open(&image.disk).unwrap();
+            let found = db.get_file("f", &FileAt::default());
+            assert!(found.is_ok_and(|found| found == b"few words"), "{}", image.name);
+        }
     }
 }

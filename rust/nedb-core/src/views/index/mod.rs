@@ -21,6 +21,7 @@ mod value;
 
 use super::codec::{Malformed, Reader, Writer};
 use super::ids::Life;
+use super::pieces::{Compared, Comparison, numbered, numbered_in_parts};
 use super::{CollectionId, LifeId};
 use crate::error::{Error, Result};
 use crate::json::Path;
@@ -149,6 +150,36 @@ impl CollectionIndexes {
 }
 
 impl CollectionIndexes {
+    /// Returns what compares with another fold of the same ops, with the same definitions.
+    fn comparisons(&self) -> Vec<Comparison<CollectionIndexes>> {
+        let kinds: [fn(&CollectionIndexes) -> &[ValueIndex]; 2] = [|it| &it.eq, |it| &it.ordered];
+        let mut all: Vec<Comparison<CollectionIndexes>> = Vec::new();
+        for of in kinds {
+            all.extend((0..of(self).len()).map(|at| {
+                numbered_in_parts(
+                    move |it| of(it).get(at).map_or(0, ValueIndex::key_count),
+                    move |mine, theirs, key, cursor| {
+                        of(mine).get(at)?.compare(of(theirs).get(at)?, key, cursor)
+                    },
+                )
+            }));
+        }
+        let search = |it: &CollectionIndexes, count: fn(&SearchIndex) -> usize| {
+            it.search.as_ref().map_or(0, count)
+        };
+        all.push(numbered_in_parts(
+            move |it| search(it, SearchIndex::term_count),
+            |mine, theirs, term, cursor| {
+                mine.search.as_ref()?.compare_term(theirs.search.as_ref()?, term, cursor)
+            },
+        ));
+        all.push(numbered(
+            move |it| search(it, SearchIndex::size_count),
+            |mine, theirs, at| mine.search.as_ref()?.compare_size(theirs.search.as_ref()?, at),
+        ));
+        all
+    }
+
     /// Appends every index, those with an order and those over words after the others.
     pub fn encode(&self, lives: &[Life], out: &mut Writer) {
         for indexes in [&self.eq, &self.ordered] {
@@ -235,14 +266,20 @@ impl Indexes {
         self.collections.get_mut(collection as usize).filter(|indexes| !indexes.is_empty())
     }
 
-    /// Puts the indexes of a collection in place of those that it had.
-    pub fn replace(&mut self, collection: CollectionId, indexes: CollectionIndexes) {
+    /// Puts the indexes of a collection in place of those that it had, which are returned: to let go of large ones
+    /// takes a while.
+    pub fn replace(
+        &mut self,
+        collection: CollectionId,
+        indexes: CollectionIndexes,
+    ) -> CollectionIndexes {
         let at = collection as usize;
         if self.collections.len() <= at {
             self.collections.resize_with(at + 1, CollectionIndexes::default);
         }
-        if let Some(slot) = self.collections.get_mut(at) {
-            *slot = indexes;
+        match self.collections.get_mut(at) {
+            Some(slot) => std::mem::replace(slot, indexes),
+            None => indexes,
         }
     }
 
@@ -284,18 +321,18 @@ impl Indexes {
         Ok(Indexes { collections })
     }
 
-    /// Tells whether another fold of the same ops came to the same postings.
-    pub fn holds_the_same_as(&self, other: &Indexes) -> bool {
-        self.definitions() == other.definitions()
-            && self.collections.iter().zip(&other.collections).all(|(mine, theirs)| {
-                let pairs = |left: &[ValueIndex], right: &[ValueIndex]| {
-                    left.iter().zip(right).all(|(left, right)| left.holds_the_same_as(right))
-                };
-                let search = match (&mine.search, &theirs.search) {
-                    (Some(mine), Some(theirs)) => mine.holds_the_same_as(theirs),
-                    (mine, theirs) => mine.is_none() && theirs.is_none(),
-                };
-                pairs(&mine.eq, &theirs.eq) && pairs(&mine.ordered, &theirs.ordered) && search
+    /// Returns what compares with another fold of the same ops, with the same definitions.
+    pub fn comparisons(&self) -> Vec<Comparison<Indexes>> {
+        let of = |(number, indexes): (usize, &CollectionIndexes)| {
+            indexes.comparisons().into_iter().map(move |mut comparison| {
+                Box::new(move |mine: &Indexes, theirs: &Indexes| {
+                    match (mine.collections.get(number), theirs.collections.get(number)) {
+                        (Some(mine), Some(theirs)) => comparison(mine, theirs),
+                        _ => Compared::Differs,
+                    }
+                }) as Comparison<Indexes>
             })
+        };
+        self.collections.iter().enumerate().flat_map(of).collect()
     }
 }

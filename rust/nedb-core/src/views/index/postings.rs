@@ -6,9 +6,11 @@
 //! * Live postings are in order of life; ended ones in order of their last seq, as they ended.
 //! * A life has a value at most once at any seq.
 
+use crate::limits::COMPARED_AT_ONCE_COUNT;
 use crate::op::Seq;
 use crate::views::codec::{Malformed, Reader, Writer};
 use crate::views::ids::{Life, LifeId, NO_END};
+use crate::views::pieces::{Cursor, cost};
 use std::collections::BTreeMap;
 
 /// What a saved live posting is at least: a life, its beginning.
@@ -78,6 +80,20 @@ impl<P: Copy> Live<P> {
             Live::Many(postings) => postings.get(&life).copied(),
             Live::None => None,
         }
+    }
+
+    /// Returns the postings from a life on, in order of life.
+    fn iter_from(&self, first: LifeId) -> impl Iterator<Item = (LifeId, Posting<P>)> {
+        let one = match self {
+            Live::One(life, posting) if *life >= first => Some((*life, *posting)),
+            _ => None,
+        };
+        let many = match self {
+            Live::Many(postings) => Some(postings.range(first..)),
+            _ => None,
+        };
+        let many = many.into_iter().flatten().map(|(life, posting)| (*life, *posting));
+        one.into_iter().chain(many)
     }
 
     /// Returns how many there are.
@@ -293,6 +309,34 @@ fn start_of(lives: &[Life], life: LifeId) -> Seq {
     lives.get(life as usize).map_or(0, |life| life.start_seq)
 }
 
+/// Compares a part of the postings of a value with those of another fold of the same ops; None where they differ,
+/// else how many it has compared.
+pub(super) fn compare_part<P: Copy + PartialEq>(
+    (live, ended): (&Live<P>, &Ended<P>),
+    (other_live, other_ended): (&Live<P>, &Ended<P>),
+    cursor: &mut Cursor,
+) -> Option<usize> {
+    if live.count() != other_live.count() || ended.count() != other_ended.count() {
+        return None;
+    }
+    let (mut next, mut count) = (cursor.key, 0);
+    let theirs = other_live.iter_from(cursor.key);
+    for (mine, theirs) in live.iter_from(cursor.key).zip(theirs).take(COMPARED_AT_ONCE_COUNT) {
+        (next, count) = (mine.0.saturating_add(1), count + 1);
+        cost(mine == theirs, 0)?;
+    }
+    let rest = |ended: &Ended<P>| -> Vec<EndedPosting<P>> {
+        let rest = ended.postings.iter().skip(cursor.number);
+        rest.take(COMPARED_AT_ONCE_COUNT - count).copied().collect()
+    };
+    let mine = rest(ended);
+    cost(mine == rest(other_ended), 0)?;
+    let number = cursor.number + mine.len();
+    let compared = count + mine.len();
+    *cursor = Cursor { key: next, number, has_more: compared == COMPARED_AT_ONCE_COUNT };
+    Some(compared)
+}
+
 /// What goes with a posting, and is saved with it.
 pub(crate) trait Payload: Copy {
     fn encode(&self, out: &mut Writer);
@@ -361,5 +405,37 @@ mod tests {
         live.remove(3);
         live.remove(9);
         assert_eq!(live, Live::None);
+    }
+
+    #[test]
+    fn postings_are_compared_in_parts_and_a_difference_in_any_is_found() {
+        let fold = |odd: Option<u32>| {
+            let (mut live, mut ended) = (Live::None, Ended::default());
+            for life in 0..1_000 {
+                let first_seq = i64::from(Some(life) == odd);
+                live.insert(life, Posting { first_seq, payload: () });
+                let first_seq = i64::from(Some(life + 1_000) == odd);
+                ended.push(EndedPosting { life, first_seq, last_seq: 5, payload: () });
+            }
+            (live, ended)
+        };
+        let compare = |odd| {
+            let (mine, theirs) = (fold(None), fold(odd));
+            let (mut cursor, mut compared) = (Cursor::default(), Vec::new());
+            loop {
+                cursor.has_more = false;
+                let (mine, theirs) = ((&mine.0, &mine.1), (&theirs.0, &theirs.1));
+                compared.push(compare_part(mine, theirs, &mut cursor)?);
+                if !cursor.has_more {
+                    return Some(compared);
+                }
+            }
+        };
+        let compared = compare(None).expect("they are the same");
+        assert_eq!(compared.iter().sum::<usize>(), 2_000);
+        assert!(compared.iter().all(|count| *count <= COMPARED_AT_ONCE_COUNT));
+        for odd in [0, 255, 256, 999, 1_000, 1_255, 1_999] {
+            assert_eq!(compare(Some(odd)), None, "{odd}");
+        }
     }
 }

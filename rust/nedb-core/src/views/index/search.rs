@@ -9,12 +9,13 @@
 
 mod saved;
 
-use super::postings::{Ended, EndedPosting, Live, Posting, lives_at};
+use super::postings::{Ended, EndedPosting, Live, Posting, compare_part, lives_at};
 use super::{At, Change, for_each_string, tokenize};
 use crate::json::Path;
 use crate::op::Seq;
 use crate::views::LifeId;
 use crate::views::names::Names;
+use crate::views::pieces::{Cursor, cost};
 
 /// How often a word stands in a text, and how many words the text has.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -132,21 +133,33 @@ impl SearchIndex {
         }
     }
 
-    /// Tells whether another index came to the same postings.
-    pub fn holds_the_same_as(&self, other: &SearchIndex) -> bool {
-        let same_term = |term: u32| {
-            let theirs = other.terms.find(self.terms.text(term));
-            let theirs = theirs.and_then(|theirs| other.slots.get(theirs as usize));
-            match (self.slots.get(term as usize), theirs) {
-                (Some(mine), Some(theirs)) => {
-                    mine.live == theirs.live && mine.ended == theirs.ended
-                }
-                _ => false,
-            }
-        };
-        self.sizes == other.sizes
-            && self.slots.len() == other.slots.len()
-            && (0..self.slots.len() as u32).all(same_term)
+    /// Returns how many words any text has, or ever had.
+    pub fn term_count(&self) -> usize {
+        self.slots.len()
+    }
+
+    /// Compares the postings of a word with those in another index, which may have come upon words in another
+    /// order, as `compare_part` does.
+    pub fn compare_term(
+        &self,
+        other: &SearchIndex,
+        number: usize,
+        cursor: &mut Cursor,
+    ) -> Option<usize> {
+        let mine = self.slots.get(number)?;
+        let theirs = other.terms.find(self.terms.text(number as u32))?;
+        let theirs = other.slots.get(theirs as usize)?;
+        compare_part((&mine.live, &mine.ended), (&theirs.live, &theirs.ended), cursor)
+    }
+
+    /// Returns how often the size of the collection has changed.
+    pub fn size_count(&self) -> usize {
+        self.sizes.len()
+    }
+
+    /// Compares a size of the collection with that in another index; None where they differ.
+    pub fn compare_size(&self, other: &SearchIndex, number: usize) -> Option<usize> {
+        cost(self.sizes.get(number) == other.sizes.get(number), 0)
     }
 
     fn lives_with(&self, term: &str, at: At) -> Vec<(LifeId, Occurrence)> {

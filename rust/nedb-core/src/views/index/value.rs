@@ -8,10 +8,11 @@
 
 mod saved;
 
-use super::postings::{Ended, EndedPosting, Live, Posting, lives_at};
+use super::postings::{Ended, EndedPosting, Live, Posting, compare_part, lives_at};
 use super::{At, Change};
 use crate::json::{Path, encode_text};
 use crate::views::LifeId;
+use crate::views::pieces::Cursor;
 use hashbrown::HashTable;
 use rustc_hash::FxBuildHasher;
 use std::collections::BTreeMap;
@@ -152,25 +153,17 @@ impl ValueIndex {
         merged.try_for_each(|slot| self.visit_slot(slot, at, visit))
     }
 
-    /// Tells whether another index came to the same postings.
-    pub fn holds_the_same_as(&self, other: &ValueIndex) -> bool {
-        let sorted = |index: &ValueIndex| {
-            let mut slots: Vec<usize> = (0..index.slots.len()).collect();
-            slots.sort_by_key(|slot| index.slots.get(*slot).map(|slot| Arc::clone(&slot.key)));
-            slots
-        };
-        let (mine, theirs) = (sorted(self), sorted(other));
-        mine.len() == theirs.len()
-            && mine.iter().zip(&theirs).all(|(mine, theirs)| {
-                match (self.slots.get(*mine), other.slots.get(*theirs)) {
-                    (Some(mine), Some(theirs)) => {
-                        mine.key == theirs.key
-                            && mine.live == theirs.live
-                            && mine.ended == theirs.ended
-                    }
-                    _ => false,
-                }
-            })
+    /// Returns how many values anybody has, or ever had.
+    pub fn key_count(&self) -> usize {
+        self.slots.len()
+    }
+
+    /// Compares the postings of a value with those in another index, which may have come upon values in another
+    /// order, as `compare_part` does.
+    pub fn compare(&self, other: &ValueIndex, number: usize, cursor: &mut Cursor) -> Option<usize> {
+        let mine = self.slots.get(number)?;
+        let theirs = other.slots.get(other.find(&mine.key)? as usize)?;
+        compare_part((&mine.live, &mine.ended), (&theirs.live, &theirs.ended), cursor)
     }
 
     fn visit_slot(&self, slot: u32, at: At, visit: Visitor<'_>) -> ControlFlow<()> {
