@@ -55,3 +55,20 @@ def test_a_key_that_opens_no_encrypted_database_encrypts_no_plain_one(start: Sta
     right.wait_until_ready()
     assert right.ok("GET", "/v1/databases/a-plain")["rows"] == 1
     eventually(lambda: (server.data / "a-plain" / "key.enc").exists())
+
+
+def test_force_drops_nothing_that_another_server_writes_to(start: Start) -> None:
+    first = start(NEDB_TMK=RIGHT)
+    first.wait_until_ready()
+    db = first.create("secret", seed={"c": [{"id": "a"}]})
+    second = start()
+    second.wait_until_ready()
+    # Whether it has the key or not, and whatever opening it said.
+    assert second.get(db).code == "KEY_REQUIRED"
+    refused = second.request("DELETE", f"{db}?force=true")
+    assert (refused.status, refused.code) == (423, "DATABASE_LOCKED")
+    assert first.ok("POST", f"{db}/put", {"coll": "c", "id": "b", "doc": {}})["seq"] == 1
+    assert first.stop() == 0
+    assert second.ok("DELETE", f"{db}?force=true") == {"dropped": True}
+    # Nothing speaks against another key any more.
+    second.create("new")

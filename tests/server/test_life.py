@@ -402,3 +402,28 @@ def test_the_configuration_is_read_from_a_file(start: Start, tmp_path) -> None:
     db = server.create(seed={"c": [{"id": "a"}, {"id": "b"}]})
     assert server.post(f"{db}/query", {"nql": "FROM c"}).status == 413
     assert server.get(db, headers={"Authorization": ""}).status == 401
+
+
+def test_what_could_not_be_opened_is_served_once_it_can_be(start: Start) -> None:
+    server = start()
+    for name in ("mended", "gone", "again"):
+        server.create(name, seed={"c": [{"id": "a"}]})
+    assert server.stop() == 0
+    definitions = {name: server.data / name / "meta.json" for name in ("mended", "gone", "again")}
+    for path in definitions.values():
+        path.write_text("{")
+    writer, reader = start(), start("--read-only", "--refresh-interval-ms", "50")
+    for each in (writer, reader):
+        each.wait_until_ready()
+        assert each.get("/v1/databases/mended").code == "INTEGRITY_ERROR"
+    definitions["mended"].unlink()
+    writer.ok("DELETE", "/v1/databases/gone?force=true")
+    writer.ok("DELETE", "/v1/databases/again?force=true")
+    writer.create("again", seed={"c": [{"id": "a"}, {"id": "b"}]})
+    for each in (writer, reader):
+        eventually(lambda: each.get("/v1/databases/mended").status == 200)
+        eventually(lambda: each.get("/v1/databases/gone").code == "DATABASE_NOT_FOUND")
+        eventually(lambda: each.get("/v1/databases/again").status == 200)
+        assert each.ok("GET", "/v1/databases/again")["rows"] == 2
+    # Why one was not opened each has said once, however often it has tried; they share the file.
+    assert writer.log.read_text().count("not opened") == 6

@@ -1,10 +1,13 @@
-//! What the server does by itself, on a timer: deletes what has expired, saves checkpoints, reads on beside a
-//! writer.
+//! What the server does by itself, on a timer: deletes what has expired, saves checkpoints, tries again what could
+//! not be opened, reads on beside a writer.
 
 use crate::logs::DATABASE;
 use crate::server::Shared;
 use std::time::Duration;
 use tokio::time::{MissedTickBehavior, interval};
+
+/// How often it is looked whether a database that could not be opened can be now.
+const TRY_AGAIN_INTERVAL: Duration = Duration::from_secs(1);
 
 /// Begins the chores; they end with the server.
 pub fn begin(server: &Shared) {
@@ -13,6 +16,7 @@ pub fn begin(server: &Shared) {
         tokio::spawn(repeat(server.clone(), config.refresh_interval, refresh));
         return;
     }
+    tokio::spawn(repeat(server.clone(), TRY_AGAIN_INTERVAL, try_again));
     let chores: [(_, fn(&Shared)); 2] =
         [(config.sweep_interval, sweep), (config.checkpoint_interval, save_checkpoints)];
     for (interval, chore) in chores {
@@ -68,7 +72,12 @@ fn save_checkpoints(server: &Shared) {
     }
 }
 
+fn try_again(server: &Shared) {
+    server.databases.try_again();
+}
+
 fn refresh(server: &Shared) {
+    server.databases.try_again();
     for served in server.databases.open() {
         match served.database.refresh() {
             Ok(seq) => {

@@ -173,7 +173,7 @@ pub const SETTINGS: [Setting; 32] = [
     Setting { name: "token", value: "TEXT", help: "what a client must say in Authorization: Bearer", is_flag: false, apply: set_token },
     flag("token_file", "FILE", "a file that holds the token", set_token_file),
     Setting { name: "tmk", value: "HEX", help: "the key that encrypts every database", is_flag: false, apply: set_tmk },
-    flag("tmk_file", "FILE", "a file that holds that key", set_tmk_file),
+    flag("tmk_file", "FILE", "a file that holds the key that encrypts every database", set_tmk_file),
     flag("encrypt_existing", "WHETHER", "encrypt plain databases that are found when there is a key (true)", |it, text| switch(&mut it.encrypt_existing, text)),
     flag("tls_cert", "FILE", "the certificate, in PEM, with those that lead to it: serve HTTPS", |it, text| { it.tls_cert = Some(text.into()); Ok(()) }),
     flag("tls_key", "FILE", "the key of that certificate, in PEM", |it, text| { it.tls_key = Some(text.into()); Ok(()) }),
@@ -188,7 +188,7 @@ pub const SETTINGS: [Setting; 32] = [
     flag("body_bytes_max", "BYTES", "longest body of a request (32 MiB)", |it, text| positive(&mut it.limits.body_bytes_max, text)),
     flag("file_bytes_max", "BYTES", "longest file that is taken (64 GiB)", |it, text| set(&mut it.limits.file_bytes_max, text)),
     flag("header_bytes_max", "BYTES", "longest head of a request, at least 8192 (64 KiB)", set_header_bytes_max),
-    flag("rows_count_max", "NUMBER", "most rows in one answer (100000)", |it, text| positive(&mut it.limits.rows_count_max, text)),
+    flag("rows_count_max", "NUMBER", "most rows, nodes, files or versions in one answer (100000)", |it, text| positive(&mut it.limits.rows_count_max, text)),
     flag("connections_count_max", "NUMBER", "most connections at a time (512)", set_connections_count_max),
     flag("files_count_max", "NUMBER", "most files on their way in and out at a time (32)", |it, text| positive(&mut it.limits.files_count_max, text)),
     flag("request_timeout_ms", "MS", "longest time for a body to arrive and for a read to be answered (30000)", |it, text| milliseconds(&mut it.limits.request_timeout, text)),
@@ -196,7 +196,7 @@ pub const SETTINGS: [Setting; 32] = [
     flag("sweep_interval_ms", "MS", "time between two deletions of what has expired; 0 is never (60000)", |it, text| optional_milliseconds(&mut it.sweep_interval, text)),
     flag("checkpoint_interval_ms", "MS", "time between two checkpoints of what was written to; 0 is never (300000)", |it, text| optional_milliseconds(&mut it.checkpoint_interval, text)),
     flag("refresh_interval_ms", "MS", "time between two looks at the writer's log, with read-only (1000)", |it, text| milliseconds(&mut it.refresh_interval, text)),
-    flag("stop_timeout_ms", "MS", "longest time that a stop waits for what is in flight (30000)", |it, text| milliseconds(&mut it.stop_timeout, text)),
+    flag("stop_timeout_ms", "MS", "longest time that a stop waits for what is in flight; cut short it ends with 3 (30000)", |it, text| milliseconds(&mut it.stop_timeout, text)),
     Setting { name: "debug", value: "", help: "log everything, as --log-level 3", is_flag: false, apply: |it, text| { let mut on = false; switch(&mut on, text)?; if on { it.log_level = 3; } Ok(()) } },
 ];
 

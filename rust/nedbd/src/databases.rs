@@ -11,8 +11,9 @@
 //!   or drops another one waits.
 //! * A server that only reads follows the process that writes: what that makes is found when it is asked for,
 //!   and what it drops is let go of.
-//! * Nothing is put under a key that does not open what is encrypted already: no database is made then, and no
-//!   plain one is encrypted.
+//! * Nothing is put under a key that is not known to open what is encrypted already: no database is made then, and
+//!   no plain one is encrypted.
+//! * What could not be opened is tried again: nobody needs to start the server anew for it.
 
 use crate::directory::{
     self, ASIDE, FileId, LOG_FILE, check_name, is_database, is_encrypted, sync_directory,
@@ -20,17 +21,21 @@ use crate::directory::{
 use crate::init::Init;
 use crate::logs::{DATABASE, OPERATION};
 use crate::refusal::{Code, Refusal, Result};
-use nedb_core::{Database, Durability, ErrorCode, Options, Seq, Subscription};
+use nedb_core::{Database, Durability, ErrorCode, Options, Seq, Subscription, hold_directory};
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 use tokio::sync::watch;
 
 /// What to do where a database is under another key than the server has.
 const KEY_ADVICE: &str = "start the server with its key, or move it out of the data directory: nothing is put \
     under another key beside it";
+
+/// How long after a failed attempt a database is opened again, at the least, and in times of what the attempt took.
+const TRY_AGAIN_AFTER: Duration = Duration::from_millis(500);
+const TRY_AGAIN_SHARE: u32 = 20;
 
 /// All databases of a data directory.
 pub struct Databases {
@@ -49,8 +54,15 @@ enum Slot {
     /// It waits to be opened.
     Opening,
     Open(Arc<Served>),
-    /// It could not be opened, and why.
-    Failed(ErrorCode, String),
+    Failed(Failure),
+}
+
+/// Why a database could not be opened.
+struct Failure {
+    code: ErrorCode,
+    why: String,
+    /// When it is tried again: the longer that takes, the later.
+    next_try: Instant,
 }
 
 /// A database that is served.
@@ -141,9 +153,9 @@ impl Databases {
                 continue;
             }
             let begun = Instant::now();
-            self.open_one(&name);
+            let done = if self.open_one(&name) { "opened" } else { "left closed" };
             let (number, opened_ms) = (place + 1, begun.elapsed().as_millis() as u64);
-            tracing::info!(target: OPERATION, database = name, number, count, opened_ms, "opened");
+            tracing::info!(target: OPERATION, database = name, number, count, opened_ms, "{done}");
         }
         self.is_ready.store(true, Ordering::Release);
         if let Err(refusal) = self.check_key() {
@@ -187,7 +199,7 @@ impl Databases {
                 Code::NotReady,
                 format!("the database {name:?} is being opened; ask again in a moment"),
             )),
-            Some(Slot::Failed(code, why)) => Err(Refusal::new(Code::Engine(*code), why.clone())),
+            Some(Slot::Failed(it)) => Err(Refusal::new(Code::Engine(it.code), it.why.clone())),
         }
     }
 
@@ -241,6 +253,29 @@ impl Databases {
         true
     }
 
+    /// Tries once more what could not be opened, and forgets what is gone: the key, the file or the process that stood
+    /// in the way may not do so any more.
+    ///
+    /// Cost: an attempt for each takes a twentieth of the time at the most.
+    pub fn try_again(&self) {
+        if !self.is_ready() {
+            return;
+        }
+        for name in self.names() {
+            let _changing = self.hold_changes();
+            let is_due = match self.read_slots().get(&name) {
+                Some(Slot::Failed(failure)) => failure.next_try <= Instant::now(),
+                _ => false,
+            };
+            if is_due && !self.root.join(&name).exists() {
+                self.write_slots().remove(&name);
+                tracing::info!(target: OPERATION, database = name, "gone");
+            } else if is_due && self.open_one(&name) {
+                tracing::info!(target: OPERATION, database = name, "opened");
+            }
+        }
+    }
+
     /// Makes a database with what `init` says is in it.
     ///
     /// Errors: `INVALID_ARGUMENT` for the name; `DATABASE_EXISTS`; `READ_ONLY`; `WRONG_KEY` and `KEY_REQUIRED`
@@ -260,9 +295,7 @@ impl Databases {
             let _left_for_the_next_start = std::fs::remove_dir_all(&aside);
             return Err(refusal);
         }
-        std::fs::rename(&aside, self.root.join(name))
-            .and_then(|()| sync_directory(&self.root))
-            .map_err(|error| Refusal::storage("move the new database into place", &error))?;
+        self.put_in_place(&aside, name)?;
         let served = self.open_engine(name)?;
         self.write_slots().insert(name.to_owned(), Slot::Open(Arc::clone(&served)));
         tracing::info!(target: DATABASE, database = name, "created");
@@ -273,7 +306,7 @@ impl Databases {
     /// what is in it: it may be whole, and the key or the disk at fault.
     ///
     /// Errors: `DATABASE_NOT_FOUND`, `NOT_READY`, `READ_ONLY`, `STORAGE_ERROR`; without force what opening it
-    /// said, and `DATABASE_LOCKED` with it too.
+    /// said; with it too `DATABASE_LOCKED` while another process writes to it.
     pub fn remove(&self, name: &str, by_force: bool) -> Result<()> {
         self.check_writes()?;
         let _changing = self.hold_changes();
@@ -282,21 +315,24 @@ impl Databases {
             Ok(served) => {
                 let _nobody_reads_it_again = served.database.close();
             }
-            Err(Refusal { code: Code::Engine(code), message, .. })
-                if code != ErrorCode::DatabaseLocked =>
-            {
-                if !by_force {
-                    let message = format!("{message}; with force it is dropped all the same");
-                    return Err(Refusal::new(Code::Engine(code), message));
-                }
+            Err(Refusal { code: Code::Engine(code), message, .. }) if !by_force => {
+                let message = format!("{message}; with force it is dropped all the same");
+                return Err(Refusal::new(Code::Engine(code), message));
             }
-            // What another process writes to is its own.
+            Err(Refusal { code: Code::Engine(_), .. }) => {}
             Err(refusal) => return Err(refusal),
         }
+        if !self.root.join(name).exists() {
+            // Somebody moved it away: opening it again would make an empty one.
+            self.write_slots().remove(name);
+            return Err(not_found(name));
+        }
         let aside = self.aside();
-        std::fs::rename(self.root.join(name), &aside)
-            .and_then(|()| sync_directory(&self.root))
-            .map_err(|error| Refusal::storage("move the database away", &error))?;
+        if let Err(refusal) = self.move_away(name, &aside) {
+            // It was closed, or somebody else has it now.
+            self.open_one(name);
+            return Err(refusal);
+        }
         self.write_slots().remove(name);
         tracing::info!(target: DATABASE, database = name, "dropped");
         std::fs::remove_dir_all(&aside)
@@ -312,17 +348,53 @@ impl Databases {
         open.into_iter().map(|it| (it.name.clone(), it.database.close())).collect()
     }
 
-    fn open_one(&self, name: &str) {
+    /// Moves a database out of its place, held against everyone who would write to it.
+    fn move_away(&self, name: &str, aside: &Path) -> Result<()> {
+        let path = self.root.join(name);
+        // What another process writes to is its own, whatever opening it said before.
+        let held = hold_directory(&path)?;
+        if cfg!(windows) {
+            // There nothing moves in which a file is open.
+            drop(held);
+        }
+        std::fs::rename(&path, aside)
+            .and_then(|()| sync_directory(&self.root))
+            .map_err(|error| Refusal::storage("move the database away", &error))
+    }
+
+    /// Moves a database that was made aside into its place.
+    fn put_in_place(&self, aside: &Path, name: &str) -> Result<()> {
+        std::fs::rename(aside, self.root.join(name))
+            .and_then(|()| sync_directory(&self.root))
+            .map_err(|error| Refusal::storage("move the new database into place", &error))
+    }
+
+    /// Opens a database, or notes why it cannot be opened; tells which.
+    fn open_one(&self, name: &str) -> bool {
+        let begun = Instant::now();
         let slot = match self.open_engine(name) {
             Ok(served) => Slot::Open(served),
             Err(error) => {
                 let (code, why) = (error.code(), self.reason(name, &error));
-                let spelled = code.as_str();
-                tracing::error!(target: OPERATION, database = name, code = spelled, why, "not opened");
-                Slot::Failed(code, why)
+                if !self.is_known(name, code, &why) {
+                    let code = code.as_str();
+                    tracing::error!(target: OPERATION, database = name, code, why, "not opened");
+                }
+                let pause = TRY_AGAIN_AFTER.max(begun.elapsed() * TRY_AGAIN_SHARE);
+                Slot::Failed(Failure { code, why, next_try: Instant::now() + pause })
             }
         };
+        let is_open = matches!(slot, Slot::Open(_));
         self.write_slots().insert(name.to_owned(), slot);
+        is_open
+    }
+
+    /// Tells whether a database could not be opened before for the same reason.
+    fn is_known(&self, name: &str, code: ErrorCode, why: &str) -> bool {
+        match self.read_slots().get(name) {
+            Some(Slot::Failed(before)) => before.code == code && before.why == why,
+            _ => false,
+        }
     }
 
     /// Says why a database was not opened.
@@ -367,7 +439,7 @@ impl Databases {
 
     fn aside(&self) -> PathBuf {
         let number = self.next_aside.fetch_add(1, Ordering::Relaxed);
-        self.root.join(format!("{ASIDE}{number}"))
+        self.root.join(format!("{ASIDE}{}-{number}", std::process::id()))
     }
 
     fn check_writes(&self) -> Result<()> {
@@ -382,13 +454,27 @@ impl Databases {
     /// would be under another key than those, and whoever has the right key could not read it.
     fn check_key(&self) -> Result<()> {
         let slots = self.read_slots();
+        // One that is open shows that the key is right, whatever is wrong with another.
+        let is_proven = slots.values().any(|slot| match slot {
+            Slot::Open(served) => served.database.is_encrypted(),
+            _ => false,
+        });
         let objection = slots.iter().find_map(|(name, slot)| match slot {
-            Slot::Failed(code @ ErrorCode::WrongKey, _) => {
+            Slot::Failed(Failure { code: code @ ErrorCode::WrongKey, .. }) => {
                 Some((Code::Engine(*code), name, format!("has another key; {KEY_ADVICE}")))
             }
-            Slot::Failed(code @ ErrorCode::KeyRequired, _) => {
+            Slot::Failed(Failure { code: code @ ErrorCode::KeyRequired, .. }) => {
                 Some((Code::Engine(*code), name, format!("is encrypted; {KEY_ADVICE}")))
             }
+            Slot::Failed(failure) if !is_proven && is_encrypted(&self.root, name) => Some((
+                Code::Engine(failure.code),
+                name,
+                format!(
+                    "is encrypted and could not be opened, so that nobody knows whether this is its key: \
+                     {}; mend it, or move it out of the data directory",
+                    failure.why
+                ),
+            )),
             Slot::Opening if is_encrypted(&self.root, name) => Some((
                 Code::NotReady,
                 name,
@@ -424,6 +510,7 @@ fn not_found(name: &str) -> Refusal {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use nedb_core::Tmk;
 
     fn databases(root: &Path) -> Databases {
         Databases::find(root, Options::default()).unwrap()
@@ -488,6 +575,101 @@ mod tests {
             assert_eq!(second.remove("shop", by_force).unwrap_err().code, locked);
         }
         assert!(root.path().join("shop/log.aof").exists());
+        first.close();
+        second.remove("shop", true).unwrap();
+    }
+
+    #[test]
+    fn what_another_process_writes_to_by_now_is_not_dropped_whatever_opening_it_said() {
+        let root = tempfile::tempdir().unwrap();
+        databases(root.path()).create("shop", &Init::default()).unwrap();
+        std::fs::write(root.path().join("shop/meta.json"), "{").unwrap();
+        let second = databases(root.path());
+        second.open_all();
+        std::fs::remove_file(root.path().join("shop/meta.json")).unwrap();
+        let first = databases(root.path());
+        first.open_all();
+        let refused = second.remove("shop", true).unwrap_err();
+        assert_eq!(refused.code, Code::Engine(ErrorCode::DatabaseLocked));
+        assert!(root.path().join("shop/log.aof").exists() && first.get("shop").is_ok());
+    }
+
+    #[test]
+    fn what_could_not_be_opened_is_tried_again_and_what_is_gone_is_forgotten() {
+        let root = tempfile::tempdir().unwrap();
+        let first = databases(root.path());
+        for name in ["mended", "moved", "damaged"] {
+            first.create(name, &Init::default()).unwrap();
+        }
+        first.close();
+        for name in ["mended", "moved", "damaged"] {
+            std::fs::write(root.path().join(name).join("meta.json"), "{").unwrap();
+        }
+        let databases = databases(root.path());
+        databases.open_all();
+        assert!(databases.open().is_empty());
+        std::fs::remove_file(root.path().join("mended/meta.json")).unwrap();
+        std::fs::remove_dir_all(root.path().join("moved")).unwrap();
+        databases.try_again();
+        assert!(databases.open().is_empty(), "it is not tried again at once");
+        std::thread::sleep(TRY_AGAIN_AFTER * 2);
+        databases.try_again();
+        assert_eq!(databases.names(), ["damaged", "mended"]);
+        assert!(databases.get("mended").is_ok() && databases.get("damaged").is_err());
+        assert!(!root.path().join("moved").exists());
+        std::fs::remove_dir_all(root.path().join("damaged")).unwrap();
+        let gone = databases.remove("damaged", true).unwrap_err();
+        assert_eq!(gone.code, Code::DatabaseNotFound);
+        assert!(!root.path().join("damaged").exists());
+    }
+
+    #[test]
+    fn a_key_is_not_proven_by_a_database_that_cannot_be_opened() {
+        let root = tempfile::tempdir().unwrap();
+        let with = |byte: u8| Options { tmk: Some(Tmk::new([byte; 32])), ..Options::default() };
+        let sealed = Databases::find(root.path(), with(1)).unwrap();
+        sealed.open_all();
+        let served = sealed.create("sealed", &Init::default()).unwrap();
+        served.database.put("c", "a", "{}", &Default::default()).unwrap();
+        sealed.close();
+        drop(served);
+        let key_file = root.path().join("sealed/key.enc");
+        let key = std::fs::read(&key_file).unwrap();
+        let plain = root.path().join("plain");
+        Database::open(&plain, Options::default())
+            .unwrap()
+            .put("c", "a", "{}", &Default::default())
+            .unwrap();
+        for damaged in [Some(&b""[..]), Some(b"{\"v\":1}"), None] {
+            match damaged {
+                Some(bytes) => std::fs::write(&key_file, bytes).unwrap(),
+                None => std::fs::remove_file(&key_file).unwrap(),
+            }
+            let other = Databases::find(root.path(), with(2)).unwrap();
+            other.open_all();
+            assert!(other.create("new", &Init::default()).is_err(), "{damaged:?}");
+            let plain = other.get("plain").err().unwrap();
+            assert_eq!(plain.code, Code::Engine(ErrorCode::PlainDatabase), "{damaged:?}");
+            other.close();
+        }
+        assert!(!is_encrypted(root.path(), "plain") && is_encrypted(root.path(), "sealed"));
+        std::fs::write(&key_file, key).unwrap();
+        let right = Databases::find(root.path(), with(1)).unwrap();
+        right.open_all();
+        right.create("new", &Init::default()).unwrap();
+        assert!(right.get("plain").unwrap().database.is_encrypted());
+    }
+
+    #[test]
+    fn what_another_server_is_making_is_not_removed_as_a_leftover() {
+        let root = tempfile::tempdir().unwrap();
+        let aside = root.path().join(format!("{ASIDE}1-0"));
+        let database = Database::open(&aside, Options::default()).unwrap();
+        databases(root.path());
+        assert!(aside.join(LOG_FILE).exists());
+        database.close().unwrap();
+        databases(root.path());
+        assert!(!aside.exists());
     }
 
     #[test]

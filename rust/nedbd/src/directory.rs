@@ -6,7 +6,10 @@
 //! * A name is a directory's name and nothing else: no separator, no dot.
 
 use crate::refusal::{Refusal, Result};
+use nedb_core::{ErrorCode, hold_directory};
+use std::io::{self, Read};
 use std::path::Path;
+use std::time::SystemTime;
 
 /// Longest name, in bytes.
 const NAME_BYTES_MAX: usize = 64;
@@ -16,6 +19,10 @@ pub const ASIDE: &str = ".aside-";
 pub const LOG_FILE: &str = "log.aof";
 /// The file that says that a database is encrypted.
 const KEY_FILE: &str = "key.enc";
+
+/// How lines begin that are encrypted.
+const SEALED_BEGIN_BYTES_MAX: u64 = 9;
+const SEALED_BEGINS: [&[u8]; 2] = [b"{\"ct\":", b"{\"enc\":1,"];
 
 /// Checks a name: 1 to 64 letters, digits, `-` and `_` of ASCII, not beginning with `-`.
 pub fn check_name(name: &str) -> Result<()> {
@@ -34,9 +41,18 @@ pub fn is_database(root: &Path, name: &str) -> bool {
     check_name(name).is_ok() && root.join(name).join(LOG_FILE).is_file()
 }
 
-/// Tells whether the database of a name is encrypted.
+/// Tells whether the database of a name is encrypted, by its key or, where that is lost, by its log.
 pub fn is_encrypted(root: &Path, name: &str) -> bool {
-    root.join(name).join(KEY_FILE).exists()
+    let path = root.join(name);
+    path.join(KEY_FILE).exists() || begins_sealed(&path.join(LOG_FILE)).unwrap_or(false)
+}
+
+/// Tells whether a log begins with a line that is encrypted, as NEDB or as NEDB 1.x spells it: a plain one begins with
+/// other members.
+fn begins_sealed(log: &Path) -> io::Result<bool> {
+    let mut begin = Vec::new();
+    std::fs::File::open(log)?.take(SEALED_BEGIN_BYTES_MAX).read_to_end(&mut begin)?;
+    Ok(SEALED_BEGINS.iter().any(|it| begin.starts_with(it)))
 }
 
 /// What tells a file from another one of the same name, where the system says.
@@ -44,6 +60,8 @@ pub fn is_encrypted(root: &Path, name: &str) -> bool {
 pub struct FileId {
     device: u64,
     number: u64,
+    /// The number of a file that is gone may be that of a new one.
+    created: Option<SystemTime>,
 }
 
 impl FileId {
@@ -51,7 +69,7 @@ impl FileId {
     pub fn of(path: &Path) -> Option<FileId> {
         use std::os::unix::fs::MetadataExt;
         let found = std::fs::metadata(path).ok()?;
-        Some(FileId { device: found.dev(), number: found.ino() })
+        Some(FileId { device: found.dev(), number: found.ino(), created: found.created().ok() })
     }
 
     #[cfg(not(unix))]
@@ -60,19 +78,29 @@ impl FileId {
     }
 }
 
-/// Removes what a crash left of databases that were being made or dropped.
-pub fn remove_leftovers(root: &Path) -> std::io::Result<()> {
+/// Removes what a crash left of databases that were being made or dropped; not what another server is making.
+pub fn remove_leftovers(root: &Path) -> io::Result<()> {
     for entry in std::fs::read_dir(root)? {
         let entry = entry?;
-        if entry.file_name().to_string_lossy().starts_with(ASIDE) {
-            std::fs::remove_dir_all(entry.path())?;
+        let is_aside = entry.file_name().to_string_lossy().starts_with(ASIDE);
+        if !is_aside || is_held(&entry.path()) {
+            continue;
+        }
+        match std::fs::remove_dir_all(entry.path()) {
+            // Whoever was dropping it has removed it meanwhile.
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+            removed => removed?,
         }
     }
     Ok(())
 }
 
+fn is_held(path: &Path) -> bool {
+    hold_directory(path).is_err_and(|error| error.code() == ErrorCode::DatabaseLocked)
+}
+
 /// Makes a rename in a directory outlive a crash of the machine.
-pub fn sync_directory(path: &Path) -> std::io::Result<()> {
+pub fn sync_directory(path: &Path) -> io::Result<()> {
     // Elsewhere a directory cannot be opened, and the file system orders renames itself.
     if cfg!(unix) { std::fs::File::open(path)?.sync_all() } else { Ok(()) }
 }

@@ -13,6 +13,7 @@
 //! | `check` | every check of an argument |
 //! | `open` | a directory or memory as a database; crash tails |
 //! | `restore` | a log as a state, from the newest checkpoint file that fits; index definitions |
+//! | `hold` | a directory, held against everyone who would write to it |
 //! | `settings` | what the environment says of keys |
 //! | `protect` | which key opens a directory; what changes the key |
 //! | `encrypt` | a plain database, encrypted in place |
@@ -62,6 +63,7 @@ mod file_upkeep;
 #[cfg(test)]
 mod gate;
 mod group;
+mod hold;
 mod keeper;
 mod maintain;
 mod open;
@@ -107,6 +109,7 @@ pub use file_check::{FileDamage, FileDamages, VerifyFilesReport};
 pub use file_read::{FileAt, FileInfo, FileProof, FileReader};
 pub use file_upkeep::{CompactReport, CompressionStats};
 pub use group::Receipt;
+pub use hold::{DirectoryHold, hold_directory};
 pub use maintain::VerifyReport;
 pub use open::OpenReport;
 pub use options::{Durability, Options, Progress, ReadOptions, WriteOptions};
