@@ -7,7 +7,6 @@ folder for each target, below the folder that is given.
 
 from __future__ import annotations
 
-import json
 import sys
 import tempfile
 from pathlib import Path
@@ -16,6 +15,9 @@ from typing import Any, Iterator
 import nedb
 
 ROOT = Path(__file__).resolve().parent.parent
+sys.path.insert(0, str(ROOT / "tests" / "conformance"))
+from compare import load, text_of  # noqa: E402
+
 #: Longer ones only slow the fuzzer down.
 SEED_BYTES_MAX = 40_000
 BETWEEN_TEXTS = "\x1f"
@@ -25,16 +27,15 @@ CHECKPOINT_PREFIX_BYTES = 20
 
 def steps() -> Iterator[tuple[str, dict[str, Any]]]:
     """Yields the verb and the arguments of every step of every case."""
-    for path in sorted((ROOT / "tests/conformance/cases").rglob("*.json")):
-        for case in json.loads(path.read_text(encoding="utf-8")):
-            for step in case["steps"]:
-                yield step["do"], step.get("args", {})
+    for _, case in load():
+        for step in case["steps"]:
+            yield step["do"], step.get("args", {})
 
 
-def text_of(args: dict[str, Any], name: str) -> str:
+def json_of(args: dict[str, Any], name: str) -> str:
     """Returns an argument that is JSON as its text."""
     given = args.get(f"{name}_text")
-    return given if isinstance(given, str) else json.dumps(args.get(name), ensure_ascii=False)
+    return given if isinstance(given, str) else text_of(args.get(name))
 
 
 def call_of(verb: str, args: dict[str, Any]) -> bytes | None:
@@ -50,7 +51,7 @@ def call_of(verb: str, args: dict[str, Any]) -> bytes | None:
     if verb not in shapes:
         return None
     number, plain, documents, rest = shapes[verb]
-    texts = [str(args.get(name, "")) for name in plain] + [text_of(args, name) for name in documents]
+    texts = [str(args.get(name, "")) for name in plain] + [json_of(args, name) for name in documents]
     texts += [str(args[name]) for name in rest if name in args]
     return bytes([number]) + BETWEEN_TEXTS.join(texts).encode("utf-8", "surrogatepass")
 
@@ -91,7 +92,7 @@ def seeds() -> Iterator[tuple[str, bytes]]:
         if isinstance(args.get("nql"), str):
             yield "nql", args["nql"].encode()
         if "doc" in args or isinstance(args.get("doc_text"), str):
-            yield "canonicalize", text_of(args, "doc").encode("utf-8", "surrogatepass")
+            yield "canonicalize", json_of(args, "doc").encode("utf-8", "surrogatepass")
         call = call_of(verb, args)
         if call is not None:
             yield "call", call

@@ -81,6 +81,13 @@ def check_answer(form, answer):
         raise Mismatch(wanted, answer)
 
 
+def check_copy(copy, report, db):
+    """Checks a copy that was opened against what was reported of it, and against what it was made of."""
+    if (copy.seq, copy.head) != (report["seq"], report["head"]):
+        raise Mismatch(report, {"seq": copy.seq, "head": copy.head})
+    assert copy.verify() and copy.indexes() == db.indexes(), "the copy is not the database"
+
+
 def load():
     """Yields every case that was asked for, with the name of its file."""
     for path in sorted(CASES.rglob("*.json")):

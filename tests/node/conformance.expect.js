@@ -89,4 +89,12 @@ function check(form, outcome) {
   if (!equal(wanted, got)) throw differ(form, stringify(got));
 }
 
-module.exports = { check };
+/** Checks a copy that was opened, and closes it: against what was reported of it, and the indexes of its original. */
+function checkCopy(copy, seq, head, indexes) {
+  const isSame = copy.seq() === BigInt(seq) && copy.head() === head && stringify(parse(copy.indexes())) === indexes;
+  const holds = isSame && copy.verify();
+  copy.close();
+  if (!holds) throw new Error(`the copy is not the database that ends with op ${seq}, ${head}`);
+}
+
+module.exports = { check, checkCopy };

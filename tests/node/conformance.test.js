@@ -13,7 +13,7 @@ const path = require("node:path");
 const { NedbCore } = require("../../node/index.js");
 const { stringify } = require("./lossless.js");
 const { Arguments, allCases } = require("./conformance.cases.js");
-const { check } = require("./conformance.expect.js");
+const { check, checkCopy } = require("./conformance.expect.js");
 
 const NEEDS_DISK = new Set(["reopen", "open_again", "rewrap_key", "damage"]);
 /** The clock of this host cannot move: such a case runs in a directory and is reopened. */
@@ -163,9 +163,7 @@ class Host {
       const text = this.db.backup(to, args.members.get("skip_damaged_files"));
       const copy = NedbCore.open(to, JSON.stringify({ read_only: true, tmk: this.tmk }));
       const { seq, head } = JSON.parse(text);
-      const wrong = copy.seq() !== BigInt(seq) || copy.head() !== head || copy.indexes() !== this.db.indexes();
-      if (wrong || !copy.verify()) throw new Error(`the copy is not the database of ${text}`);
-      copy.close();
+      checkCopy(copy, seq, head, this.db.indexes());
       return one(text);
     } finally {
       fs.rmSync(copies, { recursive: true, force: true });

@@ -17,7 +17,7 @@ import pytest
 import nedb
 
 sys.path.insert(0, str(pathlib.Path(__file__).parent.parent / "conformance"))
-from compare import Mismatch, check_answer, equal, load, text_of, written_out  # noqa: E402
+from compare import Mismatch, check_answer, check_copy, equal, load, text_of, written_out  # noqa: E402
 
 NEEDS_DISK = {"reopen", "open_again", "rewrap_key", "damage"}
 COUNTS = {"cases": 0, "memory": 0, "disk": 0, "skipped": 0, "failed": 0}
@@ -168,8 +168,7 @@ class Host:
             path = pathlib.Path(copies, "copy")
             report = self.db.backup(path, **options)
             with nedb.NEDB(path, self.tmk, read_only=True) as copy:
-                assert (copy.seq, copy.head) == (report["seq"], report["head"]), "the copy ends elsewhere"
-                assert copy.verify() and copy.indexes() == self.db.indexes(), "the copy is not the database"
+                check_copy(copy, report, self.db)
         return report
 
     def do_rewrap_key(self, old_tmk, new_tmk):

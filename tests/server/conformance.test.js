@@ -14,7 +14,7 @@ const fs = require("node:fs");
 const os = require("node:os");
 const path = require("node:path");
 const { Arguments, allCases } = require("../node/conformance.cases.js");
-const { check } = require("../node/conformance.expect.js");
+const { check, checkCopy } = require("../node/conformance.expect.js");
 const { NumberText, parse, stringify: plainText } = require("../node/lossless.js");
 const { database, onDatabase, onServer } = require("../../node/client_calls.js");
 const { Database } = require("../../node/client_database.js");
@@ -206,12 +206,8 @@ class Host {
     const report = await ask(onDatabase.backup(this.path, undefined, rest(args)));
     const folder = path.join(suite.root, "data", ".backups", report.get("path"));
     const copy = NedbCore.open(folder, '{"read_only":true}');
-    const wrong = copy.seq() !== BigInt(report.get("seq").text) || copy.head() !== report.get("head");
-    const indexes = stringify(await ask(onDatabase.indexes(this.path)));
-    if (wrong || !copy.verify() || stringify(parse(copy.indexes())) !== indexes) {
-      throw new Error(`the copy is not the database of ${stringify(report)}`);
-    }
-    copy.close();
+    const indexes = plainText(await ask(onDatabase.indexes(this.path)));
+    checkCopy(copy, report.get("seq").text, report.get("head"), indexes);
     return { text: stringify(report) };
   }
 

@@ -10,7 +10,7 @@ import socket
 import subprocess
 import time
 from pathlib import Path
-from typing import Any, Iterator, NamedTuple
+from typing import Any, Callable, Iterator, NamedTuple
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 #: The binary; `make test-server` says which, since a build may be elsewhere.
@@ -184,3 +184,14 @@ def read_all(stream: socket.socket) -> bytes:
     except ConnectionResetError:
         pass
     return b"".join(pieces)
+
+
+def start_beside_broken(start: Callable[..., Nedbd]) -> Nedbd:
+    """Starts a server whose data directory has a database ``broken``, which it cannot open."""
+    server = start()
+    server.create("broken")
+    assert server.stop() == 0
+    (server.data / "broken" / "meta.json").write_text("{")
+    again = start()
+    again.wait_until_ready()
+    return again

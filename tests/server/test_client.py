@@ -20,7 +20,7 @@ import pytest
 from clients import KINDS
 from flaky import Flaky
 from nedb.client import AsyncDatabase, AsyncNedbClient, Database, NedbClient
-from nedbd import ROOT, Nedbd
+from nedbd import ROOT, Nedbd, start_beside_broken
 
 Connect = Callable[..., Any]
 
@@ -71,13 +71,7 @@ def test_databases_are_made_listed_and_dropped(server: Nedbd, connect: Connect) 
 def test_a_database_that_was_not_opened_is_dropped_only_by_force(
     start: Callable[..., Nedbd], connect: Connect
 ) -> None:
-    server = start()
-    server.create("broken")
-    assert server.stop() == 0
-    (server.data / "broken" / "meta.json").write_text("{")
-    again = start()
-    again.wait_until_ready()
-    client = connect(again.url)
+    client = connect(start_beside_broken(start).url)
     with pytest.raises(nedb.IntegrityError, match="force"):
         client.drop_database("broken")
     client.drop_database("broken", force=True)

@@ -21,7 +21,7 @@ from clients import KINDS
 from nedbd import Nedbd
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "conformance"))
-from compare import Mismatch, check_answer, equal, load, text_of, written_out  # noqa: E402
+from compare import Mismatch, check_answer, check_copy, equal, load, text_of, written_out  # noqa: E402
 
 COUNTS: dict[str, Counter[str]] = {kind: Counter() for kind in KINDS}
 #: Verbs that a client does not have, each with its reason: their cases are skipped, and counted as that.
@@ -170,8 +170,7 @@ class Host:
         report = self.db.backup(**options)
         path = self.suite.root / "data" / ".backups" / report["path"]
         with nedb.NEDB(path, read_only=True) as copy:
-            assert (copy.seq, copy.head) == (report["seq"], report["head"]), "the copy ends elsewhere"
-            assert copy.verify() and copy.indexes() == self.db.indexes(), "the copy is not the database"
+            check_copy(copy, report, self.db)
         return report
 
     def do_set_clock(self, now: float) -> None:

@@ -12,7 +12,7 @@ from http.client import HTTPException
 from pathlib import Path
 from typing import Callable
 
-from nedbd import Answer, Events, Nedbd, eventually
+from nedbd import Answer, Events, Nedbd, eventually, start_beside_broken
 
 Start = Callable[..., Nedbd]
 FIXTURES = Path(__file__).parent.parent / "fixtures" / "format"
@@ -265,19 +265,14 @@ def test_a_damaged_database_is_read_and_the_others_are_served(start: Start) -> N
 
 
 def test_a_database_that_was_not_opened_is_dropped_only_by_force(start: Start) -> None:
-    server = start()
-    server.create("broken")
-    assert server.stop() == 0
-    (server.data / "broken" / "meta.json").write_text("{")
-    again = start()
-    again.wait_until_ready()
+    again = start_beside_broken(start)
     refused = again.request("DELETE", "/v1/databases/broken")
     assert (refused.status, refused.code) == (500, "INTEGRITY_ERROR") and "force" in refused.json["error"]["message"]
     assert again.request("DELETE", "/v1/databases/broken?force=false").code == "INTEGRITY_ERROR"
     assert again.request("DELETE", "/v1/databases/broken?forced=true").code == "INVALID_ARGUMENT"
-    assert (server.data / "broken" / "log.aof").exists()
+    assert (again.data / "broken" / "log.aof").exists()
     assert again.ok("DELETE", "/v1/databases/broken?force=true") == {"dropped": True}
-    assert not (server.data / "broken").exists()
+    assert not (again.data / "broken").exists()
 
 
 def test_a_reader_beside_a_writer_sees_what_is_written_and_writes_nothing(start: Start) -> None:

@@ -52,7 +52,9 @@ pub struct Databases {
 /// What is known of one name.
 enum Slot {
     /// It waits to be opened.
-    Opening,
+    Opening {
+        is_encrypted: bool,
+    },
     Open(Arc<Served>),
     Failed(Failure),
 }
@@ -61,6 +63,7 @@ enum Slot {
 struct Failure {
     code: ErrorCode,
     why: String,
+    is_encrypted: bool,
     /// When it is tried again: the longer that takes, the later.
     next_try: Instant,
 }
@@ -126,7 +129,8 @@ impl Databases {
             let Ok(name) = entry.file_name().into_string() else { continue };
             // Whatever else is in the directory is not ours to open.
             if is_database(root, &name) {
-                slots.insert(name, Slot::Opening);
+                let is_encrypted = is_encrypted(root, &name);
+                slots.insert(name, Slot::Opening { is_encrypted });
             }
         }
         Ok(Databases {
@@ -142,14 +146,18 @@ impl Databases {
 
     /// Opens everything that was found, one after another, and says so in the log.
     pub fn open_all(&self) {
-        let mut names = self.names();
         // Those that are encrypted first: a key that is not theirs must not become that of the others.
-        names.sort_by_key(|name| !is_encrypted(&self.root, name));
+        let waits = |is_so: bool| {
+            self.names_where(
+                |slot| matches!(slot, Slot::Opening { is_encrypted } if *is_encrypted == is_so),
+            )
+        };
+        let names = [waits(true), waits(false)].concat();
         let count = names.len();
         for (place, name) in names.into_iter().enumerate() {
             let _changing = self.hold_changes();
             // It may have been dropped meanwhile.
-            if !matches!(self.read_slots().get(&name), Some(Slot::Opening)) {
+            if !matches!(self.read_slots().get(&name), Some(Slot::Opening { .. })) {
                 continue;
             }
             let begun = Instant::now();
@@ -175,6 +183,12 @@ impl Databases {
         self.read_slots().keys().cloned().collect()
     }
 
+    /// Returns the names of what is known to be so, sorted.
+    fn names_where(&self, is_so: impl Fn(&Slot) -> bool) -> Vec<String> {
+        let slots = self.read_slots();
+        slots.iter().filter(|(_, slot)| is_so(slot)).map(|(name, _)| name.clone()).collect()
+    }
+
     /// Returns every database that is open.
     pub fn open(&self) -> Vec<Arc<Served>> {
         let open = |slot: &Slot| match slot {
@@ -195,7 +209,7 @@ impl Databases {
             }
             None => Err(not_found(name)),
             Some(Slot::Open(served)) => Ok(Arc::clone(served)),
-            Some(Slot::Opening) => Err(Refusal::new(
+            Some(Slot::Opening { .. }) => Err(Refusal::new(
                 Code::NotReady,
                 format!("the database {name:?} is being opened; ask again in a moment"),
             )),
@@ -211,8 +225,7 @@ impl Databases {
             let _changing = self.hold_changes();
             // Somebody else may have been quicker.
             if !self.read_slots().contains_key(name) && !self.is_closed.load(Ordering::Acquire) {
-                self.write_slots().insert(name.to_owned(), Slot::Opening);
-                self.open_one(name);
+                self.open_found(name);
                 tracing::info!(target: DATABASE, database = name, "found");
             }
         }
@@ -242,8 +255,7 @@ impl Databases {
         let _changing = self.hold_changes();
         if is_there {
             tracing::info!(target: DATABASE, database = name, "another one took its place");
-            self.write_slots().insert(name.clone(), Slot::Opening);
-            self.open_one(name);
+            self.open_found(name);
         } else {
             tracing::info!(target: DATABASE, database = name, "dropped by another process");
             self.write_slots().remove(name);
@@ -261,16 +273,18 @@ impl Databases {
         if !self.is_ready() {
             return;
         }
-        for name in self.names() {
+        let now = Instant::now();
+        let is_due = |slot: &Slot| matches!(slot, Slot::Failed(failure) if failure.next_try <= now);
+        for name in self.names_where(is_due) {
             let _changing = self.hold_changes();
-            let is_due = match self.read_slots().get(&name) {
-                Some(Slot::Failed(failure)) => failure.next_try <= Instant::now(),
-                _ => false,
-            };
-            if is_due && !self.root.join(&name).exists() {
+            if !self.read_slots().get(&name).is_some_and(is_due) {
+                // Somebody has dropped it, or opened it, meanwhile.
+                continue;
+            }
+            if !self.root.join(&name).exists() {
                 self.write_slots().remove(&name);
                 tracing::info!(target: OPERATION, database = name, "gone");
-            } else if is_due && self.open_one(&name) {
+            } else if self.open_one(&name) {
                 tracing::info!(target: OPERATION, database = name, "opened");
             }
         }
@@ -369,6 +383,13 @@ impl Databases {
             .map_err(|error| Refusal::storage("move the new database into place", &error))
     }
 
+    /// Opens what another process has put under a name; whoever asks for it meanwhile is told to ask again.
+    fn open_found(&self, name: &str) {
+        let is_encrypted = is_encrypted(&self.root, name);
+        self.write_slots().insert(name.to_owned(), Slot::Opening { is_encrypted });
+        self.open_one(name);
+    }
+
     /// Opens a database, or notes why it cannot be opened; tells which.
     fn open_one(&self, name: &str) -> bool {
         let begun = Instant::now();
@@ -381,7 +402,9 @@ impl Databases {
                     tracing::error!(target: OPERATION, database = name, code, why, "not opened");
                 }
                 let pause = TRY_AGAIN_AFTER.max(begun.elapsed() * TRY_AGAIN_SHARE);
-                Slot::Failed(Failure { code, why, next_try: Instant::now() + pause })
+                let (is_encrypted, next_try) =
+                    (is_encrypted(&self.root, name), Instant::now() + pause);
+                Slot::Failed(Failure { code, why, is_encrypted, next_try })
             }
         };
         let is_open = matches!(slot, Slot::Open(_));
@@ -466,7 +489,7 @@ impl Databases {
             Slot::Failed(Failure { code: code @ ErrorCode::KeyRequired, .. }) => {
                 Some((Code::Engine(*code), name, format!("is encrypted; {KEY_ADVICE}")))
             }
-            Slot::Failed(failure) if !is_proven && is_encrypted(&self.root, name) => Some((
+            Slot::Failed(failure) if !is_proven && failure.is_encrypted => Some((
                 Code::Engine(failure.code),
                 name,
                 format!(
@@ -475,7 +498,7 @@ impl Databases {
                     failure.why
                 ),
             )),
-            Slot::Opening if is_encrypted(&self.root, name) => Some((
+            Slot::Opening { is_encrypted: true } => Some((
                 Code::NotReady,
                 name,
                 "tells whether the key is right once it is open".into(),

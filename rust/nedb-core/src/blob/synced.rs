@@ -15,13 +15,9 @@
 //! * What stands before the place is on the disk, whoever has written it.
 
 use crate::error::{Error, Result};
+use crate::store::twice::{FILE_BYTES, texts, twice};
 use crate::store::{Directory, OpenHow, SYNCED_NAME, StoredFile};
 use std::sync::Arc;
-
-/// The length of the text.
-const TEXT_BYTES: usize = 64;
-/// The length of the file: within a sector, which disks write whole; more is never read.
-const FILE_BYTES: usize = 2 * TEXT_BYTES;
 
 /// A place in the packs: they come in the order of their numbers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -44,8 +40,7 @@ impl Synced {
     /// Errors: `StorageError`.
     pub fn read(&mut self, directory: &Directory) -> Result<Option<PackPlace>> {
         let bytes = directory.read(SYNCED_NAME)?.unwrap_or_default();
-        let texts = bytes.chunks(TEXT_BYTES).take(FILE_BYTES / TEXT_BYTES);
-        self.place = texts.filter_map(parse).min();
+        self.place = texts(&bytes).filter_map(parse).min();
         Ok(self.place)
     }
 
@@ -70,12 +65,11 @@ impl Synced {
         // A write that fails may leave this place or the one before.
         self.place = None;
         let text = format!("{{\"bytes\":{},\"pack\":{}}}", place.offset_bytes, place.pack);
-        let text = format!("{text:<width$}\n", width = TEXT_BYTES - 1).repeat(2);
         let file = match &self.file {
             Some(file) => Arc::clone(file),
             None => open(directory)?,
         };
-        file.overwrite(0, text.as_bytes()).map_err(writing)?;
+        file.overwrite(0, twice(&text).as_bytes()).map_err(writing)?;
         self.file = Some(file);
         self.place = Some(place);
         Ok(())
@@ -96,9 +90,9 @@ fn writing(error: std::io::Error) -> Error {
     Error::storage(format!("write {SYNCED_NAME}"), error)
 }
 
-fn parse(text: &[u8]) -> Option<PackPlace> {
-    let text = std::str::from_utf8(text).ok()?.trim_ascii_end();
-    let (bytes, pack) = text.strip_prefix("{\"bytes\":")?.split_once(",\"pack\":")?;
+fn parse(text: &str) -> Option<PackPlace> {
+    let (bytes, pack) =
+        text.trim_ascii_end().strip_prefix("{\"bytes\":")?.split_once(",\"pack\":")?;
     let pack = pack.strip_suffix('}')?;
     Some(PackPlace { pack: pack.parse().ok()?, offset_bytes: bytes.parse().ok()? })
 }

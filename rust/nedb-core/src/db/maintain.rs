@@ -190,16 +190,14 @@ impl Database {
             _ => known.end_bytes,
         };
         // The lock is held for one chunk at a time, and not at all for a log on a disk.
-        let found =
-            verify(end_bytes, &self.inner.protection, &mut |offset, bytes_max, out| match &known
-                .bytes
-            {
-                Some(bytes) => {
-                    self.inner.check_open()?;
-                    read_log_bytes(&**bytes, offset, bytes_max, out)
-                }
-                None => self.inner.read_state()?.log.read_bytes(offset, bytes_max, out),
-            })?;
+        let mut read = |offset, bytes_max, out: &mut _| match &known.bytes {
+            Some(bytes) => {
+                self.inner.check_open()?;
+                read_log_bytes(&**bytes, offset, bytes_max, out)
+            }
+            None => self.inner.read_state()?.log.read_bytes(offset, bytes_max, out),
+        };
+        let found = verify(end_bytes, &self.inner.protection, &mut read)?;
         if let Some(damage) = &found.damage {
             self.inner.wait_to_read()?.log.note_damage(damage);
         }

@@ -7,16 +7,13 @@
 //! found none and has not synced yet.
 
 use super::filesystem::{FileSystem, LockFile, OpenHow};
+use super::twice::{FILE_BYTES, texts, twice};
 use crate::error::{Error, ErrorCode, Result};
 use std::io;
 use std::path::Path;
 use std::time::Duration;
 
 pub(super) const FILE_NAME: &str = "LOCK";
-/// The length of the text.
-const TEXT_BYTES: usize = 64;
-/// The length of the file: within a sector, which disks write whole; more is never read.
-const FILE_BYTES: usize = 2 * TEXT_BYTES;
 /// How often, and after how long a pause, a lock is tried again before it counts as held.
 const TRY_COUNT: u32 = 10;
 const TRY_INTERVAL: Duration = Duration::from_millis(2);
@@ -57,8 +54,7 @@ impl DirectoryLock {
         let Some(file) = &self.file else { return Ok(()) };
         let durable = durable_bytes.map_or(String::new(), |it| format!("\"durable_bytes\":{it},"));
         let text = format!("{{{durable}\"pid\":{}}}", process_id());
-        let text = format!("{text:<width$}\n", width = TEXT_BYTES - 1);
-        file.overwrite(text.repeat(FILE_BYTES / TEXT_BYTES).as_bytes())
+        file.overwrite(twice(&text).as_bytes())
     }
 
     /// Returns once the file is on the disk as it was last written.
@@ -149,12 +145,12 @@ fn read_numbers(files: &dyn FileSystem, directory: &Path, label: &str) -> Vec<u6
         .open(&directory.join(FILE_NAME), OpenHow::Read)
         .and_then(|file| file.read_at(0, &mut bytes));
     let count = read.unwrap_or(0);
-    let texts = bytes.get(..count).unwrap_or_default().chunks(TEXT_BYTES);
+    let texts = texts(bytes.get(..count).unwrap_or_default());
     texts.filter_map(|text| number_after(text, label)).collect()
 }
 
-fn number_after(text: &[u8], label: &str) -> Option<u64> {
-    let (_, rest) = std::str::from_utf8(text).ok()?.split_once(label)?;
+fn number_after(text: &str, label: &str) -> Option<u64> {
+    let (_, rest) = text.split_once(label)?;
     let end = rest.find(|character: char| !character.is_ascii_digit())?;
     rest.get(..end)?.parse().ok()
 }

@@ -13,6 +13,7 @@
 //! | `directory` | the names of a database's files, and how they are replaced |
 //! | `sealing` | how the files of a plain database give way to encrypted ones |
 //! | `lock` | `LOCK`: who writes, and how much of the log is on the disk |
+//! | `twice` | a short text that survives being torn |
 //! | `log_file` | the writer's side of a log file |
 //! | `memory` | the log of a database in memory |
 //! | `memory_files` | the file system of a database in memory |
@@ -28,6 +29,7 @@ mod log_file;
 mod memory;
 mod memory_files;
 mod sealing;
+pub(crate) mod twice;
 
 use std::io;
 

@@ -2,6 +2,7 @@
 
 use crate::init::quoted;
 use crate::refusal::{Refusal, Result};
+use crate::server::Server;
 use nedb_core::{Database, Receipt, Seq};
 use serde::Deserialize;
 use std::ops::Range;
@@ -63,12 +64,17 @@ pub(super) use write_body;
 /// A part of a list that is asked for, and the most that is answered at once.
 #[derive(Clone, Copy, Debug)]
 pub struct Part {
-    pub limit: Option<usize>,
-    pub offset: Option<usize>,
-    pub count_max: usize,
+    limit: Option<usize>,
+    offset: Option<usize>,
+    count_max: usize,
 }
 
 impl Part {
+    /// Makes the part that a request asks a server for.
+    pub fn of(server: &Server, limit: Option<usize>, offset: Option<usize>) -> Part {
+        Part { limit, offset, count_max: server.config.limits.rows_count_max }
+    }
+
     /// Returns the places that are looked at: one more than may be answered tells that there are more.
     pub fn places(&self) -> Range<usize> {
         let most = self.count_max.saturating_add(1);

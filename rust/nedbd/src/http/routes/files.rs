@@ -178,7 +178,7 @@ pub async fn files(
     At(served): At,
     Url(query): Url<ListQuery>,
 ) -> Answer {
-    let part = query.part(&server);
+    let part = Part::of(&server, query.limit, query.offset);
     let call = move || {
         let position = position_members(&position(&served.database)?);
         let names = served.database.files_within(query.as_of, part.places())?;
@@ -197,7 +197,7 @@ pub async fn file_versions(
     FilePath { served, file }: FilePath,
     Url(query): Url<ListQuery>,
 ) -> Answer {
-    let part = query.part(&server);
+    let part = Part::of(&server, query.limit, query.offset);
     let call = move || {
         let position = position_members(&position(&served.database)?);
         let versions = served.database.file_versions_within(&file, query.as_of, part.places())?;
@@ -294,13 +294,6 @@ impl PutFileQuery {
             if_seq: None,
         };
         Ok((tier, options))
-    }
-}
-
-impl ListQuery {
-    fn part(&self, server: &Shared) -> Part {
-        let count_max = server.config.limits.rows_count_max;
-        Part { limit: self.limit, offset: self.offset, count_max }
     }
 }
 

@@ -100,7 +100,7 @@ async fn edge(server: &Shared, served: Arc<Served>, body: JsonBody, change: Chan
 
 async fn nodes(server: &Shared, served: Arc<Served>, query: NodeQuery, read: ReadNodes) -> Answer {
     let NodeQuery { node, rel, as_of, limit, offset } = query;
-    let part = Part { limit, offset, count_max: server.config.limits.rows_count_max };
+    let part = Part::of(server, limit, offset);
     let call = move || {
         let position = position_members(&position(&served.database)?);
         let nodes = read(&served.database, &node, &rel, as_of, part.places())?;
