@@ -24,6 +24,7 @@ impl Clock for SystemClock {
 }
 
 /// How long something takes, for statistics alone: nothing that is written depends on it.
+#[derive(Debug)]
 pub(crate) struct Stopwatch {
     begun: Instant,
 }

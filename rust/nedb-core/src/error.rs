@@ -154,8 +154,7 @@ impl Error {
     /// Makes a `StorageError` that says what was being done; and, where there was no room for it, what to do.
     pub fn storage(doing: impl fmt::Display, source: std::io::Error) -> Self {
         let mut message = doing.to_string();
-        let is_full = matches!(source.kind(), ErrorKind::StorageFull | ErrorKind::QuotaExceeded);
-        if is_full && !message.contains("make room") {
+        if is_full(&source) && !message.contains("make room") {
             message.push_str(" (make room, then do it again)");
         }
         Error { source: Some(Box::new(source)), ..Error::new(ErrorCode::StorageError, message) }
@@ -180,10 +179,21 @@ impl Error {
         &self.message
     }
 
+    /// Tells whether it is for want of room on the disk.
+    pub fn is_no_space(&self) -> bool {
+        let source = self.source.as_deref().and_then(|it| it.downcast_ref());
+        source.is_some_and(is_full)
+    }
+
     /// Returns the place in the query text, for `NqlError`.
     pub fn position(&self) -> Option<QueryPosition> {
         self.position
     }
+}
+
+/// Tells whether there was no room for something.
+pub(crate) fn is_full(error: &std::io::Error) -> bool {
+    matches!(error.kind(), ErrorKind::StorageFull | ErrorKind::QuotaExceeded)
 }
 
 impl fmt::Display for Error {

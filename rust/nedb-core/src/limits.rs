@@ -48,6 +48,8 @@ pub const CHECKPOINT_ON_CLOSE_OPS_MIN: u64 = 10_000;
 pub const TMK_BYTES_MIN: usize = 16;
 /// Longest `key.enc` that is looked into, in bytes: one of ours has 160.
 pub const KEY_FILE_BYTES_MAX: usize = 4_096;
+/// Longest `meta.json`, in bytes: many more index definitions than a database can use.
+pub const META_FILE_BYTES_MAX: u64 = 16 << 20;
 /// Most seals under one session's key; then a new session begins. AES-GCM stays far from its bounds.
 pub const SEALS_PER_SESSION_MAX: u64 = 1 << 32;
 /// Most session keys held ready; a log has one for each opening that wrote.

@@ -15,8 +15,9 @@
 //! * What stands before the place is on the disk, whoever has written it.
 
 use crate::error::{Error, Result};
-use crate::store::twice::{FILE_BYTES, texts, twice};
-use crate::store::{Directory, OpenHow, SYNCED_NAME, StoredFile};
+use crate::store::{
+    Directory, OpenHow, SYNCED_NAME, StoredFile, TWICE_FILE_BYTES as FILE_BYTES, texts, twice,
+};
 use std::sync::Arc;
 
 /// A place in the packs: they come in the order of their numbers.

@@ -162,7 +162,7 @@ impl Database {
         let log = directory.open_log(true)?;
         let len_bytes = log.len_bytes().map_err(reading)?;
         let (state, _) = self.fold_anew(directory, len_bytes)?;
-        let mut store = LogFile::new(log, lock, len_bytes);
+        let mut store = LogFile::new(directory, log, lock, len_bytes);
         store.sync().map_err(writing)?;
         *self.inner.report.lock() = OpenReport {
             op_count: state.log.op_count() as u64,

@@ -13,16 +13,18 @@
 //! * Nothing is folded, and so nothing visible, before it is as durable as was asked for.
 //! * When a batch fails, so do all after it, and the handle writes no more: what is on the disk is
 //!   unknown.
+//! * A batch that is known not to be in the log, for want of room or because the log is gone, is refused with the
+//!   one gathered after it; the handle goes on from the last op that stands.
 
 use super::options::Durability;
 use super::overlay::Pending;
 use super::signal::{Outcome, Signal, add_task};
 use super::statistics::Counters;
 use super::{Inner, check};
-use crate::error::{Error, ErrorCode, Result};
+use crate::error::{Error, ErrorCode, Result, is_full};
 use crate::fold::fold;
 use crate::op::{Op, OpKind, Seq};
-use crate::store::LogStore;
+use crate::store::{Directory, LogStore};
 use crate::views::State;
 use parking_lot::{MutexGuard, RwLockWriteGuard};
 use std::io;
@@ -74,6 +76,8 @@ pub(super) struct Writer {
     pub batch: Batch,
     /// What the batch that is being written leaves behind.
     pub syncing: Pending,
+    /// Why the last batch was refused or has failed; None once one stands.
+    trouble: Option<Arc<io::Error>>,
     /// Whether a leader is at work, or has been called.
     is_led: bool,
     /// How many wait for there to be no leader, instead of the next one.
@@ -128,6 +132,7 @@ impl Writer {
             sink,
             refusal,
             has_sync_failed: false,
+            trouble: None,
             batch: Batch::default(),
             syncing: Pending::default(),
             is_led: false,
@@ -289,6 +294,7 @@ impl Inner {
         match signal.wait() {
             Outcome::Durable => Ok(()),
             Outcome::NeedsLeader => self.lead(self.writer.lock()),
+            Outcome::Refused(reason) => Err(self.refused(&reason)),
             Outcome::Waiting | Outcome::Failed => Err(unknown(None)),
         }
     }
@@ -318,9 +324,10 @@ impl Inner {
     /// Answers once a batch is durable.
     ///
     /// Errors: `CommitUnknown`.
-    pub(super) fn poll_commit(signal: &Signal, context: &Context<'_>) -> Poll<Result<()>> {
+    pub(super) fn poll_commit(&self, signal: &Signal, context: &Context<'_>) -> Poll<Result<()>> {
         signal.poll(context).map(|outcome| match outcome {
             Outcome::Durable => Ok(()),
+            Outcome::Refused(reason) => Err(self.refused(&reason)),
             _ => Err(unknown(None)),
         })
     }
@@ -365,16 +372,69 @@ impl Inner {
         writer.syncing.clear();
         match written {
             Ok(()) => {
+                writer.trouble = None;
                 batch.signal.set(Outcome::Durable);
                 self.tell_progress(writer);
                 Ok(())
             }
-            Err(error) => {
+            Err(NotWritten::Nothing(error)) => {
+                let reason = Arc::new(error);
+                batch.signal.set(Outcome::Refused(Arc::clone(&reason)));
+                self.take_back(writer, &reason);
+                Err(self.refused(&reason))
+            }
+            Err(NotWritten::Unknown(error)) => {
+                writer.trouble = Some(Arc::new(same_error(&error)));
                 self.refuse(writer);
                 batch.signal.set(Outcome::Failed);
                 Err(unknown(Some(error)))
             }
         }
+    }
+
+    /// Goes on from the last op that stands: what was admitted after it is not in the log, and what was gathered
+    /// meanwhile follows what is not there.
+    fn take_back(&self, writer: &mut Writer, reason: &Arc<io::Error>) {
+        let gathered = std::mem::take(&mut writer.batch);
+        writer.tail = tail_of(&self.state.read());
+        writer.trouble = Some(Arc::clone(reason));
+        gathered.signal.set(Outcome::Refused(Arc::clone(reason)));
+        self.tell_progress(writer);
+    }
+
+    /// Checks that the log is still where it was opened; one in memory always is.
+    ///
+    /// Errors: `StorageError`.
+    pub(super) fn check_in_place(&self) -> Result<()> {
+        let Some(directory) = &self.directory else { return Ok(()) };
+        let bytes = self.wait_to_read()?.log.disk_bytes().cloned();
+        bytes.map_or(Ok(()), |bytes| directory.check_log_in_place(&*bytes)).map_err(|error| {
+            Error::storage(format!("the log of {}", directory.path().display()), error)
+        })
+    }
+
+    /// Makes the error of a write of which nothing is in the log.
+    fn refused(&self, reason: &io::Error) -> Error {
+        let path = self.directory.as_ref().map(Directory::path);
+        let place = path.map_or(String::new(), |path| format!(" of {}", path.display()));
+        Error::storage(format!("nothing was written to the log{place}"), same_error(reason))
+    }
+
+    /// Takes no more writes after one that must not be missing: what is in the log without it is not to be built on.
+    pub(super) fn give_up(&self, error: Error) -> Error {
+        let mut writer = self.writer.lock();
+        self.refuse(&mut writer);
+        unknown(None).with_source(error)
+    }
+
+    /// Returns why the last write did not come into the log, or may not have; None once one has.
+    pub(super) fn write_trouble(&self) -> Option<Error> {
+        let writer = self.writer.lock();
+        let reason = writer.trouble.clone()?;
+        Some(match writer.refusal {
+            Some((ErrorCode::CommitUnknown, _)) => unknown(Some(same_error(&reason))),
+            _ => self.refused(&reason),
+        })
     }
 
     /// Refuses all writes after one that failed: those that wait, and those that come.
@@ -472,8 +532,10 @@ impl Inner {
     /// Waits until everything admitted so far is on the disk or has failed, where every batch is synced.
     fn wait_until_durable(&self) -> Result<()> {
         let mut writer = self.writer.lock();
-        let target = writer.tail.seq;
+        let mut target = writer.tail.seq;
         loop {
+            // What was refused meanwhile is waited for no longer.
+            target = target.min(writer.tail.seq);
             match &writer.refusal {
                 // What was acknowledged was synced before, and what failed was not acknowledged.
                 Some(_) => return Ok(()),
@@ -514,6 +576,7 @@ impl Inner {
         if self.durable_seq.load(Ordering::Acquire) == seq {
             return Ok(());
         }
+        self.check_in_place()?;
         let Some(mut store) = writer.take_store() else { return Ok(()) };
         writer.is_led = true;
         let synced = MutexGuard::unlocked(writer, || self.counters.sync(&mut *store));
@@ -544,7 +607,7 @@ pub(super) fn sync_periodically(inner: &Arc<Inner>, milliseconds: u64) -> io::Re
                 return;
             };
             // A sync that fails refuses all further writes, which tells everyone who asks.
-            if inner.sync_now().is_err() {
+            if inner.sync_now().is_err_and(|error| error.code() == ErrorCode::CommitUnknown) {
                 return;
             }
         }
@@ -563,14 +626,37 @@ fn fold_staged(state: &mut State, staged: &mut Staged<'_>, lines: &str) {
     state.head = std::mem::take(&mut staged.hash);
 }
 
+/// Why a batch was not written.
+enum NotWritten {
+    /// Nothing of it is in the log.
+    Nothing(io::Error),
+    /// It may be in the log, or a part of it.
+    Unknown(io::Error),
+}
+
 fn append(
     store: Option<&mut (dyn LogStore + 'static)>,
     lines: &str,
     syncs: Option<&Counters>,
-) -> io::Result<()> {
-    let store = store.ok_or_else(|| io::Error::other("the log was closed"))?;
-    store.append(lines.as_bytes())?;
-    syncs.map_or(Ok(()), |counters| counters.sync(store))
+) -> std::result::Result<(), NotWritten> {
+    let closed = || NotWritten::Unknown(io::Error::other("the log was closed"));
+    let store = store.ok_or_else(closed)?;
+    store.check_in_place(syncs.is_some()).map_err(NotWritten::Nothing)?;
+    if let Err(error) = store.append(lines.as_bytes()) {
+        // Cutting what was written needs no room, and leaves the log as it was. A disk that fails otherwise may
+        // have done anything.
+        let is_taken_back = is_full(&error) && store.take_back().is_ok();
+        return Err(if is_taken_back { NotWritten::Nothing } else { NotWritten::Unknown }(error));
+    }
+    syncs.map_or(Ok(()), |counters| counters.sync(store)).map_err(NotWritten::Unknown)
+}
+
+/// Returns an error like one that several are told of.
+fn same_error(error: &io::Error) -> io::Error {
+    match error.raw_os_error() {
+        Some(number) => io::Error::from_raw_os_error(number),
+        None => io::Error::new(error.kind(), error.to_string()),
+    }
 }
 
 fn unknown(error: Option<io::Error>) -> Error {

@@ -110,7 +110,7 @@ impl Inner {
         let admitted = poll_fn(|context| self.poll_admission(context, &mut draft));
         let (answer, signal) = admitted.await?;
         if let Some(signal) = signal {
-            poll_fn(|context| Inner::poll_commit(&signal, context)).await?;
+            poll_fn(|context| self.poll_commit(&signal, context)).await?;
         }
         Ok(answer)
     }

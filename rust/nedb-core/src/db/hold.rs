@@ -16,7 +16,7 @@ pub struct DirectoryHold {
 ///
 /// Errors: `DatabaseLocked` while a process has it open for writing; `StorageError`.
 pub fn hold_directory(path: impl AsRef<Path>) -> Result<DirectoryHold> {
-    let directory = Directory::at(Arc::new(Disk), path.as_ref());
+    let directory = Directory::at(Arc::new(Disk), path.as_ref())?;
     Ok(DirectoryHold { _lock: directory.lock()? })
 }
 

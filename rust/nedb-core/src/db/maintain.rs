@@ -208,7 +208,12 @@ impl Database {
             offset_bytes: end_bytes,
             reason: "the log is no longer the one that was opened: it holds other ops".to_owned(),
         });
-        let damages = report.damage.iter().chain(&found.damage).chain(&is_other);
+        let is_gone = self.inner.check_in_place().err().map(|error| Damage {
+            seq: found.op_count as Seq,
+            offset_bytes: end_bytes,
+            reason: error.to_string(),
+        });
+        let damages = report.damage.iter().chain(&found.damage).chain(&is_other).chain(&is_gone);
         let damage = damages.min_by_key(|damage| damage.seq).cloned();
         Ok((known, found, damage))
     }
@@ -287,7 +292,8 @@ impl Database {
     pub fn flush(&self) -> Result<()> {
         self.inner.check_open()?;
         self.inner.check_process()?;
-        self.inner.sync_now()
+        self.inner.sync_now()?;
+        self.inner.check_in_place()
     }
 
     /// Returns the seq of the last op that is known to be on the disk; in memory, of the last op.
@@ -308,7 +314,7 @@ impl Database {
     /// is quick; that this failed is a warning in the open report.
     ///
     /// Errors: `CommitUnknown` when what was acknowledged may not be on the disk, since the last sync failed or one
-    /// before it; it is closed all the same.
+    /// before it; `StorageError` when the log is no longer where it was opened. It is closed all the same.
     pub fn close(&self) -> Result<()> {
         if self.is_closed() {
             return Ok(());
@@ -320,6 +326,10 @@ impl Database {
         }
         self.inner.checkpoints.stop();
         let (mut writer, synced) = self.inner.lock_when_synced();
+        let synced = match self.inner.options.read_only {
+            false => synced.and_then(|()| self.inner.check_in_place()),
+            true => synced,
+        };
         if self.inner.is_closed.swap(true, Ordering::AcqRel) {
             return Ok(());
         }
@@ -369,6 +379,9 @@ impl Inner {
     fn let_go_of_files(&self) {
         self.state.write().log.close();
         self.packs.close();
+        if let Some(directory) = &self.directory {
+            directory.close();
+        }
         *self.legacy.lock() = None;
     }
 

@@ -194,7 +194,7 @@ impl Database {
             (None, _) => Writer::refusing(check::opened_read_only(), tail_of(&state)),
             (Some(_), Some(damage)) => Writer::refusing(check::damaged(damage), tail_of(&state)),
             (Some(lock), None) => {
-                let mut store = LogFile::new(file, lock, state.log.len_bytes());
+                let mut store = LogFile::new(&directory, file, lock, state.log.len_bytes());
                 store.sync().map_err(|error| Error::storage("sync the log", error))?;
                 Writer::disk(Box::new(store), tail_of(&state))
             }

@@ -45,7 +45,7 @@ pub(super) fn check(files: &Arc<dyn FileSystem>, path: &Path, options: &Options)
         // Whoever opens it says so.
         return Ok(());
     }
-    look(&Directory::at(Arc::clone(files), path), options).map(|_| ())
+    look(&Directory::at(Arc::clone(files), path)?, options).map(|_| ())
 }
 
 fn look(directory: &Directory, options: &Options) -> Result<Found> {

@@ -189,7 +189,8 @@ impl Database {
         let (writer, cut_bytes, damaged_file) = self.cut_damage(directory, &damage)?;
         let done = Cut { offset_bytes: damage.offset_bytes, synced_bytes, cut_bytes };
         // Nobody else writes in between: a cut without the op that says so is not to be seen.
-        self.append_repair(writer, &damage.reason, &done, &damaged_file)?;
+        self.append_repair(writer, &damage.reason, &done, &damaged_file)
+            .map_err(|error| self.inner.give_up(error))?;
         // Whatever the durability: until then the log is shorter than what `LOCK` says was synced.
         self.inner.sync_now()?;
         Ok(self.note_repair(damage, cut_bytes, damaged_file))
@@ -370,7 +371,7 @@ impl Database {
         directory.rewrite_log(0)?;
         // `LOCK` says what it said until the op that says what was done is on the disk: a crash before that
         // leaves a log that is shorter than what was synced, and so still damaged.
-        let store = LogFile::new(log, lock, damage.offset_bytes);
+        let store = LogFile::new(directory, log, lock, damage.offset_bytes);
         // What they were saved with is no longer in the log.
         remove_saved_from(directory, damage.seq);
         self.inner.checkpoints.set_covered_seq(-1);

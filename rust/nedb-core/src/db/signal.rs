@@ -4,7 +4,8 @@
 //! * Whoever waits is told once the batch is over, in whatever order waiting and telling came.
 //! * Only a thread is asked to lead: a task must not hold the thread that it runs on.
 
-use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
+use std::io;
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll, Waker};
 
 /// What became of a batch.
@@ -24,20 +25,23 @@ struct Standing {
     tasks: Vec<Waker>,
 }
 
-#[derive(Clone, Copy, Debug, Default, PartialEq)]
+#[derive(Clone, Debug, Default)]
 pub(super) enum Outcome {
     #[default]
     Waiting,
     /// One of the threads that wait must lead the batch.
     NeedsLeader,
     Durable,
+    /// Nothing of it is in the log, for this reason; a later one may be written.
+    Refused(Arc<io::Error>),
+    /// It may or may not be in the log.
     Failed,
 }
 
 impl Signal {
     /// Tells whoever waits.
     pub fn set(&self, outcome: Outcome) {
-        if outcome == Outcome::NeedsLeader {
+        if matches!(outcome, Outcome::NeedsLeader) {
             self.lock().outcome = outcome;
             self.changed.notify_one();
             return;
@@ -54,25 +58,24 @@ impl Signal {
     /// Waits until the batch is over, or needs this thread to lead it.
     pub fn wait(&self) -> Outcome {
         let mut standing = self.lock();
-        while standing.outcome == Outcome::Waiting {
+        while matches!(standing.outcome, Outcome::Waiting) {
             standing = self.changed.wait(standing).unwrap_or_else(PoisonError::into_inner);
         }
-        let found = standing.outcome;
-        if found == Outcome::NeedsLeader {
-            standing.outcome = Outcome::Waiting;
+        match &standing.outcome {
+            Outcome::NeedsLeader => std::mem::take(&mut standing.outcome),
+            over => over.clone(),
         }
-        found
     }
 
     /// Answers what became of the batch once it is over; the task is woken then.
     pub fn poll(&self, context: &Context<'_>) -> Poll<Outcome> {
         let mut standing = self.lock();
-        match standing.outcome {
+        match &standing.outcome {
             Outcome::Waiting | Outcome::NeedsLeader => {
                 add_task(&mut standing.tasks, context);
                 Poll::Pending
             }
-            over => Poll::Ready(over),
+            over => Poll::Ready(over.clone()),
         }
     }
 

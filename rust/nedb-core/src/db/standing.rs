@@ -105,7 +105,7 @@ impl Database {
             log.append(b"\n").map_err(|error| Error::storage("end the log's last line", error))?;
         }
         directory.rewrite_log(0)?;
-        let mut store = LogFile::new(log, lock, end_bytes);
+        let mut store = LogFile::new(directory, log, lock, end_bytes);
         store.sync().map_err(|error| Error::storage("sync the repaired log", error))?;
         remove_saved_from(directory, standing.seq);
         self.inner.checkpoints.set_covered_seq(-1);

@@ -9,7 +9,7 @@
 
 use super::group::Receipt;
 use super::{Database, Inner};
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::op::Seq;
 use parking_lot::RwLock;
 use std::fmt;
@@ -73,6 +73,14 @@ impl Database {
     pub fn position(&self) -> Result<Receipt> {
         let state = self.inner.read_state()?;
         Ok(Receipt { seq: state.views.seq, hash: state.head.clone() })
+    }
+
+    /// Returns why the last write did not come into the log, or may not have; None once one has.
+    ///
+    /// After a `StorageError` writes are tried again as they come. After `CommitUnknown` the database must be opened
+    /// again.
+    pub fn write_trouble(&self) -> Option<Error> {
+        self.inner.write_trouble()
     }
 
     /// Returns the collections that hold a document, each with how many, in order of creation.

@@ -5,10 +5,13 @@
 //! Invariants:
 //! * A file is replaced whole or not at all: written aside, synced, renamed, its directory synced.
 //! * What was kept aside (`log.aof.cut-…`, `log.aof.damaged-…`) is never overwritten.
+//! * Names lead into the directory that was opened, whatever the process's working directory or the directory's
+//!   own name become.
 
 use super::filesystem::{FileSystem, OpenHow, StoredFile};
-use super::{DirectoryLock, LogStore, lock};
+use super::{DirectoryLock, LogBytes, LogStore, lock};
 use crate::error::{Error, ErrorCode, Result};
+use crate::limits::{CHECKPOINT_BYTES_MAX, KEY_FILE_BYTES_MAX, META_FILE_BYTES_MAX};
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -46,19 +49,29 @@ impl Directory {
     ///
     /// Errors: `StorageError`.
     pub fn open(files: Arc<dyn FileSystem>, path: &Path, for_writing: bool) -> Result<Directory> {
+        let directory = Directory::at(files, path)?;
+        let Directory { files, path } = &directory;
         if for_writing {
-            create_synced(&*files, path)
+            create_synced(&**files, path)
                 .map_err(|error| Error::storage(format!("create {}", path.display()), error))?;
         } else if !files.is_directory(path) {
             let missing = io::Error::new(io::ErrorKind::NotFound, "no such directory");
             return Err(Error::storage(format!("open {} for reading", path.display()), missing));
         }
-        Ok(Directory { files, path: path.to_path_buf() })
+        let held = files
+            .hold(path)
+            .map_err(|error| Error::storage(format!("open {}", path.display()), error))?;
+        Ok(Directory { files: held.unwrap_or_else(|| Arc::clone(files)), path: path.clone() })
     }
 
     /// Names a directory, which may not be there.
-    pub fn at(files: Arc<dyn FileSystem>, path: &Path) -> Directory {
-        Directory { files, path: path.to_path_buf() }
+    ///
+    /// Errors: `StorageError` when the working directory, which a relative path begins with, is gone.
+    pub fn at(files: Arc<dyn FileSystem>, path: &Path) -> Result<Directory> {
+        let absolute = files.absolute(path);
+        let path = absolute
+            .map_err(|error| Error::storage(format!("find {}", path.display()), error))?;
+        Ok(Directory { files, path })
     }
 
     /// Opens another directory for a copy: creates it, with its parents, or takes an empty one.
@@ -75,7 +88,7 @@ impl Directory {
         )))
     }
 
-    /// Returns the path.
+    /// Returns the path by which it was opened, absolute.
     pub fn path(&self) -> &Path {
         &self.path
     }
@@ -83,6 +96,11 @@ impl Directory {
     /// Returns the file system that the directory stands in.
     pub fn file_system(&self) -> &Arc<dyn FileSystem> {
         &self.files
+    }
+
+    /// Gives the directory back to the system: no name in it leads anywhere from then on, for every clone.
+    pub fn close(&self) {
+        self.files.let_go();
     }
 
     /// Takes the writer's lock.
@@ -126,6 +144,22 @@ impl Directory {
             self.sync("")?;
         }
         Ok(file)
+    }
+
+    /// Checks that an open file is still the one that the directory names as its log.
+    ///
+    /// Cost: one call to the system. Errors: `NotFound` where the log is gone, or another one has its place.
+    pub fn check_log_in_place(&self, log: &dyn LogBytes) -> io::Result<()> {
+        let what = match self.files.identity(&self.path.join(LOG_FILE_NAME)) {
+            Ok(named) if named == log.identity()? => return Ok(()),
+            Ok(_) => "another file has taken the place of",
+            Err(error) if error.kind() == io::ErrorKind::NotFound => "somebody has removed",
+            Err(error) => return Err(error),
+        };
+        let message = format!(
+            "{what} {LOG_FILE_NAME} since it was opened; put it back, or close the database and open what is there"
+        );
+        Err(io::Error::new(io::ErrorKind::NotFound, message))
     }
 
     /// Writes the log from an offset to its end over itself, synced.
@@ -270,13 +304,23 @@ impl Directory {
 
     /// Reads a whole file, or None when there is none.
     ///
-    /// Errors: `StorageError`.
+    /// Errors: `StorageError`; `IntegrityError` for one that is longer than any that was written.
     pub fn read(&self, name: &str) -> Result<Option<Vec<u8>>> {
-        match self.files.open(&self.path.join(name), OpenHow::Read) {
-            Ok(file) => read_whole(&*file).map(Some).map_err(self.failed("read", name)),
-            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
-            Err(error) => Err(self.failed("read", name)(error)),
+        let file = match self.files.open(&self.path.join(name), OpenHow::Read) {
+            Ok(file) => file,
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+            Err(error) => return Err(self.failed("read", name)(error)),
+        };
+        let len_bytes = file.len_bytes().map_err(self.failed("read", name))?;
+        let bytes_max = bytes_max_of(name);
+        if len_bytes > bytes_max {
+            let path = self.path.join(name);
+            return Err(Error::integrity(format!(
+                "{} is {len_bytes} bytes long, and at most {bytes_max} are ever written to it",
+                path.display()
+            )));
         }
+        read_whole(&*file, len_bytes).map(Some).map_err(self.failed("read", name))
     }
 
     /// Replaces a file: written aside, synced, renamed, its directory synced.
@@ -387,8 +431,17 @@ fn parent_of(name: &str) -> &str {
     name.rsplit_once('/').map_or("", |(parent, _)| parent)
 }
 
-fn read_whole(file: &dyn StoredFile) -> io::Result<Vec<u8>> {
-    let len_bytes = usize::try_from(file.len_bytes()?).unwrap_or(usize::MAX);
+/// Returns how long a file may be that is read whole.
+fn bytes_max_of(name: &str) -> u64 {
+    match name {
+        META_FILE_NAME => META_FILE_BYTES_MAX,
+        KEY_FILE_NAME | SYNCED_NAME => KEY_FILE_BYTES_MAX as u64,
+        _ => CHECKPOINT_BYTES_MAX,
+    }
+}
+
+fn read_whole(file: &dyn StoredFile, len_bytes: u64) -> io::Result<Vec<u8>> {
+    let len_bytes = usize::try_from(len_bytes).unwrap_or(usize::MAX);
     let mut bytes = vec![0; len_bytes];
     let count = file.read_at(0, &mut bytes)?;
     bytes.truncate(count);

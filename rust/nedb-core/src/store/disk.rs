@@ -1,19 +1,36 @@
 //! The file system of the machine.
 //!
 //! In: paths and bytes. Out: files that one writer appends to and anyone reads at any offset.
+//!
+//! Invariants:
+//! * A file is a regular one: no link is followed to it, and no pipe or device is waited for.
+//! * What is created is its owner's alone.
 
 use super::LogBytes;
-use super::filesystem::{FileSystem, LockFile, OpenHow, StoredFile};
-use std::fs::{self, File, OpenOptions, TryLockError};
+use super::filesystem::{FileIdentity, FileSystem, LockFile, OpenHow, StoredFile};
+use std::fs::{self, DirBuilder, File, OpenOptions, TryLockError};
 use std::io::{self, Seek, SeekFrom, Write};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-/// The disk.
+/// The disk, by path.
 #[derive(Debug)]
 pub(crate) struct Disk;
 
 impl FileSystem for Disk {
+    fn absolute(&self, path: &Path) -> io::Result<PathBuf> {
+        std::path::absolute(path)
+    }
+
+    #[cfg(unix)]
+    fn hold(&self, directory: &Path) -> io::Result<Option<Arc<dyn FileSystem>>> {
+        Ok(Some(Arc::new(super::held::HeldDisk::open(directory)?)))
+    }
+
+    fn identity(&self, path: &Path) -> io::Result<Option<FileIdentity>> {
+        fs::symlink_metadata(path).map(|found| identity_of(&found))
+    }
+
     fn open(&self, path: &Path, how: OpenHow) -> io::Result<Arc<dyn StoredFile>> {
         let mut options = OpenOptions::new();
         options.read(true);
@@ -24,13 +41,13 @@ impl FileSystem for Disk {
             OpenHow::CreateNew => drop(options.append(true).create_new(true)),
             OpenHow::Overwrite => drop(options.write(true)),
         }
-        Ok(Arc::new(DiskFile { file: options.open(path)? }))
+        Ok(Arc::new(DiskFile { file: open_regular(&mut options, path)? }))
     }
 
     fn open_lock(&self, path: &Path, creates: bool) -> io::Result<Box<dyn LockFile>> {
         let mut options = OpenOptions::new();
         options.read(true).write(creates).create(creates).truncate(false);
-        Ok(Box::new(DiskLock { file: options.open(path)? }))
+        DiskLock::of(open_regular(&mut options, path)?, creates)
     }
 
     fn rename(&self, from: &Path, to: &Path) -> io::Result<()> {
@@ -46,7 +63,10 @@ impl FileSystem for Disk {
     }
 
     fn create_directory(&self, path: &Path) -> io::Result<()> {
-        fs::create_dir(path)
+        let mut builder = DirBuilder::new();
+        #[cfg(unix)]
+        std::os::unix::fs::DirBuilderExt::mode(&mut builder, DIRECTORY_MODE);
+        builder.create(path)
     }
 
     #[cfg(unix)]
@@ -70,7 +90,8 @@ impl FileSystem for Disk {
     }
 
     fn exists(&self, path: &Path) -> bool {
-        path.exists()
+        // A link that leads nowhere is something too.
+        path.symlink_metadata().is_ok()
     }
 
     fn is_directory(&self, path: &Path) -> bool {
@@ -78,10 +99,66 @@ impl FileSystem for Disk {
     }
 }
 
+/// Who may read and write a new file: its owner.
+pub(super) const FILE_MODE: u32 = 0o600;
+/// The same of a directory.
+pub(super) const DIRECTORY_MODE: u32 = 0o700;
+
+/// Opens a file without following a link in its last name, and without waiting for the other end of a pipe.
+fn open_regular(options: &mut OpenOptions, path: &Path) -> io::Result<File> {
+    #[cfg(unix)]
+    {
+        use rustix::fs::OFlags;
+        use std::os::unix::fs::OpenOptionsExt;
+        let flags = OFlags::NOFOLLOW | OFlags::NONBLOCK;
+        options.custom_flags(flags.bits().cast_signed()).mode(FILE_MODE);
+    }
+    #[cfg(not(unix))]
+    if fs::symlink_metadata(path).is_ok_and(|found| found.is_symlink()) {
+        return Err(no_file("a symbolic link"));
+    }
+    check_regular(options.open(path).map_err(explain_link)?)
+}
+
+/// Hands a file on that is a regular one.
+pub(super) fn check_regular(file: File) -> io::Result<File> {
+    match file.metadata()?.is_file() {
+        true => Ok(file),
+        false => Err(no_file("no regular file")),
+    }
+}
+
+/// Says in words what a system calls too many levels of links.
+pub(super) fn explain_link(error: io::Error) -> io::Error {
+    match error.kind() {
+        #[cfg(unix)]
+        _ if error.raw_os_error() == Some(rustix::io::Errno::LOOP.raw_os_error()) => {
+            no_file("a symbolic link")
+        }
+        _ => error,
+    }
+}
+
+fn no_file(what: &str) -> io::Error {
+    let message = format!("it is {what}; a database consists of regular files in its own directory");
+    io::Error::new(io::ErrorKind::InvalidInput, message)
+}
+
+#[cfg(unix)]
+fn identity_of(found: &fs::Metadata) -> Option<FileIdentity> {
+    use std::os::unix::fs::MetadataExt;
+    Some(FileIdentity { device: found.dev(), number: found.ino() })
+}
+
+#[cfg(not(unix))]
+fn identity_of(_found: &fs::Metadata) -> Option<FileIdentity> {
+    None
+}
+
 /// An open file on the disk.
 #[derive(Debug)]
-struct DiskFile {
-    file: File,
+pub(super) struct DiskFile {
+    pub file: File,
 }
 
 impl StoredFile for DiskFile {
@@ -120,6 +197,10 @@ impl LogBytes for DiskFile {
     fn len_bytes(&self) -> io::Result<u64> {
         Ok(self.file.metadata()?.len())
     }
+
+    fn identity(&self) -> io::Result<Option<FileIdentity>> {
+        self.file.metadata().map(|found| identity_of(&found))
+    }
 }
 
 #[cfg(unix)]
@@ -134,8 +215,21 @@ fn read_once(file: &File, buffer: &mut [u8], offset_bytes: u64) -> io::Result<us
 
 /// A file on the disk that is there to be held.
 #[derive(Debug)]
-struct DiskLock {
+pub(super) struct DiskLock {
     file: File,
+}
+
+impl DiskLock {
+    /// Makes the lock of an open file. One that is going to be written to must have no other name: under that it may
+    /// be a file of somebody else's.
+    pub fn of(file: File, is_written: bool) -> io::Result<Box<dyn LockFile>> {
+        #[cfg(unix)]
+        if is_written && std::os::unix::fs::MetadataExt::nlink(&file.metadata()?) > 1 {
+            return Err(no_file("a hard link to another file"));
+        }
+        let _has_one_name = is_written;
+        Ok(Box::new(DiskLock { file }))
+    }
 }
 
 impl LockFile for DiskLock {

@@ -10,7 +10,7 @@
 use super::LogBytes;
 use std::fmt::Debug;
 use std::io;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 /// How a file is opened.
@@ -38,6 +38,13 @@ pub(crate) trait StoredFile: LogBytes + Debug {
     fn sync(&self) -> io::Result<()>;
 }
 
+/// Which file of the machine one is: two names lead to one file when these are equal.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct FileIdentity {
+    pub device: u64,
+    pub number: u64,
+}
+
 /// A file that a process can hold: the operating system lets go of it when the process ends.
 pub(crate) trait LockFile: Debug + Send {
     /// Takes the file exclusively; tells whether it was free.
@@ -52,6 +59,25 @@ pub(crate) trait LockFile: Debug + Send {
 
 /// Files and directories by path.
 pub(crate) trait FileSystem: Debug + Send + Sync {
+    /// Returns a path that means the same whatever the working directory of the process becomes.
+    fn absolute(&self, path: &Path) -> io::Result<PathBuf> {
+        Ok(path.to_path_buf())
+    }
+    /// Returns a file system in which paths below a directory lead into that directory, wherever it is moved and
+    /// whatever takes its place; None where names are all there is.
+    fn hold(&self, directory: &Path) -> io::Result<Option<Arc<dyn FileSystem>>> {
+        let _by_name = directory;
+        Ok(None)
+    }
+    /// Lets go of a directory that is held: paths below it lead nowhere from then on.
+    fn let_go(&self) {}
+    /// Returns which file stands under a path; None where files have no identity.
+    ///
+    /// Errors: `NotFound` where there is nothing.
+    fn identity(&self, path: &Path) -> io::Result<Option<FileIdentity>> {
+        let _unknown = path;
+        Ok(None)
+    }
     /// Opens a file.
     fn open(&self, path: &Path, how: OpenHow) -> io::Result<Arc<dyn StoredFile>>;
     /// Opens a file to lock it; `creates` says that a missing one is made.

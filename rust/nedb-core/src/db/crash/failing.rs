@@ -166,6 +166,56 @@ pub(super) fn check_unchanged(course: &Course, ran: &Run) -> Result<(), String> 
     found.map(drop).map_err(|found| format!("the handle: {found}"))
 }
 
+/// Leaves no room from every call of a script on, for so long that what was refused is asked for again and refused
+/// again; then there is room.
+fn fill_everywhere(course: &Course) -> Result<usize, String> {
+    let mut refused_count = 0;
+    for nth in 0..course.call_count() {
+        let disk = FaultDisk::new();
+        disk.fill_at(nth);
+        let mut ran = run(&course.script, &disk);
+        let place = |found| format!("{}: a full disk: {found}", course.place(nth));
+        let mut unknown = None;
+        for _ in 0..3 {
+            match ran.error.as_ref().map(Error::code) {
+                None => break,
+                Some(ErrorCode::StorageError) => {
+                    refused_count += 1;
+                    check_unchanged(course, &ran).map_err(place)?;
+                    ran = run_on(&course.script, ran);
+                }
+                Some(ErrorCode::CommitUnknown) => {
+                    unknown = ran.error.take();
+                    break;
+                }
+                Some(_) => return Err(place(format!("{:?}", ran.error))),
+            }
+        }
+        disk.mend();
+        if unknown.is_some() {
+            let bounds = Bounds::after_process(course, ran.done_count);
+            ran.session.drop_handle();
+            go_on(course, &disk, &bounds).map_err(place)?;
+            continue;
+        }
+        let ran = if ran.error.is_some() { run_on(&course.script, ran) } else { ran };
+        match &ran.error {
+            None => check_unharmed(course, ran).map_err(place)?,
+            Some(error) => return Err(place(format!("with room again: {error:?}"))),
+        }
+    }
+    Ok(refused_count)
+}
+
+#[test]
+fn a_disk_that_is_full_for_a_while_refuses_and_then_goes_on() {
+    for (number, script) in scripts::all().into_iter().enumerate() {
+        let course = Course::of(script);
+        let refused_count = fill_everywhere(&course).unwrap();
+        assert!(refused_count > course.call_count() / 2, "script {number}: {refused_count}");
+    }
+}
+
 macro_rules! for_each_script {
     ($($name:ident $number:literal)*) => { $(
         #[test]

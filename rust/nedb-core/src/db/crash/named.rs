@@ -1,6 +1,6 @@
 //! Named behaviours of a write that fails: at the nth append or the nth sync, half an append, once.
 //!
-//! Whatever fails, the write is `CommitUnknown`, nothing of it is visible, later writes are refused,
+//! Whatever fails but for want of room, the write is `CommitUnknown`, nothing of it is visible, later writes are refused,
 //! reads go on, and what opens afterwards is a prefix of what was submitted that holds everything that
 //! was acknowledged. `failing` lets every call of every script fail; here the calls are chosen, and short
 //! writes cut at chosen bytes.
@@ -42,13 +42,14 @@ fn read(db: &Database, n: u32) -> Option<String> {
 }
 
 const FULL: ErrorKind = ErrorKind::StorageFull;
+const BROKEN: ErrorKind = ErrorKind::Other;
 
 const FAILURES: [(usize, Failure); 6] = [
-    (APPEND, Failure::NoEffect(FULL)),
-    (APPEND, Failure::First(0, FULL)),
-    (APPEND, Failure::First(1, FULL)),
-    (APPEND, Failure::First(150, FULL)),
-    (APPEND, Failure::First(usize::MAX, FULL)),
+    (APPEND, Failure::NoEffect(BROKEN)),
+    (APPEND, Failure::First(0, BROKEN)),
+    (APPEND, Failure::First(1, BROKEN)),
+    (APPEND, Failure::First(150, BROKEN)),
+    (APPEND, Failure::First(usize::MAX, BROKEN)),
     (SYNC, Failure::NoEffect(ErrorKind::Other)),
 ];
 
@@ -198,7 +199,7 @@ fn lines_bytes(disk: &FaultDisk, count: usize) -> usize {
 #[test]
 fn a_batch_that_fails_leaves_a_prefix_of_itself() {
     for count in [0, 1, 300, 450, 700, usize::MAX] {
-        let (disk, db) = open_failing(APPEND, Failure::First(count, FULL), 0);
+        let (disk, db) = open_failing(APPEND, Failure::First(count, BROKEN), 0);
         let documents: Vec<_> =
             (0..3).map(|n| (format!("{n}"), format!("{{\"n\":{n}}}"))).collect();
         let failed = db.put_many("c", &documents, &WriteOptions::default()).unwrap_err();
@@ -218,7 +219,7 @@ fn a_transaction_that_fails_is_there_whole_or_not_at_all() {
     let items =
         r#"[{"op":"put","coll":"c","id":"0","doc":{}},{"op":"put","coll":"c","id":"1","doc":{}}]"#;
     for count in [0, 1, 100, 200, 300, usize::MAX] {
-        let (disk, db) = open_failing(APPEND, Failure::First(count, FULL), 0);
+        let (disk, db) = open_failing(APPEND, Failure::First(count, BROKEN), 0);
         let failed = db.batch(items, &WriteOptions::default()).unwrap_err();
         assert_eq!(failed.code(), ErrorCode::CommitUnknown, "{count}");
         assert_eq!((read(&db, 0), read(&db, 1)), (None, None), "{count}");
@@ -227,4 +228,82 @@ fn a_transaction_that_fails_is_there_whole_or_not_at_all() {
         assert_eq!(read(&db, 0).is_some(), read(&db, 1).is_some(), "{count}");
         assert_eq!(read(&db, 0).is_some(), count == usize::MAX, "{count}");
     }
+}
+
+/// How an append fails on a disk that is full.
+const FULL_APPENDS: [Failure; 5] = [
+    Failure::NoEffect(FULL),
+    Failure::First(0, FULL),
+    Failure::First(1, FULL),
+    Failure::First(150, FULL),
+    Failure::First(usize::MAX, FULL),
+];
+
+#[test]
+fn a_write_that_finds_no_room_is_refused_and_those_after_it_stand() {
+    for durability in [Durability::Always, Durability::Never] {
+        for failure in FULL_APPENDS {
+            let disk = FaultDisk::new();
+            let db = open_as(&disk, durability).unwrap();
+            write(&db, 0).unwrap();
+            let (head, log) = (db.head(), log_of(&disk));
+            disk.fail_at(APPEND, failure);
+            let refused = write(&db, 1).unwrap_err();
+            assert_eq!(refused.code(), ErrorCode::StorageError, "{failure:?}");
+            assert!(refused.is_no_space() && refused.message().contains(PATH), "{refused}");
+            assert!(db.write_trouble().unwrap().is_no_space(), "{failure:?}");
+            assert_eq!((db.seq(), db.head(), log_of(&disk)), (0, head, log), "{failure:?}");
+            assert_eq!((read(&db, 1), db.is_read_only()), (None, false), "{failure:?}");
+            // A crash of the machine leaves nothing of what was refused either.
+            for image in disk.images(1) {
+                assert!(open(&image.disk).unwrap().seq() <= 0, "{failure:?}, {}", image.name);
+            }
+            write(&db, 2).unwrap();
+            assert!(db.write_trouble().is_none() && db.verify().unwrap(), "{failure:?}");
+            assert!(db.verify_determinism().unwrap(), "{failure:?}");
+            db.close().unwrap();
+            let db = open(&disk).unwrap();
+            assert_eq!((db.seq(), read(&db, 1)), (1, None), "{failure:?}");
+            assert!(read(&db, 2).is_some(), "{failure:?}");
+        }
+    }
+}
+
+#[test]
+fn what_cannot_be_taken_back_from_a_full_disk_is_unknown() {
+    for nth in [1, 2] {
+        let disk = FaultDisk::new();
+        let db = open(&disk).unwrap();
+        disk.fail_at(0, Failure::Half(FULL));
+        disk.fail_at(nth, Failure::NoEffect(BROKEN));
+        let failed = write(&db, 0).unwrap_err();
+        assert_eq!(failed.code(), ErrorCode::CommitUnknown, "{nth}");
+        assert_eq!(db.write_trouble().unwrap().code(), ErrorCode::CommitUnknown);
+        assert_eq!(write(&db, 1).unwrap_err().code(), ErrorCode::CommitUnknown);
+    }
+}
+
+#[test]
+fn what_was_gathered_while_a_full_disk_refused_is_refused_too_and_tried_again_stands() {
+    let disk = FaultDisk::new();
+    let db = open(&disk).unwrap();
+    write(&db, 0).unwrap();
+    disk.fill();
+    let writers = |expected: Option<ErrorCode>| {
+        std::thread::scope(|scope| {
+            for n in 1..9 {
+                let db = &db;
+                scope.spawn(move || {
+                    let code = write(db, n).err().map(|error| error.code());
+                    assert_eq!(code, expected, "{n}");
+                });
+            }
+        });
+    };
+    writers(Some(ErrorCode::StorageError));
+    assert_eq!(db.seq(), 0);
+    disk.mend();
+    writers(None);
+    assert_eq!(db.seq(), 8);
+    assert!(db.verify().unwrap() && db.verify_determinism().unwrap());
 }

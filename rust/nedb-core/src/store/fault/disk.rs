@@ -50,6 +50,8 @@ struct Plan {
     calls: Range<usize>,
     /// What their paths hold.
     part: String,
+    /// Whether it happens only to calls that need room.
+    needs_room: bool,
     event: Event,
 }
 
@@ -117,6 +119,20 @@ impl FaultDisk {
         self.plan(nth..usize::MAX, part, Event::Fail(failure));
     }
 
+    /// Leaves no room on the disk: from the nth call from now on appends do their first half, and nothing is made. What
+    /// is cut, written over, renamed, removed or synced needs none.
+    pub fn fill_at(&self, nth: usize) {
+        let mut world = self.world.lock();
+        let calls = world.calls.len() + nth..usize::MAX;
+        let event = Event::Fail(Failure::Half(io::ErrorKind::StorageFull));
+        world.plans.push(Plan { calls, part: String::new(), needs_room: true, event });
+    }
+
+    /// Leaves no room on the disk, from now on.
+    pub fn fill(&self) {
+        self.fill_at(0);
+    }
+
     /// Lets the process die during the nth call from now on: what it does may be done or not. What was planned
     /// before is still going to happen.
     pub fn crash_at(&self, nth: usize) {
@@ -127,7 +143,7 @@ impl FaultDisk {
         let mut world = self.world.lock();
         let now = world.calls.len();
         let calls = now + calls.start..now.saturating_add(calls.end);
-        world.plans.push(Plan { calls, part: part.to_owned(), event });
+        world.plans.push(Plan { calls, part: part.to_owned(), needs_room: false, event });
     }
 
     /// Lets nothing happen that was planned and has not happened yet.
@@ -222,7 +238,7 @@ impl World {
         let number = self.calls.len();
         self.calls.push(Call { verb, path: path.to_path_buf() });
         let is_sync = verb.starts_with("sync");
-        match self.event_at(number, path) {
+        match self.event_at(number, verb, path) {
             Some(Event::Fail(failure)) => {
                 self.failure_count += 1;
                 let (portion, kind) = match failure {
@@ -247,10 +263,15 @@ impl World {
     }
 
     /// Returns what is going to happen to a call.
-    fn event_at(&self, number: usize, path: &Path) -> Option<Event> {
+    fn event_at(&self, number: usize, verb: &str, path: &Path) -> Option<Event> {
         let path = path.to_string_lossy();
-        let mut plans = self.plans.iter();
-        let plan = plans.find(|it| it.calls.contains(&number) && path.contains(&it.part));
+        let needs_room = verb == "append" || verb.starts_with("create");
+        let is_for_it = |it: &&Plan| {
+            it.calls.contains(&number)
+                && path.contains(&it.part)
+                && (needs_room || !it.needs_room)
+        };
+        let plan = self.plans.iter().find(is_for_it);
         plan.map(|it| it.event)
     }
 }
