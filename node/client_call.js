@@ -46,6 +46,8 @@ const ENGINE = new Set([
   "WRONG_KEY",
   "PLAIN_DATABASE",
   "NOT_FOUND",
+  "CANCELLED",
+  "TIMED_OUT",
 ]);
 /** A body of which it is said how long it was where no answer came: it may have been too long. */
 const LONG_BODY_BYTES = 1 << 20;

@@ -23,7 +23,9 @@ export type ErrorCode =
   | "KEY_REQUIRED"
   | "WRONG_KEY"
   | "PLAIN_DATABASE"
-  | "NOT_FOUND";
+  | "NOT_FOUND"
+  | "CANCELLED"
+  | "TIMED_OUT";
 
 /** A place in a query text. */
 export interface QueryPosition {

@@ -12,6 +12,7 @@ Everything here is made by the extension module ``nedb._native``, which holds th
 
 from nedb._native import (
     NEDB,
+    Cancelled,
     CommitUnknown,
     DatabaseClosed,
     DatabaseLocked,
@@ -32,6 +33,7 @@ from nedb._native import (
     ReadOnly,
     ReplayError,
     StorageError,
+    TimedOut,
     Transaction,
     WrongKey,
     __version__,
@@ -41,6 +43,7 @@ from nedb.concurrent import Sequencer
 
 __all__ = [
     "NEDB",
+    "Cancelled",
     "CommitUnknown",
     "DatabaseClosed",
     "DatabaseLocked",
@@ -62,6 +65,7 @@ __all__ = [
     "ReplayError",
     "Sequencer",
     "StorageError",
+    "TimedOut",
     "Transaction",
     "WrongKey",
     "__version__",

@@ -14,6 +14,7 @@ from typing_extensions import Self, disjoint_base
 
 __all__ = [
     "NEDB",
+    "Cancelled",
     "CommitUnknown",
     "DatabaseClosed",
     "DatabaseLocked",
@@ -34,6 +35,7 @@ __all__ = [
     "ReadOnly",
     "ReplayError",
     "StorageError",
+    "TimedOut",
     "Transaction",
     "WrongKey",
     "__version__",
@@ -113,6 +115,12 @@ class PlainDatabase(NEDBError):
 
 class NotFound(NEDBError, KeyError):
     """There is no file, no version of it or no chunk of that name or number."""
+
+class Cancelled(NEDBError):
+    """The call was ended by whoever asked for it. Nothing was changed."""
+
+class TimedOut(NEDBError, TimeoutError):
+    """The call took longer than it was given, and was ended. Nothing was changed."""
 
 @final
 class FileReader:

@@ -23,8 +23,8 @@ impl Clock for SystemClock {
     }
 }
 
-/// How long something takes, for statistics alone: nothing that is written depends on it.
-#[derive(Debug)]
+/// How long something takes: nothing that is written depends on it.
+#[derive(Clone, Copy, Debug)]
 pub(crate) struct Stopwatch {
     begun: Instant,
 }

@@ -45,11 +45,15 @@ pub enum ErrorCode {
     PlainDatabase,
     /// There is no file, no version or no chunk of that name or number.
     NotFound,
+    /// The call was ended by whoever asked for it. Nothing was changed.
+    Cancelled,
+    /// The call took longer than it was given, and was ended. Nothing was changed.
+    TimedOut,
 }
 
 impl ErrorCode {
     /// Every code, in the order of `errors.toml`.
-    pub const ALL: [ErrorCode; 16] = [
+    pub const ALL: [ErrorCode; 18] = [
         ErrorCode::InvalidArgument,
         ErrorCode::LimitExceeded,
         ErrorCode::NqlError,
@@ -66,6 +70,8 @@ impl ErrorCode {
         ErrorCode::WrongKey,
         ErrorCode::PlainDatabase,
         ErrorCode::NotFound,
+        ErrorCode::Cancelled,
+        ErrorCode::TimedOut,
     ];
 
     /// The stable spelling used by JavaScript's `error.code`, HTTP bodies and RESP prefixes.
@@ -87,6 +93,8 @@ impl ErrorCode {
             ErrorCode::WrongKey => "WRONG_KEY",
             ErrorCode::PlainDatabase => "PLAIN_DATABASE",
             ErrorCode::NotFound => "NOT_FOUND",
+            ErrorCode::Cancelled => "CANCELLED",
+            ErrorCode::TimedOut => "TIMED_OUT",
         }
     }
 }

@@ -16,6 +16,7 @@ mod log;
 mod merkle;
 mod op;
 mod query;
+mod read_budget;
 mod snapshot;
 mod store;
 mod views;
@@ -25,9 +26,9 @@ pub use crypto::{Randomness, SystemRandomness, Tmk};
 pub use db::{
     BackupOptions, BackupReport, CompactReport, CompressionStats, Database, DirectoryHold,
     Distribution, Durability, FileAt, FileDamage, FileDamages, FileInfo, FileProof, FileReader,
-    FileWriter, OpenReport, Options, Progress, ReadOptions, Receipt, RepairReport, Statistics,
-    Subscription, Update, VerifyFilesReport, VerifyReport, WriteOptions, hold_directory,
-    rewrap_key,
+    FileWriter, OpenReport, Options, Progress, QueryOptions, ReadOptions, Receipt, RepairReport,
+    Statistics, Subscription, Update, VerifyFilesReport, VerifyReport, WriteOptions,
+    hold_directory, rewrap_key,
 };
 pub use error::{Error, ErrorCode, QueryPosition, Result};
 pub use hash::ZERO_HASH;
@@ -36,4 +37,5 @@ pub use log::Damage;
 pub use merkle::Side;
 pub use op::{Seq, Tier};
 pub use query::{Params, Rows, algebra};
+pub use read_budget::Cancellation;
 pub use snapshot::IndexKind;

@@ -24,9 +24,17 @@ pub const REPAIR_RANGES_COUNT_MAX: usize = 1_000;
 pub const QUERY_BYTES_MAX: usize = 1 << 20;
 /// Deepest nesting of a WHERE or HAVING expression.
 pub const EXPRESSION_DEPTH_MAX: usize = 128;
+/// Most comparisons, and other tests, in all conditions of one query.
+pub const CONDITIONS_COUNT_MAX: usize = 10_000;
+/// Most sort keys, group keys or aggregates of one query: the key of a row is as long as all of them.
+pub const KEYS_COUNT_MAX: usize = 64;
+/// Most words of one SEARCH.
+pub const SEARCH_WORDS_COUNT_MAX: usize = 1_000;
+/// Most memory that one query holds to sort, to group and to search, in bytes, unless it is given another bound.
+pub const QUERY_MEMORY_BYTES_MAX: usize = 1 << 30;
 /// Most values in one IN list, and most parameters of one query.
 pub const LIST_VALUES_COUNT_MAX: usize = 100_000;
-/// Documents examined under one hold of the views' lock: a writer waits for one chunk at most.
+/// Documents that are found under one hold of the views' lock before the clock is asked.
 pub const SCAN_CHUNK_COUNT: usize = 1_024;
 /// Entries of two sets of views that are compared under one hold of the views' lock: well below a millisecond.
 pub const COMPARED_AT_ONCE_COUNT: usize = 256;

@@ -12,12 +12,13 @@ use crate::error::{Error, Result};
 use crate::instant::Instant;
 use crate::json::Path;
 use crate::limits::SCAN_CHUNK_COUNT;
-use crate::op::{Item, OpKind, Seq};
-use crate::views::index::{At, CollectionIndexes, Range, ValueIndex};
-use crate::views::{DocumentId, LifeId, State, VersionId};
+use crate::op::{Item, Op, OpKind, Seq};
+use crate::read_budget::{HELD_WORK_MAX, LOOK_OVERHEAD, ReadBudget};
+use crate::views::index::{At, CollectionIndexes, Range, SearchIndex, ValueIndex, intersect};
+use crate::views::{DocumentId, LifeId, State, VersionId, wanted};
 use parking_lot::RwLockReadGuard;
-use std::cell::Cell;
 use std::ops::{Bound, ControlFlow};
+use std::sync::Arc;
 
 pub use crate::views::index::IndexKind;
 pub(crate) use crate::views::index::{for_each_string, tokenize};
@@ -31,10 +32,37 @@ pub(crate) struct DocRef {
     version: VersionId,
 }
 
+/// What a posting that was found holds, in bytes.
+const POSTING_BYTES: usize = 16;
+
+/// A walk over an index that ends after some lives.
+struct IndexWalk {
+    left_count: usize,
+    last: Option<LifeId>,
+}
+
+impl IndexWalk {
+    fn visit(&mut self, life: LifeId) -> ControlFlow<()> {
+        match self.left_count.checked_sub(1) {
+            None => ControlFlow::Break(()),
+            Some(left_count) => {
+                (self.left_count, self.last) = (left_count, Some(life));
+                ControlFlow::Continue(())
+            }
+        }
+    }
+}
+
 /// How far a scan has come.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct ScanCursor {
     next_life: LifeId,
+}
+
+/// How far a walk over the edges of a node has come.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct EdgeCursor {
+    next_edge: u32,
 }
 
 /// What a snapshot is opened with.
@@ -61,19 +89,14 @@ pub(crate) struct Snapshot<'a> {
     valid_at: Option<Instant>,
     /// None where expiry hides nothing.
     now_seconds: Option<f64>,
-    /// None where texts may be waited for.
-    patience: Option<Patience>,
+    budget: ReadBudget,
 }
 
-/// What a reader who must not wait may still look at.
-#[derive(Debug)]
-struct Patience {
-    left_bytes: Cell<usize>,
-    has_ended: Cell<bool>,
+/// Where a walk over an index goes on: after the last life of the last key that was visited.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct IndexCursor {
+    after: Option<(Arc<[u8]>, LifeId)>,
 }
-
-/// What a look at a text costs beside its bytes, in bytes.
-const LOOK_OVERHEAD_BYTES: usize = 128;
 
 /// What a full-text look-up found.
 #[derive(Debug)]
@@ -97,26 +120,6 @@ pub(crate) struct SearchMatch {
     pub length: u32,
 }
 
-impl Patience {
-    /// Lets a text pass that is there, while there is patience.
-    fn take<'t>(&self, text: Option<TextRef<'t>>) -> Result<TextRef<'t>> {
-        let left = |text: &TextRef<'_>| {
-            self.left_bytes.get().checked_sub(text.len() + LOOK_OVERHEAD_BYTES)
-        };
-        match text.and_then(|text| Some((left(&text)?, text))) {
-            Some((left_bytes, text)) => {
-                self.left_bytes.set(left_bytes);
-                Ok(text)
-            }
-            None => {
-                self.has_ended.set(true);
-                // It ends the walk, and nobody sees it.
-                Err(Error::integrity("a reader has lost patience"))
-            }
-        }
-    }
-}
-
 impl<'a> Snapshot<'a> {
     /// Opens a snapshot of what a lock guards.
     pub fn open(state: RwLockReadGuard<'a, State>, options: &SnapshotOptions) -> Self {
@@ -127,26 +130,98 @@ impl<'a> Snapshot<'a> {
             seq: options.as_of.map_or(head, |seq| seq.clamp(-1, head)),
             valid_at: options.valid_at,
             now_seconds: sees_expiry.then_some(options.now_seconds),
-            patience: None,
+            budget: ReadBudget::default(),
             state,
         }
     }
 
-    /// From here on only texts in memory are handed out, and about so many bytes of them: what comes of it is
-    /// worth something only where `has_lost_patience` says no.
-    pub fn lose_patience_after(&mut self, bytes: usize) {
-        let (left_bytes, has_ended) = (Cell::new(bytes), Cell::new(false));
-        self.patience = Some(Patience { left_bytes, has_ended });
+    /// Sets what the read may take.
+    pub fn set_budget(&mut self, budget: ReadBudget) {
+        self.budget = budget;
     }
 
-    /// Tells whether a text was refused for want of patience.
-    pub fn has_lost_patience(&self) -> bool {
-        self.patience.as_ref().is_some_and(|patience| patience.has_ended.get())
+    /// Returns what the read may take.
+    pub fn budget(&self) -> &ReadBudget {
+        &self.budget
     }
 
-    /// Lets a waiting writer in. Handles stay valid.
-    pub fn yield_to_writers(&mut self) {
+    /// Lets waiting writers in where that is due, and checks that the read goes on. Handles stay valid.
+    ///
+    /// Errors: `Cancelled`, `TimedOut`, `LimitExceeded`.
+    #[inline]
+    pub fn go_on(&mut self) -> Result<()> {
+        if self.budget.is_due() { self.pause() } else { Ok(()) }
+    }
+
+    /// Counts work, and goes on as `go_on` does.
+    pub fn go_on_after(&mut self, work: usize) -> Result<()> {
+        self.budget.spend(work);
+        self.go_on()
+    }
+
+    #[cold]
+    fn pause(&mut self) -> Result<()> {
         RwLockReadGuard::bump(&mut self.state);
+        self.budget.begin_hold();
+        self.budget.check()
+    }
+
+    /// Does work that needs nothing of the state while writers are let in.
+    ///
+    /// Errors: `Cancelled`, `TimedOut`, `LimitExceeded`.
+    pub fn apart<T>(&mut self, work: impl FnOnce(&ReadBudget) -> T) -> Result<T> {
+        let Snapshot { state, budget, .. } = self;
+        if budget.is_impatient() {
+            return Ok(work(budget));
+        }
+        let done = RwLockReadGuard::unlocked_fair(state, || work(budget));
+        self.budget.begin_hold();
+        self.budget.check()?;
+        Ok(done)
+    }
+
+    /// Reads a text of a long line while writers are let in.
+    #[cold]
+    fn long_text(&mut self, document: DocRef, seq: Seq) -> Result<Arc<str>> {
+        let Some(reader) = self.state.log.detached(seq) else {
+            return self.text(document).map(TextRef::into_shared);
+        };
+        let version = *self.version(document).ok_or_else(foreign_handle)?;
+        let collection = self.collection_name(document.collection).to_owned();
+        let id = self.id_of(document).to_owned();
+        self.apart(|_| {
+            let wanted = wanted(&collection, &id, &version);
+            reader.text(&wanted).map(TextRef::into_shared)
+        })?
+    }
+
+    /// Hands a version's stored text, canonical and without `_seq`, to `look`, which does so much work for each byte
+    /// of it. Where that is much writers are let in meanwhile.
+    ///
+    /// Errors: `StorageError`, `IntegrityError`, `Cancelled`, `TimedOut`, `LimitExceeded`.
+    #[inline]
+    pub fn with_text<T>(
+        &mut self,
+        document: DocRef,
+        work_per_byte: usize,
+        look: impl FnOnce(&str, &ReadBudget) -> T,
+    ) -> Result<T> {
+        let seq = self.seq_of(document);
+        if self.state.log.is_long_on_disk(seq) && !self.budget.is_impatient() {
+            let text = self.long_text(document, seq)?;
+            return self.apart(|budget| look(&text, budget));
+        }
+        let text = self.text(document)?;
+        let work = text.len().saturating_mul(work_per_byte);
+        if work <= HELD_WORK_MAX || self.budget.is_impatient() {
+            self.budget.spend(work + LOOK_OVERHEAD);
+            let found = look(&text, &self.budget);
+            drop(text);
+            self.go_on()?;
+            return Ok(found);
+        }
+        let text = text.into_shared();
+        self.apart(|budget| look(&text, budget))
     }
 
     /// Returns a collection's number, or None when nobody ever wrote to it.
@@ -231,12 +306,18 @@ impl<'a> Snapshot<'a> {
         let version = documents
             .versions(document.collection, document.document)
             .get(document.version as usize)
-            .ok_or_else(|| Error::integrity("a handle of another database was used"))?;
+            .ok_or_else(foreign_handle)?;
         let collection = documents.collection_name(document.collection);
         let id = documents.id(document.collection, document.document);
-        match &self.patience {
-            None => self.state.version_text(collection, id, version),
-            Some(patience) => patience.take(self.state.held_version_text(collection, id, version)),
+        if !self.budget.is_impatient() {
+            return self.state.version_text(collection, id, version);
+        }
+        match self.state.held_version_text(collection, id, version) {
+            Some(text) if self.budget.take_patience(text.len() + LOOK_OVERHEAD) => Ok(text),
+            _ => {
+                self.budget.end_impatiently();
+                Err(Error::integrity("a reader has lost patience"))
+            }
         }
     }
 
@@ -271,26 +352,37 @@ impl<'a> Snapshot<'a> {
         search.map_or(&[], |search| search.fields())
     }
 
-    /// Visits the visible documents with a value at a field, in order of creation; false without an
-    /// index. Under a valid time more are visited: the caller looks at their texts.
-    pub fn visit_equal(
+    /// Adds the visible documents with a value at a field to `out`, in order of creation, from where the cursor stands;
+    /// up to `max` are looked at. Tells whether there are more, or returns None without an index. Under a valid time
+    /// more are added: the caller looks at their texts.
+    pub fn read_equal(
         &self,
         collection: CollectionId,
-        path: &Path,
-        key: &[u8],
-        visit: &mut dyn FnMut(DocRef) -> ControlFlow<()>,
-    ) -> bool {
-        let Some(index) = self.equality(collection, path) else { return false };
-        let mut visit_life = |life| self.visit_life(collection, life, visit);
-        let _stopped_or_not = if self.valid_at.is_some() {
-            index.visit_ever_equal(key, self.at(), &mut visit_life)
-        } else {
-            index.visit_equal(key, self.at(), &mut visit_life)
+        (path, key): (&Path, &[u8]),
+        cursor: &mut IndexCursor,
+        max: usize,
+        out: &mut Vec<DocRef>,
+    ) -> Option<bool> {
+        let index = self.equality(collection, path)?;
+        let mut walk = IndexWalk { left_count: max, last: None };
+        let first = cursor.after.as_ref().map_or(0, |(_, life)| life.saturating_add(1));
+        let mut visit = |life| {
+            walk.visit(life)?;
+            out.extend(self.visible_in_life(collection, life));
+            ControlFlow::Continue(())
         };
-        true
+        let stopped = if self.valid_at.is_some() {
+            index.visit_ever_equal(key, self.at(), first, &mut visit)
+        } else {
+            index.visit_equal(key, self.at(), first, &mut visit)
+        };
+        if let Some(life) = walk.last {
+            cursor.after = Some((Arc::from([]), life));
+        }
+        Some(stopped.is_break())
     }
 
-    /// Returns at most how many documents `visit_equal` would visit.
+    /// Returns at most how many documents `read_equal` would give.
     pub fn count_equal_estimate(
         &self,
         collection: CollectionId,
@@ -300,56 +392,121 @@ impl<'a> Snapshot<'a> {
         Some(self.equality(collection, path)?.count_equal_max(key, self.at()))
     }
 
-    /// Visits the visible documents whose value is in a range, in the order of the values, ties in
-    /// order of creation; false without an ordered index, and under a valid time.
-    pub fn visit_range(
+    /// Counts about how many documents `read_range` would give, up to `most`.
+    pub fn count_range_estimate(
         &self,
-        collection: CollectionId,
-        path: &Path,
-        low: Bound<&[u8]>,
-        high: Bound<&[u8]>,
-        is_descending: bool,
-        visit: &mut dyn FnMut(DocRef) -> ControlFlow<()>,
-    ) -> bool {
+        (collection, path): (CollectionId, &Path),
+        (low, high): (Bound<&[u8]>, Bound<&[u8]>),
+        most: usize,
+    ) -> Option<usize> {
         let index = self.indexes(collection).and_then(|indexes| indexes.ordered(path));
-        let Some(index) = index.filter(|_| self.valid_at.is_none()) else { return false };
+        let index = index.filter(|_| self.valid_at.is_none())?;
+        let mut count = 0;
+        let mut visit = |_: &Arc<[u8]>, _| {
+            count += 1;
+            if count >= most { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
+        };
+        let range = Range { low, high, is_descending: false };
+        let _stopped_or_not = index.visit_range(&range, None, self.at(), &mut visit);
+        Some(count)
+    }
+
+    /// Tells whether nothing came after what is read, so that the present's part of an index is all of it.
+    pub fn is_at_head(&self) -> bool {
+        self.at().is_head
+    }
+
+    /// Adds the visible documents whose value is in a range to `out`, in the order of the values, ties in order of
+    /// creation, from where the cursor stands; up to `max` are looked at. Tells whether there are more, or returns None
+    /// without an ordered index, and under a valid time.
+    pub fn read_range(
+        &self,
+        (collection, path): (CollectionId, &Path),
+        (low, high): (Bound<&[u8]>, Bound<&[u8]>),
+        is_descending: bool,
+        cursor: &mut IndexCursor,
+        max: usize,
+        out: &mut Vec<DocRef>,
+    ) -> Option<bool> {
+        let index = self.indexes(collection).and_then(|indexes| indexes.ordered(path));
+        let index = index.filter(|_| self.valid_at.is_none())?;
+        let after = cursor.after.take();
+        // The last key may have more lives.
+        let (low, high) = match (&after, is_descending) {
+            (None, _) => (low, high),
+            (Some((key, _)), false) => (Bound::Included(&**key), high),
+            (Some((key, _)), true) => (low, Bound::Included(&**key)),
+        };
+        let mut walk = IndexWalk { left_count: max, last: None };
+        let mut last_key = None;
+        let mut visit = |key: &Arc<[u8]>, life| {
+            walk.visit(life)?;
+            if last_key.as_ref().is_none_or(|last| !Arc::ptr_eq(last, key)) {
+                last_key = Some(Arc::clone(key));
+            }
+            out.extend(self.visible_in_life(collection, life));
+            ControlFlow::Continue(())
+        };
         let range = Range { low, high, is_descending };
-        let mut visit_life = |life| self.visit_life(collection, life, visit);
-        let _stopped_or_not = index.visit_range(&range, self.at(), &mut visit_life);
-        true
+        let resumed = after.as_ref().map(|(key, life)| (&**key, life.saturating_add(1)));
+        let stopped = index.visit_range(&range, resumed, self.at(), &mut visit);
+        cursor.after = last_key.zip(walk.last).or(after);
+        Some(stopped.is_break())
     }
 
     /// Looks up the documents that have every term in the searched fields; None without an index over
     /// exactly these fields (`fields` empty: all that have one), and under a valid time.
+    ///
+    /// Errors: `Cancelled`, `TimedOut`, `LimitExceeded`.
     pub fn search(
-        &self,
+        &mut self,
         collection: CollectionId,
         fields: &[Path],
         terms: &[String],
-    ) -> Option<SearchMatches> {
-        let search = self.indexes(collection)?.search.as_ref()?;
-        let is_over_these = fields.is_empty()
-            || (fields.len() == search.fields().len()
-                && fields.iter().all(|field| search.fields().contains(field)));
-        if !is_over_these || self.valid_at.is_some() {
-            return None;
+    ) -> Result<Option<SearchMatches>> {
+        let mut lists = Vec::with_capacity(terms.len());
+        for term in terms {
+            let mut list = Vec::new();
+            let mut first = Some(0);
+            while let Some(from) = first {
+                let Some(search) = self.search_index(collection, fields) else { return Ok(None) };
+                first = search.read_term(term, self.at(), from, SCAN_CHUNK_COUNT, &mut list);
+                self.budget.spend(SCAN_CHUNK_COUNT * POSTING_BYTES);
+                self.budget.hold(SCAN_CHUNK_COUNT.min(list.len()) * POSTING_BYTES);
+                self.go_on()?;
+            }
+            lists.push(list);
         }
-        let found = search.search(terms, self.at());
-        let mut matches = Vec::with_capacity(found.hits.len());
-        let mut frequencies = Vec::with_capacity(found.counts.len());
-        for (hit, counts) in found.hits.iter().zip(found.counts.chunks_exact(terms.len().max(1))) {
+        let Some(search) = self.search_index(collection, fields) else { return Ok(None) };
+        let (document_count, token_count) = search.size_at_seq(self.seq);
+        let (hits, counts) = self.apart(|_| intersect(&lists))?;
+        let mut matches = Vec::with_capacity(hits.len());
+        let mut frequencies = Vec::with_capacity(counts.len());
+        for (hit, counts) in hits.iter().zip(counts.chunks_exact(terms.len().max(1))) {
             if let Some(document) = self.visible_in_life(collection, hit.life) {
                 matches.push(SearchMatch { document, length: hit.length });
                 frequencies.extend_from_slice(counts);
             }
+            self.budget.spend(LOOK_OVERHEAD);
+            self.go_on()?;
         }
-        Some(SearchMatches {
-            document_count: found.document_count,
-            token_count: found.token_count,
-            document_frequency: found.document_frequencies,
+        let document_frequency = lists.iter().map(|list| list.len() as u64).collect();
+        Ok(Some(SearchMatches {
+            document_count,
+            token_count,
+            document_frequency,
             matches,
             frequencies,
-        })
+        }))
+    }
+
+    /// Returns the search index over exactly these fields (none: all that have one), where it may be used.
+    fn search_index(&self, collection: CollectionId, fields: &[Path]) -> Option<&SearchIndex> {
+        let search = self.indexes(collection)?.search.as_ref()?;
+        let is_over_these = fields.is_empty()
+            || (fields.len() == search.fields().len()
+                && fields.iter().all(|field| search.fields().contains(field)));
+        (is_over_these && self.valid_at.is_none()).then_some(search)
     }
 
     /// Returns the names of the files, in order of their first version.
@@ -362,34 +519,49 @@ impl<'a> Snapshot<'a> {
         self.state.views.files.versions(name, self.seq)
     }
 
-    /// Returns the nodes that a node links to, in the order linked.
-    pub fn neighbors(&self, node: &str, relation: &str) -> impl Iterator<Item = &str> {
+    /// Returns the nodes that a node links to, in the order linked, from a place on; each with the place after it.
+    pub fn neighbors(
+        &self,
+        node: &str,
+        relation: &str,
+        cursor: EdgeCursor,
+    ) -> impl Iterator<Item = (EdgeCursor, &str)> {
         let At { seq, is_head } = self.at();
-        self.state.views.relations.neighbors(node, relation, seq, is_head)
+        let relations = &self.state.views.relations;
+        let found = relations.neighbors((node, relation), (seq, is_head), cursor.next_edge);
+        found.map(|(edge, node)| (EdgeCursor { next_edge: edge + 1 }, node))
     }
 
-    /// Returns the nodes that link to a node, in the order linked.
-    pub fn inbound(&self, node: &str, relation: &str) -> impl Iterator<Item = &str> {
+    /// Returns the nodes that link to a node, as `neighbors` does.
+    pub fn inbound(
+        &self,
+        node: &str,
+        relation: &str,
+        cursor: EdgeCursor,
+    ) -> impl Iterator<Item = (EdgeCursor, &str)> {
         let At { seq, is_head } = self.at();
-        self.state.views.relations.inbound(node, relation, seq, is_head)
+        let relations = &self.state.views.relations;
+        let found = relations.inbound((node, relation), (seq, is_head), cursor.next_edge);
+        found.map(|(edge, node)| (EdgeCursor { next_edge: edge + 1 }, node))
     }
 
     /// Returns what an item of an op names as its causes.
     ///
-    /// Errors: `StorageError`, `IntegrityError`.
-    pub fn causes_of(&self, seq: Seq, item: u32) -> Result<Vec<Seq>> {
-        self.with_items(seq, |items| {
+    /// Errors: `StorageError`, `IntegrityError`, `Cancelled`, `TimedOut`, `LimitExceeded`.
+    pub fn causes_of(&mut self, seq: Seq, item: u32) -> Result<Vec<Seq>> {
+        self.with_items(seq, |_, items| {
             items.get(item as usize).map(|item| item.caused_by.to_vec()).unwrap_or_default()
         })
     }
 
     /// Returns the causes of every item of an op, and the versions that it wrote, in item order.
     ///
-    /// Errors: `StorageError`, `IntegrityError`.
-    pub fn written_by(&self, seq: Seq) -> Result<Vec<(Option<DocRef>, Vec<Seq>)>> {
-        self.with_items(seq, |items| {
-            let with_version =
-                |item: &Item<'_>| (self.version_written(seq, &item.kind), item.caused_by.to_vec());
+    /// Errors: as `causes_of`.
+    pub fn written_by(&mut self, seq: Seq) -> Result<Vec<(Option<DocRef>, Vec<Seq>)>> {
+        self.with_items(seq, |snapshot, items| {
+            let with_version = |item: &Item<'_>| {
+                (snapshot.version_written(seq, &item.kind), item.caused_by.to_vec())
+            };
             items.iter().map(with_version).collect()
         })
     }
@@ -499,24 +671,26 @@ impl<'a> Snapshot<'a> {
         (self.valid_at.is_none() || self.creation_order(found) == life).then_some(found)
     }
 
-    fn visit_life(
-        &self,
-        collection: CollectionId,
-        life: LifeId,
-        visit: &mut dyn FnMut(DocRef) -> ControlFlow<()>,
-    ) -> ControlFlow<()> {
-        match self.visible_in_life(collection, life) {
-            Some(document) => visit(document),
-            None => ControlFlow::Continue(()),
-        }
-    }
-
     /// Hands the items of an op to `look`; none for an op that does not count here.
-    fn with_items<T>(&self, seq: Seq, look: impl FnOnce(&[Item<'_>]) -> T) -> Result<T> {
+    fn with_items<T>(
+        &mut self,
+        seq: Seq,
+        look: impl FnOnce(&Snapshot<'_>, &[Item<'_>]) -> T,
+    ) -> Result<T> {
         if seq < 0 || seq > self.seq {
-            return Ok(look(&[]));
+            return Ok(look(self, &[]));
         }
-        self.state.with_op(seq, |op| look(op.items.as_slice()))
+        match self.state.log.detached(seq) {
+            None => self.state.with_op(seq, |op| look(self, op.items.as_slice())),
+            // Reading and parsing a long line takes a while, and needs nothing of the state.
+            Some(reader) => {
+                let own = move |_: &ReadBudget| {
+                    reader.with_fields(seq, |fields| fields.to_op().map(Op::into_owned))
+                };
+                let op = self.apart(own)??;
+                Ok(look(self, op.items.as_slice()))
+            }
+        }
     }
 
     fn version_written(&self, seq: Seq, kind: &OpKind<'_>) -> Option<DocRef> {
@@ -528,4 +702,8 @@ impl<'a> Snapshot<'a> {
         let version = versions.binary_search_by_key(&seq, |version| version.seq).ok()?;
         Some(DocRef { collection, document, version: version as VersionId })
     }
+}
+
+fn foreign_handle() -> Error {
+    Error::integrity("a handle of another database was used")
 }

@@ -83,10 +83,9 @@ fn nothing_is_acknowledged_as_durable_once_the_log_is_gone_or_another() {
 
 #[test]
 fn with_every_durability_a_sync_finds_that_the_directory_is_gone() {
-    for durability in [
-        nedb_core::Durability::Never,
-        nedb_core::Durability::Interval { milliseconds: 1_000_000 },
-    ] {
+    for durability in
+        [nedb_core::Durability::Never, nedb_core::Durability::Interval { milliseconds: 1_000_000 }]
+    {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("db");
         let db = Database::open(&path, Options { durability, ..Options::default() }).unwrap();
@@ -131,7 +130,8 @@ fn a_pipe_in_the_place_of_a_file_is_refused_and_not_waited_for() {
             let was_there = fs::rename(&file, &aside).is_ok();
             assert!(Command::new("mkfifo").arg(&file).status().unwrap().success());
             for read_only in [false, true] {
-                let (path, options) = (path.to_owned(), Options { read_only, ..options(is_encrypted) });
+                let (path, options) =
+                    (path.to_owned(), Options { read_only, ..options(is_encrypted) });
                 let (tell, told) = mpsc::channel();
                 std::thread::spawn(move || tell.send(Database::open(path, options).map(drop)));
                 // A checkpoint is not needed, and so it does not keep anybody from opening.
@@ -155,7 +155,8 @@ fn no_link_is_followed_to_a_file_of_somebody_else() {
         db.close().unwrap();
         let victim = path.with_file_name("victim");
         let text = "somebody's own text\n".repeat(50);
-        for name in ["LOCK", "log.aof", "meta.json", "SYNCED", "checkpoint.2", "blobs/000001.pack"] {
+        for name in ["LOCK", "log.aof", "meta.json", "SYNCED", "checkpoint.2", "blobs/000001.pack"]
+        {
             fs::write(&victim, &text).unwrap();
             let (file, aside) = (path.join(name), path.with_file_name("aside"));
             let was_there = fs::rename(&file, &aside).is_ok();
@@ -231,7 +232,8 @@ fn what_is_created_is_its_owner_s_alone() {
         let mut found = vec![path.to_owned(), path.with_file_name("copy")];
         while let Some(path) = found.pop() {
             let metadata = fs::symlink_metadata(&path).unwrap();
-            let (expected, is_directory) = if metadata.is_dir() { (0o700, true) } else { (0o600, false) };
+            let (expected, is_directory) =
+                if metadata.is_dir() { (0o700, true) } else { (0o600, false) };
             let mode = metadata.permissions().mode() & 0o777;
             assert_eq!(mode, expected, "{} of {}", path.display(), metadata.uid());
             if is_directory {

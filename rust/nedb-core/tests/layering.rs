@@ -37,8 +37,9 @@ const LEVELS: [&[Row]; 6] = [
         Row { modules: &["fold"], levels: &[0, 1, 2], also: &["views"] },
     ],
     &[
-        Row { modules: &["snapshot"], levels: &[0, 3], also: &[] },
-        Row { modules: &["query"], levels: &[0], also: &["snapshot"] },
+        Row { modules: &["read_budget"], levels: &[0], also: &[] },
+        Row { modules: &["snapshot"], levels: &[0, 3], also: &["read_budget"] },
+        Row { modules: &["query"], levels: &[0], also: &["snapshot", "read_budget"] },
     ],
     &[Row { modules: &["db"], levels: &[0, 1, 2, 3, 4], also: &[] }],
     &[Row { modules: &["proof", "adapters"], levels: &[0], also: &["db", "query::algebra"] }],

@@ -8,7 +8,8 @@
 
 use nedb_core::{Error, ErrorCode, QueryPosition};
 use pyo3::exceptions::{
-    PyBaseException, PyException, PyKeyError, PyOSError, PySyntaxError, PyValueError,
+    PyBaseException, PyException, PyKeyError, PyOSError, PySyntaxError, PyTimeoutError,
+    PyValueError,
 };
 use pyo3::prelude::*;
 use pyo3::sync::PyOnceLock;
@@ -19,7 +20,7 @@ type Description =
     (ErrorCode, &'static str, Option<fn(Python<'_>) -> Bound<'_, PyType>>, &'static str);
 
 /// The classes, in the order of `ErrorCode::ALL`.
-const DESCRIPTIONS: [Description; 16] = [
+const DESCRIPTIONS: [Description; 18] = [
     (
         ErrorCode::InvalidArgument,
         "InvalidArgument",
@@ -106,6 +107,18 @@ const DESCRIPTIONS: [Description; 16] = [
         "NotFound",
         Some(|py| py.get_type::<PyKeyError>()),
         "There is no file, no version of it or no chunk of that name or number.",
+    ),
+    (
+        ErrorCode::Cancelled,
+        "Cancelled",
+        None,
+        "The call was ended by whoever asked for it. Nothing was changed.",
+    ),
+    (
+        ErrorCode::TimedOut,
+        "TimedOut",
+        Some(|py| py.get_type::<PyTimeoutError>()),
+        "The call took longer than it was given, and was ended. Nothing was changed.",
     ),
 ];
 

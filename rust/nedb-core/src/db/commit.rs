@@ -34,8 +34,9 @@ use std::sync::{Arc, Weak};
 use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
-/// How many ops are folded before readers are let in: less than a millisecond's work.
+/// How many ops, and how many bytes of lines, are folded before readers are let in: about a millisecond's work.
 const FOLDED_AT_ONCE_COUNT: usize = 256;
+const FOLDED_AT_ONCE_BYTES: usize = 256 << 10;
 
 /// An op that was admitted, with its line.
 #[derive(Debug)]
@@ -268,7 +269,11 @@ impl Inner {
     pub(super) fn publish(&self, staged: &mut [Staged<'_>], lines: &str) {
         let op_count = staged.len();
         let mut last_seq = None;
-        for staged in staged.chunks_mut(FOLDED_AT_ONCE_COUNT) {
+        let mut rest = staged;
+        while !rest.is_empty() {
+            let count = folded_at_once(rest);
+            let (staged, others) = std::mem::take(&mut rest).split_at_mut(count);
+            rest = others;
             let mut state = self.state.write();
             staged.iter_mut().for_each(|staged| fold_staged(&mut state, staged, lines));
             last_seq = Some(state.views.seq);
@@ -613,6 +618,13 @@ pub(super) fn sync_periodically(inner: &Arc<Inner>, milliseconds: u64) -> io::Re
         }
     };
     std::thread::Builder::new().name("nedb-sync".to_owned()).spawn(work).map(|_| ())
+}
+
+/// Returns how many of the ops that come next are folded before readers are let in.
+fn folded_at_once(staged: &[Staged<'_>]) -> usize {
+    let start = staged.first().map_or(0, |first| first.line.start);
+    let is_within = |staged: &&Staged<'_>| staged.line.end - start <= FOLDED_AT_ONCE_BYTES;
+    staged.iter().take(FOLDED_AT_ONCE_COUNT).take_while(is_within).count().max(1)
 }
 
 fn fold_staged(state: &mut State, staged: &mut Staged<'_>, lines: &str) {

@@ -351,7 +351,11 @@ impl Database {
     ///
     /// Cost: two loads at the most.
     pub fn would_wait(&self, writes: bool) -> bool {
-        self.inner.state.is_locked_exclusive() || (writes && self.inner.writer.is_locked())
+        match writes {
+            // A writer that waits keeps readers out too.
+            false => self.inner.state.try_read().is_none(),
+            true => self.inner.state.is_locked() || self.inner.writer.is_locked(),
+        }
     }
 
     /// Tells whether the handle was closed.

@@ -112,7 +112,7 @@ pub use group::Receipt;
 pub use hold::{DirectoryHold, hold_directory};
 pub use maintain::VerifyReport;
 pub use open::OpenReport;
-pub use options::{Durability, Options, Progress, ReadOptions, WriteOptions};
+pub use options::{Durability, Options, Progress, QueryOptions, ReadOptions, WriteOptions};
 pub use protect::rewrap_key;
 pub use rescue::{BackupOptions, BackupReport, RepairReport};
 pub use statistics::{Distribution, Statistics};

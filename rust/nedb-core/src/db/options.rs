@@ -3,9 +3,46 @@
 use crate::clock::{Clock, SystemClock};
 use crate::crypto::{Randomness, SystemRandomness, Tmk};
 use crate::error::{Error, Result};
+use crate::limits::QUERY_MEMORY_BYTES_MAX;
 use crate::op::Seq;
+use crate::read_budget::{Cancellation, ReadBudget};
 use std::fmt;
 use std::sync::Arc;
+
+/// What a query may take.
+#[derive(Clone, Debug)]
+pub struct QueryOptions {
+    /// Most rows that are answered; more are `LimitExceeded`. None: any number.
+    ///
+    /// The bound is a part of the plan, as a LIMIT would be: what is beyond it is not looked for, unless a sort or a
+    /// group must see it. A LIMIT below it changes nothing; of one above it, as of none, more rows than the bound are
+    /// an error.
+    pub rows_count_max: Option<usize>,
+    /// Longest answer, in bytes; a longer one is `LimitExceeded`. None: any length.
+    pub answer_bytes_max: Option<usize>,
+    /// Most memory that is held to sort, to group and to search, in bytes; what would need more is `LimitExceeded`.
+    pub memory_bytes_max: usize,
+    /// What ends the query before it is done.
+    pub cancellation: Option<Cancellation>,
+}
+
+impl Default for QueryOptions {
+    fn default() -> Self {
+        QueryOptions {
+            rows_count_max: None,
+            answer_bytes_max: None,
+            memory_bytes_max: QUERY_MEMORY_BYTES_MAX,
+            cancellation: None,
+        }
+    }
+}
+
+impl QueryOptions {
+    pub(super) fn budget(&self) -> ReadBudget {
+        ReadBudget::new(self.cancellation.clone(), self.memory_bytes_max)
+            .with_answer_bytes_max(self.answer_bytes_max.unwrap_or(usize::MAX))
+    }
+}
 
 /// How a database is opened.
 #[derive(Clone)]

@@ -2,13 +2,16 @@
 
 use super::Database;
 use super::check;
-use super::options::ReadOptions;
+use super::options::{QueryOptions, ReadOptions};
 use crate::document::write_with_seq;
 use crate::error::{Error, Result};
-use crate::instant::Bound;
+use crate::instant::{Bound, Instant};
 use crate::op::Seq;
 use crate::query::{self, Params, Rows, algebra};
-use crate::snapshot::{Snapshot, SnapshotOptions, may_expire};
+use crate::read_budget::LOOK_OVERHEAD;
+use crate::snapshot::{EdgeCursor, Snapshot, SnapshotOptions, may_expire};
+use crate::views::State;
+use parking_lot::RwLockReadGuard;
 use std::ops::Range;
 
 impl Database {
@@ -32,9 +35,10 @@ impl Database {
         options: &ReadOptions,
         out: &mut String,
     ) -> Result<bool> {
-        let snapshot = self.snapshot(options.as_of, options.valid_as_of.as_deref())?;
+        let mut snapshot = self.snapshot(options.as_of, options.valid_as_of.as_deref())?;
         let Some(document) = snapshot.find(collection, id) else { return Ok(false) };
-        write_with_seq(&snapshot.text(document)?, snapshot.seq_of(document), out);
+        let seq = snapshot.seq_of(document);
+        snapshot.with_text(document, 1, |text, _| write_with_seq(text, seq, out))?;
         Ok(true)
     }
 
@@ -46,40 +50,41 @@ impl Database {
         self.run(&query::parse(nql, params)?)
     }
 
-    /// Runs an NQL query whose rows are so many at most, and stops where they are more.
+    /// Runs an NQL query that may take only so much.
     ///
-    /// The bound is a part of the plan, as a LIMIT would be: what is beyond it is not looked for, unless a
-    /// sort or a group must see it. A LIMIT below it changes nothing; of one above it, as of none, more rows
-    /// than the bound are an error.
-    ///
-    /// Errors: as `query`, and `LimitExceeded` for more rows.
-    pub fn query_at_most(&self, nql: &str, params: &Params, rows_count_max: usize) -> Result<Rows> {
+    /// Errors: as `query`, and `LimitExceeded`, `Cancelled`, `TimedOut`.
+    pub fn query_with(&self, nql: &str, params: &Params, options: &QueryOptions) -> Result<Rows> {
         let query = query::parse(nql, params)?;
         if query.explain {
-            return self.run(&query);
+            return self.run_with(&query, options);
         }
-        at_most(self.run(&query.with_limit(rows_count_max.saturating_add(1)))?, rows_count_max)
+        let rows = self.run_with(&bounded(query, options), options)?;
+        at_most(rows, options)
     }
 
-    /// Runs a query as `query_at_most` does where that is sure to be quick: it reaches few documents, all of
-    /// their texts are in memory, and nobody else is waited for. None where it is not: then `query_at_most`
+    /// Runs a query as `query_with` does where that is sure to be quick: it reaches few documents, all of
+    /// their texts are in memory, and nobody is waited for. None where it is not: then `query_with`
     /// answers, on a thread that may wait.
     ///
-    /// Cost: at most about a millisecond, and reading the query. Errors: as `query_at_most`.
+    /// Cost: at most about a millisecond, and reading the query. Errors: as `query_with`.
     pub fn query_at_once(
         &self,
         nql: &str,
         params: &Params,
-        rows_count_max: usize,
+        options: &QueryOptions,
     ) -> Result<Option<Rows>> {
         let query = query::parse(nql, params)?;
-        if query.explain || self.would_wait(false) {
+        if query.explain {
             return Ok(None);
         }
-        let query = query.with_limit(rows_count_max.saturating_add(1));
-        let mut snapshot = self.snapshot(query.at.as_of, query.at.valid_as_of.as_deref())?;
+        let query = bounded(query, options);
+        let valid_at = check::date("valid_as_of", query.at.valid_as_of.as_deref(), Bound::At)?;
+        self.inner.check_open()?;
+        let Some(state) = self.inner.state.try_read() else { return Ok(None) };
+        let mut snapshot = self.snapshot_of(state, query.at.as_of, valid_at);
+        snapshot.set_budget(options.budget());
         match query::execute_at_once(&mut snapshot, &query) {
-            Some(rows) => at_most(rows?, rows_count_max).map(Some),
+            Some(rows) => at_most(rows?, options).map(Some),
             None => Ok(None),
         }
     }
@@ -88,7 +93,12 @@ impl Database {
     ///
     /// Errors: as `query`.
     pub fn run(&self, query: &algebra::Query) -> Result<Rows> {
+        self.run_with(query, &QueryOptions::default())
+    }
+
+    fn run_with(&self, query: &algebra::Query, options: &QueryOptions) -> Result<Rows> {
         let mut snapshot = self.snapshot(query.at.as_of, query.at.valid_as_of.as_deref())?;
+        snapshot.set_budget(options.budget());
         query::execute(&mut snapshot, query)
     }
 
@@ -110,7 +120,12 @@ impl Database {
         places: Range<usize>,
     ) -> Result<Vec<String>> {
         check::node(node)?;
-        Ok(part_of(self.snapshot(as_of, None)?.neighbors(node, relation), places))
+        let mut snapshot = self.snapshot(as_of, None)?;
+        let (mut part, mut cursor) = (Part::new(places), EdgeCursor::default());
+        while part.take(snapshot.neighbors(node, relation, cursor), &mut cursor) {
+            snapshot.go_on_after(AT_A_TIME_COUNT * LOOK_OVERHEAD)?;
+        }
+        Ok(part.texts)
     }
 
     /// Returns the nodes that link to a node, in the order linked.
@@ -131,7 +146,12 @@ impl Database {
         places: Range<usize>,
     ) -> Result<Vec<String>> {
         check::node(node)?;
-        Ok(part_of(self.snapshot(as_of, None)?.inbound(node, relation), places))
+        let mut snapshot = self.snapshot(as_of, None)?;
+        let (mut part, mut cursor) = (Part::new(places), EdgeCursor::default());
+        while part.take(snapshot.inbound(node, relation, cursor), &mut cursor) {
+            snapshot.go_on_after(AT_A_TIME_COUNT * LOOK_OVERHEAD)?;
+        }
+        Ok(part.texts)
     }
 
     /// Returns the seq of the last op; -1 for an empty database.
@@ -169,11 +189,59 @@ impl Database {
         valid_as_of: Option<&str>,
     ) -> Result<Snapshot<'_>> {
         let valid_at = check::date("valid_as_of", valid_as_of, Bound::At)?;
-        let state = self.inner.read_state()?;
+        Ok(self.snapshot_of(self.inner.read_state()?, as_of, valid_at))
+    }
+
+    fn snapshot_of<'s>(
+        &'s self,
+        state: RwLockReadGuard<'s, State>,
+        as_of: Option<Seq>,
+        valid_at: Option<Instant>,
+    ) -> Snapshot<'s> {
         // Asking the time costs as much as a read, and only an expiry needs it.
         let needs_time = as_of.is_none() && may_expire(&state, valid_at);
         let now_seconds = if needs_time { self.inner.options.clock.now_seconds() } else { 0.0 };
-        Ok(Snapshot::open(state, &SnapshotOptions { as_of, valid_at, now_seconds }))
+        Snapshot::open(state, &SnapshotOptions { as_of, valid_at, now_seconds })
+    }
+}
+
+/// Edges that are looked at before writers are let in.
+const AT_A_TIME_COUNT: usize = 1_024;
+
+/// The part of a list of nodes that is asked for, as the list is walked.
+struct Part {
+    places: Range<usize>,
+    next_place: usize,
+    texts: Vec<String>,
+}
+
+impl Part {
+    fn new(places: Range<usize>) -> Part {
+        Part { places, next_place: 0, texts: Vec::new() }
+    }
+
+    /// Takes some of the nodes that come next; tells whether there may be more of the part.
+    fn take<'n>(
+        &mut self,
+        nodes: impl Iterator<Item = (EdgeCursor, &'n str)>,
+        cursor: &mut EdgeCursor,
+    ) -> bool {
+        let mut left_count = AT_A_TIME_COUNT;
+        for (after, node) in nodes {
+            if self.next_place >= self.places.end {
+                return false;
+            }
+            if self.next_place >= self.places.start {
+                self.texts.push(node.to_owned());
+            }
+            self.next_place += 1;
+            *cursor = after;
+            left_count -= 1;
+            if left_count == 0 {
+                return true;
+            }
+        }
+        false
     }
 }
 
@@ -185,20 +253,33 @@ pub(super) fn part_of<'t>(
     texts.skip(places.start).take(places.len()).map(str::to_owned).collect()
 }
 
-/// Returns rows that are so many at most.
-fn at_most(rows: Rows, rows_count_max: usize) -> Result<Rows> {
-    if rows.len() <= rows_count_max {
-        return Ok(rows);
+/// Returns a query whose rows are looked for up to the bound, and one more, which tells that there are more.
+fn bounded(query: algebra::Query, options: &QueryOptions) -> algebra::Query {
+    match options.rows_count_max {
+        Some(rows_count_max) => query.with_limit(rows_count_max.saturating_add(1)),
+        None => query,
     }
-    Err(Error::limit(format!(
-        "the query has more than {rows_count_max} rows, which is the most that are answered at once; use \
-         LIMIT and OFFSET"
-    )))
+}
+
+/// Returns rows that are as many as they may be.
+fn at_most(rows: Rows, options: &QueryOptions) -> Result<Rows> {
+    match options.rows_count_max {
+        Some(rows_count_max) if rows.len() > rows_count_max => Err(Error::limit(format!(
+            "the query has more than {rows_count_max} rows, which is the most that are answered at once; use \
+             LIMIT and OFFSET"
+        ))),
+        _ => Ok(rows),
+    }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    fn rows_max(rows_count_max: usize) -> QueryOptions {
+        QueryOptions { rows_count_max: Some(rows_count_max), ..QueryOptions::default() }
+    }
+
     use crate::Tier;
     use crate::db::{Options, WriteOptions};
     use crate::error::ErrorCode;
@@ -218,7 +299,7 @@ mod tests {
     fn a_bound_of_rows_stops_the_query_and_changes_none_below_it() {
         let directory = tempfile::tempdir().unwrap();
         let database = filled(directory.path(), 5_000);
-        let query = |nql: &str, most| database.query_at_most(nql, &Params::none(), most);
+        let query = |nql: &str, most| database.query_with(nql, &Params::none(), &rows_max(most));
         let read_before = database.statistics().cache_miss_count;
         for nql in ["FROM c", "FROM c WHERE n >= 0", "FROM c WHERE n >= 0 LIMIT 4000 OFFSET 5"] {
             let error = query(nql, 10).unwrap_err();
@@ -284,7 +365,7 @@ mod tests {
         drop(database);
         // Making the index has read every text.
         let database = Database::open(directory.path(), Options::default()).unwrap();
-        let at_once = |nql: &str| database.query_at_once(nql, &Params::none(), 50);
+        let at_once = |nql: &str| database.query_at_once(nql, &Params::none(), &rows_max(50));
         let read_count = || database.statistics().cache_miss_count;
         for nql in [
             "FROM c WHERE n = 7",
@@ -315,7 +396,8 @@ mod tests {
             let id = id.to_string();
             database.put("c", &id, &document, &WriteOptions::default()).unwrap();
         }
-        let at_once = |nql: &str| database.query_at_once(nql, &Params::none(), 50).unwrap();
+        let at_once =
+            |nql: &str| database.query_at_once(nql, &Params::none(), &rows_max(50)).unwrap();
         assert_eq!(at_once("FROM c WHERE n = 1"), None);
         assert_eq!(at_once("FROM c WHERE n = 1 LIMIT 3").map(|rows| rows.len()), Some(3));
     }

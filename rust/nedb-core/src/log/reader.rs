@@ -27,6 +27,16 @@ pub(crate) enum TextRef<'a> {
     Shared(Arc<str>),
 }
 
+impl TextRef<'_> {
+    /// Returns the text as one that needs no log; a borrowed one is copied.
+    pub fn into_shared(self) -> Arc<str> {
+        match self {
+            TextRef::Borrowed(text) => Arc::from(text),
+            TextRef::Shared(text) => text,
+        }
+    }
+}
+
 impl Deref for TextRef<'_> {
     type Target = str;
 
@@ -56,21 +66,26 @@ pub(crate) fn read_log_bytes(
     Ok(())
 }
 
+/// Length of a line from which on reading and checking it takes too long to keep others out meanwhile.
+const LONG_LINE_BYTES: usize = 64 << 10;
+
 /// The readable side of a log.
 pub(crate) struct LogReader {
     source: Source,
+    /// The seq of the first line that is known.
+    first_seq: Seq,
     /// The offset of each line, by seq.
     offsets: Vec<u64>,
     end: u64,
     /// The first line that was found not to hold.
-    damage: OnceLock<Damage>,
+    damage: Arc<OnceLock<Damage>>,
 }
 
 enum Source {
     Memory(MemoryText),
     Disk {
         bytes: Arc<dyn LogBytes>,
-        cache: Cache,
+        cache: Arc<Cache>,
         protection: Arc<Protection>,
     },
     /// The database was closed: where lines stood is known, and no line any more.
@@ -87,11 +102,39 @@ impl LogReader {
     ///
     /// The cache holds texts as they are read, not as they are sealed.
     pub fn disk(bytes: Arc<dyn LogBytes>, cache_bytes: usize, protection: Arc<Protection>) -> Self {
-        LogReader::of(Source::Disk { bytes, cache: Cache::new(cache_bytes), protection })
+        LogReader::of(Source::Disk { bytes, cache: Arc::new(Cache::new(cache_bytes)), protection })
     }
 
     fn of(source: Source) -> Self {
-        LogReader { source, offsets: Vec::new(), end: 0, damage: OnceLock::new() }
+        LogReader { source, first_seq: 0, offsets: Vec::new(), end: 0, damage: Arc::default() }
+    }
+
+    /// Returns a reader of one line alone, for whoever lets go of this one before it reads a long line; None for a
+    /// line that is short.
+    ///
+    /// Cost: in memory a copy of the line.
+    pub fn detached(&self, seq: Seq) -> Option<LogReader> {
+        let (start, len_bytes) = self.bounds(seq).filter(|(_, len)| *len > LONG_LINE_BYTES)?;
+        let (source, start) = match &self.source {
+            Source::Closed => return None,
+            Source::Memory(text) => {
+                let mut copy = MemoryText::default();
+                copy.append(text.slice(start, len_bytes)?);
+                (Source::Memory(copy), 0)
+            }
+            Source::Disk { bytes, cache, protection } => {
+                let (bytes, cache) = (Arc::clone(bytes), Arc::clone(cache));
+                (Source::Disk { bytes, cache, protection: Arc::clone(protection) }, start)
+            }
+        };
+        let (end, damage) = (start + len_bytes as u64, Arc::clone(&self.damage));
+        Some(LogReader { source, first_seq: seq, offsets: vec![start], end, damage })
+    }
+
+    /// Tells whether the texts of a line are read from a disk, or its cache, and the line is long.
+    pub fn is_long_on_disk(&self, seq: Seq) -> bool {
+        matches!(self.source, Source::Disk { .. })
+            && self.bounds(seq).is_some_and(|(_, len)| len > LONG_LINE_BYTES)
     }
 
     /// Returns the first line that was found not to hold since the log was opened, if one was.
@@ -106,7 +149,7 @@ impl LogReader {
 
     /// Forgets the line that does not hold: it is no longer one of the log.
     pub fn forget_damage(&mut self) {
-        self.damage.take();
+        self.damage = Arc::default();
     }
 
     /// Lets go of the file, or of the lines in memory, and of the texts in the cache: nothing is read from
@@ -373,7 +416,7 @@ impl LogReader {
     }
 
     fn bounds(&self, seq: Seq) -> Option<(u64, usize)> {
-        let at = usize::try_from(seq).ok()?;
+        let at = usize::try_from(seq.checked_sub(self.first_seq)?).ok()?;
         let start = *self.offsets.get(at)?;
         let end = self.offsets.get(at + 1).copied().unwrap_or(self.end);
         Some((start, usize::try_from(end - start).ok()?))

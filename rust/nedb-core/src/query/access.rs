@@ -8,7 +8,7 @@
 //! * A bound reaches the values of its own type alone, as a comparison does.
 //! * At a valid time no ordered index is walked: what it would find is not what is seen.
 
-use std::ops::{Bound, ControlFlow};
+use std::ops::Bound;
 
 use super::algebra::{CompareOperator, Expression, SortKey};
 use super::compare::Constant;
@@ -278,6 +278,9 @@ fn merged_ranges(facts: &[Fact]) -> Vec<(Path, KeyRange)> {
     merged
 }
 
+/// Documents of a range that are counted before it is left at that: writers wait meanwhile.
+const COUNTED_IN_RANGE_MAX: usize = 128 << 10;
+
 /// What a choice is made from.
 struct Chooser<'s, 'a, 'q> {
     snapshot: &'s Snapshot<'a>,
@@ -341,7 +344,7 @@ impl Chooser<'_, '_, '_> {
         if !self.has_ordered_index(path) {
             return None;
         }
-        let most = most.min(self.document_count / 4 + 1);
+        let most = most.min(self.document_count / 4 + 1).min(COUNTED_IN_RANGE_MAX);
         let count = self.count_range(path, range, most)?;
         (count < most).then_some(count)
     }
@@ -353,15 +356,8 @@ impl Chooser<'_, '_, '_> {
 
     /// Counts the documents of a range, up to `most`.
     fn count_range(&self, path: &Path, range: &KeyRange, most: usize) -> Option<usize> {
-        let mut count = 0;
-        let mut visit = |_| {
-            count += 1;
-            if count >= most { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
-        };
-        let (low, high) = (as_slice(&range.low), as_slice(&range.high));
-        let is_there =
-            self.snapshot.visit_range(self.collection, path, low, high, false, &mut visit);
-        is_there.then_some(count)
+        let range = (as_slice(&range.low), as_slice(&range.high));
+        self.snapshot.count_range_estimate((self.collection, path), range, most)
     }
 
     /// Returns whether fewer documents are examined than by a scan that stops when it has enough.

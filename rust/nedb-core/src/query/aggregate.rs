@@ -17,7 +17,11 @@ use super::field::{Field, path_name};
 use super::rows::{RowSet, RowView};
 use crate::error::Result;
 use crate::json::{Key, Path, encode_text, write_string};
+use crate::read_budget::{LOOK_OVERHEAD, ReadBudget};
 use crate::snapshot::Snapshot;
+
+/// What a group holds for each of its members, in bytes, beside their texts.
+const MEMBER_BYTES: usize = 64;
 
 /// Groups the rows.
 pub(super) fn group(
@@ -27,11 +31,13 @@ pub(super) fn group(
     aggregates: &[Aggregate],
 ) -> Result<RowSet> {
     let mut groups = Groups::new(keys, aggregates);
-    rows.walk(snapshot, |_, row| {
-        groups.add(row);
-        ControlFlow::Continue(())
+    rows.walk(snapshot, keys.len() + aggregates.len(), |_, row| match groups.add(row) {
+        true => ControlFlow::Continue(()),
+        false => ControlFlow::Break(()),
     })?;
-    Ok(RowSet::Computed(groups.finish()))
+    snapshot.go_on()?;
+    // Many groups are written while others write.
+    snapshot.apart(|budget| groups.finish(Some(budget))).map(RowSet::Computed)
 }
 
 /// All groups so far.
@@ -77,23 +83,31 @@ impl Groups {
         Group { keys, count: 0, accumulators }
     }
 
-    fn add(&mut self, row: &RowView<'_>) {
+    /// Takes in a row; false once the read is to end.
+    fn add(&mut self, row: &RowView<'_>) -> bool {
         self.encode_key(row);
         let index = match self.by_key.get(self.scratch.as_slice()) {
             Some(&index) => index,
             None => {
-                let keys = self.keys.iter().map(|(_, field)| field.raw(row).into_owned()).collect();
+                let keys: Vec<String> =
+                    self.keys.iter().map(|(_, field)| field.raw(row).into_owned()).collect();
+                let bytes = keys.iter().map(String::len).sum::<usize>() + self.scratch.len();
+                let members = (keys.len() + self.aggregates.len()) * MEMBER_BYTES;
+                if row.budget.is_some_and(|budget| !budget.hold(bytes + members + MEMBER_BYTES)) {
+                    return false;
+                }
                 let group = self.new_group(keys);
                 self.by_key.insert(self.scratch.as_slice().into(), self.groups.len());
                 self.groups.push(group);
                 self.groups.len() - 1
             }
         };
-        let Some(group) = self.groups.get_mut(index) else { return };
+        let Some(group) = self.groups.get_mut(index) else { return true };
         group.count += 1;
         for (accumulator, (_, _, field)) in group.accumulators.iter_mut().zip(&self.aggregates) {
             accumulator.add(&field.raw(row));
         }
+        true
     }
 
     /// Writes the row's key to the scratch buffer: no value's key is a prefix of another's, so the
@@ -105,8 +119,12 @@ impl Groups {
         }
     }
 
-    fn finish(self) -> Vec<String> {
-        self.groups.iter().map(|group| self.write(group)).collect()
+    /// Writes the rows; not all of them, once the read is to end.
+    fn finish(self, budget: Option<&ReadBudget>) -> Vec<String> {
+        let goes_on = |text: &String| {
+            budget.is_none_or(|it| it.hold(text.len()) && it.spend(text.len() + LOOK_OVERHEAD))
+        };
+        self.groups.iter().map(|group| self.write(group)).take_while(goes_on).collect()
     }
 
     fn write(&self, group: &Group) -> String {
@@ -166,9 +184,9 @@ mod tests {
             .collect();
         let mut groups = Groups::new(&keys, &aggregates);
         for text in texts {
-            groups.add(&RowView { text, seq: Some(1), score: None });
+            groups.add(&RowView { text, seq: Some(1), score: None, budget: None });
         }
-        groups.finish()
+        groups.finish(None)
     }
 
     #[test]

@@ -9,6 +9,7 @@ use std::ops::ControlFlow;
 
 use super::aggregate::group;
 use super::algebra::Query;
+use super::bounds;
 use super::explain::explain;
 use super::filter::Predicate;
 use super::plan::Plan;
@@ -22,6 +23,7 @@ use crate::snapshot::Snapshot;
 
 /// Runs a query, or, for `EXPLAIN`, tells how it would be run.
 pub(crate) fn execute(snapshot: &mut Snapshot<'_>, query: &Query) -> Result<Rows> {
+    bounds::check(query)?;
     let plan = Plan::new(snapshot, query)?;
     if query.explain {
         return Ok(explain(&plan));
@@ -33,13 +35,14 @@ pub(crate) fn execute(snapshot: &mut Snapshot<'_>, query: &Query) -> Result<Rows
 ///
 /// What came to nothing took about as long as one that did.
 pub(crate) fn execute_at_once(snapshot: &mut Snapshot<'_>, query: &Query) -> Option<Result<Rows>> {
+    bounds::check(query).ok()?;
     let plan = Plan::new(snapshot, query).ok()?;
     if query.explain || !plan.reaches_at_most(AT_ONCE_DOCUMENTS_COUNT_MAX) {
         return None;
     }
-    snapshot.lose_patience_after(AT_ONCE_TEXT_BYTES_MAX);
+    snapshot.budget().lose_patience_after(AT_ONCE_TEXT_BYTES_MAX);
     let rows = run(snapshot, &plan).and_then(|rows| rows.into_rows(snapshot));
-    (!snapshot.has_lost_patience()).then_some(rows)
+    (!snapshot.budget().has_lost_patience()).then_some(rows)
 }
 
 fn run(snapshot: &mut Snapshot<'_>, plan: &Plan<'_>) -> Result<RowSet> {
@@ -66,7 +69,10 @@ fn run(snapshot: &mut Snapshot<'_>, plan: &Plan<'_>) -> Result<RowSet> {
             let rows = run(snapshot, input)?;
             group(&rows, snapshot, keys, aggregates)
         }
-        Plan::Slice { input, offset, limit } => Ok(run(snapshot, input)?.slice(*offset, *limit)),
+        Plan::Slice { input, offset, limit } => {
+            let rows = run(snapshot, input)?;
+            snapshot.apart(|_| rows.slice(*offset, *limit))
+        }
     }
 }
 
@@ -79,11 +85,11 @@ fn filter(
 ) -> Result<RowSet> {
     let keep = keep.unwrap_or(usize::MAX);
     let mut passing = Vec::new();
-    rows.walk(snapshot, |index, row| {
+    rows.walk(snapshot, predicate.work_per_byte(), |index, row| {
         if passing.len() < keep && predicate.holds(row) {
             passing.push(index);
         }
         if passing.len() < keep { ControlFlow::Continue(()) } else { ControlFlow::Break(()) }
     })?;
-    Ok(rows.pick(&passing))
+    snapshot.apart(|_| rows.pick(&passing))
 }

@@ -92,7 +92,12 @@ mod tests {
 
     #[test]
     fn seq_and_score_come_from_the_row_and_not_from_the_text() {
-        let row = RowView { text: r#"{"_seq":1,"a":{"b":2}}"#, seq: Some(9), score: Some(0.5) };
+        let row = RowView {
+            text: r#"{"_seq":1,"a":{"b":2}}"#,
+            seq: Some(9),
+            score: Some(0.5),
+            budget: None,
+        };
         assert_eq!(raw("_seq", &row), "9");
         assert_eq!(raw("_score", &row), "0.5");
         assert_eq!(raw("_score", &RowView { score: None, ..row }), "null");
@@ -102,7 +107,12 @@ mod tests {
 
     #[test]
     fn computed_rows_are_asked_for_the_whole_dotted_name_first() {
-        let row = RowView { text: r#"{"_seq":3,"a":{"b":1},"sum_a.b":2}"#, seq: None, score: None };
+        let row = RowView {
+            text: r#"{"_seq":3,"a":{"b":1},"sum_a.b":2}"#,
+            seq: None,
+            score: None,
+            budget: None,
+        };
         assert_eq!(raw("sum_a.b", &row), "2");
         assert_eq!(raw("a.b", &row), "1");
         assert_eq!(raw("_seq", &row), "3");

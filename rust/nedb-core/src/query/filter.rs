@@ -19,6 +19,7 @@ use super::field::Field;
 use super::like::LikePattern;
 use super::rows::RowView;
 use crate::json::{Key, TypeClass, Value, elements, string_text, type_class};
+use crate::read_budget::ReadBudget;
 
 /// An IN list up to this length is compared value by value; a longer one is a set of keys.
 const LINEAR_LIST_COUNT_MAX: usize = 8;
@@ -143,13 +144,25 @@ impl Predicate {
         }
     }
 
-    /// Returns whether the row passes.
+    /// Returns about how much work is done for each byte of a row.
+    pub(super) fn work_per_byte(&self) -> usize {
+        match self {
+            Predicate::All(parts) | Predicate::Any(parts) => {
+                parts.iter().map(Predicate::work_per_byte).sum::<usize>().max(1)
+            }
+            Predicate::Not(inner) => inner.work_per_byte(),
+            Predicate::Test { operand, test } => operand.work_per_byte() + test.work_per_byte(),
+            Predicate::Pair { left, right, .. } => left.work_per_byte() + right.work_per_byte(),
+        }
+    }
+
+    /// Returns whether the row passes; whatever, once the read is to end.
     pub(super) fn holds(&self, row: &RowView<'_>) -> bool {
         match self {
-            Predicate::All(parts) => parts.iter().all(|part| part.holds(row)),
-            Predicate::Any(parts) => parts.iter().any(|part| part.holds(row)),
+            Predicate::All(parts) => parts.iter().all(|part| counted(row) && part.holds(row)),
+            Predicate::Any(parts) => parts.iter().any(|part| !counted(row) || part.holds(row)),
             Predicate::Not(inner) => !inner.holds(row),
-            Predicate::Test { operand, test } => test.holds(&operand.raw(row)),
+            Predicate::Test { operand, test } => test.holds(&operand.raw(row), row.budget),
             Predicate::Pair { left, operator, right } => {
                 let (left, right) = (left.raw(row), right.raw(row));
                 // Two nulls are equal, and yet neither is at most the other: null has no order.
@@ -168,6 +181,14 @@ impl Operand {
             Expression::Field(path) => Operand::Field(Field::new(path)),
             Expression::Literal(value) => Operand::Text(value.to_text()),
             condition => Operand::Truth(Box::new(Predicate::new(condition))),
+        }
+    }
+
+    fn work_per_byte(&self) -> usize {
+        match self {
+            Operand::Field(_) => 1,
+            Operand::Text(_) => 0,
+            Operand::Truth(condition) => condition.work_per_byte(),
         }
     }
 
@@ -197,8 +218,16 @@ impl Test {
         Test::Contains(constant, finder)
     }
 
+    fn work_per_byte(&self) -> usize {
+        match self {
+            Test::Like(pattern) => pattern.work_per_byte(),
+            Test::AmongFew(constants) => constants.len(),
+            _ => 0,
+        }
+    }
+
     /// Returns whether the value that `raw` spells passes.
-    fn holds(&self, raw: &str) -> bool {
+    fn holds(&self, raw: &str, budget: Option<&ReadBudget>) -> bool {
         match self {
             Test::Equal(constant) => constant.equals(raw),
             Test::Ordered(operator, constant) => satisfies(*operator, constant.compare(raw)),
@@ -208,10 +237,18 @@ impl Test {
             }
             Test::AmongFew(constants) => constants.iter().any(|constant| constant.equals(raw)),
             Test::AmongMany(keys) => keys.contains(&key_of(raw)),
-            Test::Like(pattern) => string_text(raw).is_some_and(|text| pattern.matches(&text)),
+            Test::Like(pattern) => {
+                string_text(raw).is_some_and(|text| pattern.matches(&text, budget))
+            }
             Test::Contains(constant, finder) => contains(raw, constant, finder.as_deref()),
         }
     }
+}
+
+/// Counts one of several tests of a row: a field may be looked for in all of its text.
+#[inline]
+fn counted(row: &RowView<'_>) -> bool {
+    row.spend(row.text.len())
 }
 
 fn contains(raw: &str, constant: &Constant, finder: Option<&Finder<'_>>) -> bool {
@@ -267,7 +304,7 @@ mod tests {
     }
 
     fn holds(expression: &Expression) -> bool {
-        let row = RowView { text: ROW, seq: Some(3), score: None };
+        let row = RowView { text: ROW, seq: Some(3), score: None, budget: None };
         Predicate::new(expression).holds(&row)
     }
 

@@ -6,6 +6,7 @@
 //! | `keyword`, `lexer` | NQL text → tokens |
 //! | `params` | the values of `$1` and `$name` |
 //! | `parser` | tokens → the algebra |
+//! | `bounds` | how much one query may ask for |
 //! | `plan`, `access` | the tree with its choices made; how a collection's documents are reached |
 //! | `execute`, `source` | the walk over the plan; the documents, fetched as chosen |
 //! | `rows`, `field`, `compare` | rows between steps and for the caller; their fields; raw values compared |
@@ -20,6 +21,7 @@ mod access;
 mod accumulate;
 mod aggregate;
 pub mod algebra;
+mod bounds;
 mod compare;
 mod describe;
 mod execute;

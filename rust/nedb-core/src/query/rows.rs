@@ -5,7 +5,7 @@
 //! (and `_score`) put in at its sorted place; it is never parsed into a tree.
 //!
 //! Invariants:
-//! * Texts of documents are borrowed for one chunk at most; handles survive letting writers in.
+//! * Texts of documents are borrowed for one look; handles survive letting writers in.
 //! * An output text is canonical: the keys stay sorted, and `_seq` is there once.
 
 use std::ops::ControlFlow;
@@ -13,8 +13,8 @@ use std::ops::ControlFlow;
 use crate::document::{write_with_member, write_with_seq};
 use crate::error::Result;
 use crate::json::write_double;
-use crate::limits::SCAN_CHUNK_COUNT;
 use crate::op::Seq;
+use crate::read_budget::{LOOK_OVERHEAD, ReadBudget};
 use crate::snapshot::{DocRef, Snapshot};
 
 /// One version of one document as a row, with its score once it was searched.
@@ -44,24 +44,31 @@ pub(super) struct RowView<'t> {
     pub(super) seq: Option<Seq>,
     /// The score, once searched.
     pub(super) score: Option<f64>,
+    /// What the read may take; None where nothing ends it.
+    pub(super) budget: Option<&'t ReadBudget>,
+}
+
+impl RowView<'_> {
+    /// Counts work; false once the read is to end, and whatever is said of the row then is worth nothing.
+    #[inline]
+    pub(super) fn spend(&self, work: usize) -> bool {
+        self.budget.is_none_or(|budget| budget.spend(work))
+    }
 }
 
 impl RowSet {
-    /// Shows every row to `visit`, in order, until it breaks; lets writers in between chunks.
+    /// Shows every row to `visit`, in order, until it breaks; lets writers in between rows, and while much is done
+    /// with one. `work_per_byte` says how much that is.
     pub(super) fn walk(
         &self,
         snapshot: &mut Snapshot<'_>,
-        mut visit: impl FnMut(usize, &RowView<'_>) -> ControlFlow<()>,
+        work_per_byte: usize,
+        visit: impl FnMut(usize, &RowView<'_>) -> ControlFlow<()>,
     ) -> Result<()> {
         match self {
-            RowSet::Documents(rows) => walk_documents(rows, snapshot, visit),
+            RowSet::Documents(rows) => walk_documents(rows, snapshot, work_per_byte, visit),
             RowSet::Computed(texts) => {
-                for (index, text) in texts.iter().enumerate() {
-                    if visit(index, &RowView { text, seq: None, score: None }).is_break() {
-                        break;
-                    }
-                }
-                Ok(())
+                snapshot.apart(|budget| walk_texts(texts, budget, work_per_byte, visit))
             }
         }
     }
@@ -107,10 +114,14 @@ impl RowSet {
         let mut rows = Rows::default();
         rows.ends.reserve(self.len());
         let mut scratch = String::new();
-        self.walk(snapshot, |_, row| {
+        self.walk(snapshot, 1, |_, row| {
             rows.push_with(|buffer| write_row(row, &mut scratch, buffer));
-            ControlFlow::Continue(())
+            match row.budget.is_none_or(|budget| budget.note_answer(rows.buffer.len())) {
+                true => ControlFlow::Continue(()),
+                false => ControlFlow::Break(()),
+            }
         })?;
+        snapshot.go_on()?;
         Ok(rows)
     }
 }
@@ -118,23 +129,34 @@ impl RowSet {
 fn walk_documents(
     rows: &[DocumentRow],
     snapshot: &mut Snapshot<'_>,
+    work_per_byte: usize,
     mut visit: impl FnMut(usize, &RowView<'_>) -> ControlFlow<()>,
 ) -> Result<()> {
-    let mut index = 0;
-    for chunk in rows.chunks(SCAN_CHUNK_COUNT) {
-        if index > 0 {
-            snapshot.yield_to_writers();
-        }
-        for row in chunk {
-            let text = snapshot.text(row.document)?;
-            let seq = Some(snapshot.seq_of(row.document));
-            if visit(index, &RowView { text: &text, seq, score: row.score }).is_break() {
-                return Ok(());
-            }
-            index += 1;
+    for (index, row) in rows.iter().enumerate() {
+        let (seq, score) = (Some(snapshot.seq_of(row.document)), row.score);
+        let visited = snapshot.with_text(row.document, work_per_byte, |text, budget| {
+            visit(index, &RowView { text, seq, score, budget: Some(budget) })
+        })?;
+        if visited.is_break() {
+            return Ok(());
         }
     }
     Ok(())
+}
+
+fn walk_texts(
+    texts: &[String],
+    budget: &ReadBudget,
+    work_per_byte: usize,
+    mut visit: impl FnMut(usize, &RowView<'_>) -> ControlFlow<()>,
+) {
+    for (index, text) in texts.iter().enumerate() {
+        let goes_on = budget.spend(text.len().saturating_mul(work_per_byte) + LOOK_OVERHEAD);
+        let row = RowView { text, seq: None, score: None, budget: Some(budget) };
+        if !goes_on || visit(index, &row).is_break() {
+            return;
+        }
+    }
 }
 
 /// Writes a row as the caller gets it: `_score` (where there is one) and `_seq` in their sorted places.
@@ -199,7 +221,11 @@ mod tests {
 
     fn spliced(text: &str, score: Option<f64>) -> String {
         let mut out = String::new();
-        write_row(&RowView { text, seq: Some(7), score }, &mut String::new(), &mut out);
+        write_row(
+            &RowView { text, seq: Some(7), score, budget: None },
+            &mut String::new(),
+            &mut out,
+        );
         out
     }
 

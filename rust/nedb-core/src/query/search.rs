@@ -17,10 +17,15 @@ use super::terms::{Occurrences, Terms};
 use crate::error::Result;
 use crate::json::Path;
 use crate::limits::SCAN_CHUNK_COUNT;
+use crate::read_budget::LOOK_OVERHEAD;
 use crate::snapshot::{CollectionId, DocRef, ScanCursor, SearchMatch, SearchMatches, Snapshot};
 
 /// How fast a further occurrence of a term counts less (k1 of BM25).
 const SATURATION: f64 = 1.2;
+/// What making words of a byte takes, in the work of looking at one.
+const WORK_PER_BYTE: usize = 8;
+/// What a document that matches holds, in bytes.
+const MATCH_BYTES: usize = 160;
 /// How much a long document counts less (b of BM25).
 const LENGTH_WEIGHT: f64 = 0.75;
 
@@ -83,31 +88,32 @@ impl Search {
         if self.terms.terms.is_empty() || self.keep == Some(0) {
             return Ok(Vec::new());
         }
-        let found = match self.use_index(snapshot) {
+        let found = match self.use_index(snapshot)? {
             Some(found) => found,
             None => self.scan(snapshot)?,
         };
         let mut rows = self.retain(snapshot, found)?;
         let keep = self.keep.unwrap_or(usize::MAX);
         if self.ranked {
-            rows = best(&rows, keep);
+            rows = snapshot.apart(|_| best(&rows, keep))?;
         }
         rows.truncate(keep);
         Ok(rows)
     }
 
-    fn use_index(&self, snapshot: &Snapshot<'_>) -> Option<Found> {
+    fn use_index(&self, snapshot: &mut Snapshot<'_>) -> Result<Option<Found>> {
         if !self.indexed {
-            return None;
+            return Ok(None);
         }
         let matches = snapshot.search(self.collection, &self.fields, &self.terms.terms)?;
+        let Some(matches) = matches else { return Ok(None) };
         let statistics = Statistics {
             document_count: matches.document_count,
             token_count: matches.token_count,
             document_frequency: matches.document_frequency,
         };
         let SearchMatches { matches, frequencies, .. } = matches;
-        Some(Found { statistics, matches, frequencies, phrases_checked: false })
+        Ok(Some(Found { statistics, matches, frequencies, phrases_checked: false }))
     }
 
     /// Takes the statistics of all documents, then keeps those matches that the query may see.
@@ -126,13 +132,14 @@ impl Search {
                 &mut handles,
             );
             for &document in &handles {
-                let found = self.terms.count(&snapshot.text(document)?, &self.fields);
+                let found = self.count(snapshot, document)?;
                 statistics.add(&found);
                 if found.is_match() {
+                    snapshot.budget().hold(MATCH_BYTES);
                     matching.insert(document, found);
                 }
             }
-            snapshot.yield_to_writers();
+            snapshot.go_on()?;
         }
         let (matches, frequencies) = self.visible_matches(snapshot, &matching)?;
         Ok(Found { statistics, matches, frequencies, phrases_checked: true })
@@ -154,9 +161,7 @@ impl Search {
             for &document in &handles {
                 let found = match matching.get(&document) {
                     Some(found) => found.clone(),
-                    None if self.at_valid_time => {
-                        self.terms.count(&snapshot.text(document)?, &self.fields)
-                    }
+                    None if self.at_valid_time => self.count(snapshot, document)?,
                     None => continue,
                 };
                 if found.is_match() {
@@ -164,9 +169,35 @@ impl Search {
                     frequencies.extend(found.frequencies);
                 }
             }
-            snapshot.yield_to_writers();
+            snapshot.budget().spend(SCAN_CHUNK_COUNT * LOOK_OVERHEAD / 4);
+            snapshot.go_on()?;
         }
         Ok((matches, frequencies))
+    }
+
+    /// Tells whether a document passes the predicate, and, where that is asked, has the phrases.
+    fn passes(
+        &self,
+        snapshot: &mut Snapshot<'_>,
+        document: DocRef,
+        check_phrases: bool,
+    ) -> Result<bool> {
+        let seq = Some(snapshot.seq_of(document));
+        let predicate = self.predicate.as_ref();
+        let work_per_byte = predicate.map_or(0, Predicate::work_per_byte) + WORK_PER_BYTE;
+        snapshot.with_text(document, work_per_byte, |text, budget| {
+            let row = RowView { text, seq, score: None, budget: Some(budget) };
+            predicate.is_none_or(|predicate| predicate.holds(&row))
+                && (!check_phrases
+                    || self.terms.count(text, &self.fields, Some(budget)).has_phrases())
+        })
+    }
+
+    /// Counts the terms in a document.
+    fn count(&self, snapshot: &mut Snapshot<'_>, document: DocRef) -> Result<Occurrences> {
+        snapshot.with_text(document, WORK_PER_BYTE, |text, budget| {
+            self.terms.count(text, &self.fields, Some(budget))
+        })
     }
 
     /// Scores what was found, and keeps what passes the predicate and has the phrases.
@@ -175,20 +206,14 @@ impl Search {
         let weights = found.statistics.weights();
         let mut rows = Vec::with_capacity(found.matches.len());
         let frequencies = found.frequencies.chunks_exact(self.terms.terms.len().max(1));
-        for (index, (matched, frequencies)) in found.matches.iter().zip(frequencies).enumerate() {
+        for (matched, frequencies) in found.matches.iter().zip(frequencies) {
             let SearchMatch { document, length } = *matched;
-            if index % SCAN_CHUNK_COUNT == SCAN_CHUNK_COUNT - 1 {
-                snapshot.yield_to_writers();
-            }
-            if check_phrases || self.predicate.is_some() {
-                let text = snapshot.text(document)?;
-                let row =
-                    RowView { text: &text, seq: Some(snapshot.seq_of(document)), score: None };
-                let passes = self.predicate.as_ref().is_none_or(|predicate| predicate.holds(&row));
-                if !passes || check_phrases && !self.terms.count(&text, &self.fields).has_phrases()
-                {
-                    continue;
-                }
+            snapshot.budget().spend(LOOK_OVERHEAD);
+            snapshot.go_on()?;
+            if (check_phrases || self.predicate.is_some())
+                && !self.passes(snapshot, document, check_phrases)?
+            {
+                continue;
             }
             let score = found.statistics.score(&weights, frequencies, length);
             rows.push(DocumentRow { document, score: Some(score) });

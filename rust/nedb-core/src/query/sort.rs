@@ -15,10 +15,17 @@ use super::field::Field;
 use super::rows::{RowSet, RowView};
 use crate::error::Result;
 use crate::json::encode_text;
+use crate::read_budget::ReadBudget;
 use crate::snapshot::Snapshot;
 
 /// Fewest rows held before the worst of them are thrown away.
 const HELD_COUNT_MIN: usize = 256;
+/// What an entry holds beside its key, in bytes, with its copy while runs are merged.
+const ENTRY_BYTES: usize = 80;
+/// Bytes of keys, and rows, that are put in order before the clock is asked: some milliseconds.
+const RUN_BYTES: usize = 4 << 20;
+const RUN_COUNT_MIN: usize = 64;
+const RUN_COUNT_MAX: usize = 64 << 10;
 
 /// Returns the first `keep` rows (None: all) in the order of `keys`.
 pub(super) fn sort(
@@ -30,12 +37,16 @@ pub(super) fn sort(
     let encoder = KeyEncoder::new(keys);
     let mut sorter = Sorter::new(keep);
     let mut key = Vec::new();
-    rows.walk(snapshot, |index, row| {
+    rows.walk(snapshot, keys.len(), |index, row| {
         encoder.encode(row, &mut key);
-        sorter.push(index, &key);
-        ControlFlow::Continue(())
+        match sorter.push(index, &key, row.budget) {
+            true => ControlFlow::Continue(()),
+            false => ControlFlow::Break(()),
+        }
     })?;
-    Ok(rows.pick(&sorter.finish()))
+    snapshot.go_on()?;
+    // Ordering many takes a while, and needs nothing of the state.
+    snapshot.apart(|budget| rows.pick(&sorter.finish(Some(budget))))
 }
 
 /// Turns the sort keys of a row into bytes.
@@ -89,10 +100,14 @@ impl Sorter {
         Sorter { keep, arena: Vec::new(), entries: Vec::new(), bar: None }
     }
 
-    fn push(&mut self, index: usize, key: &[u8]) {
+    /// Takes in a row; false once the read is to end.
+    fn push(&mut self, index: usize, key: &[u8], budget: Option<&ReadBudget>) -> bool {
         // A later row with the same key comes after: it must be strictly smaller to get in.
         if self.bar.as_deref().is_some_and(|bar| key >= bar) {
-            return;
+            return true;
+        }
+        if budget.is_some_and(|budget| !budget.hold(key.len() + ENTRY_BYTES)) {
+            return false;
         }
         let start = self.arena.len();
         self.arena.extend_from_slice(key);
@@ -100,12 +115,21 @@ impl Sorter {
         if let Some(keep) = self.keep
             && self.entries.len() >= keep.saturating_mul(2).max(HELD_COUNT_MIN)
         {
+            let held_bytes = self.held_bytes();
             self.shrink(keep);
+            if let Some(budget) = budget {
+                budget.release(held_bytes.saturating_sub(self.held_bytes()));
+            }
         }
+        true
+    }
+
+    fn held_bytes(&self) -> usize {
+        self.arena.len() + self.entries.len() * ENTRY_BYTES
     }
 
     fn shrink(&mut self, keep: usize) {
-        self.order();
+        self.order(None);
         self.entries.truncate(keep);
         let mut arena = Vec::with_capacity(self.arena.len());
         for entry in &mut self.entries {
@@ -119,16 +143,63 @@ impl Sorter {
         );
     }
 
-    fn order(&mut self) {
+    /// Puts the entries in order, some at a time; they stay in any, once the read is to end.
+    fn order(&mut self, budget: Option<&ReadBudget>) {
         let arena = &self.arena;
-        self.entries.sort_unstable_by(|left, right| compare(arena, left, right));
+        let goes_on = |work| budget.is_none_or(|budget| budget.spend(work));
+        let mean_bytes = arena.len() / self.entries.len().max(1) + 1;
+        let run_count = (RUN_BYTES / mean_bytes).clamp(RUN_COUNT_MIN, RUN_COUNT_MAX);
+        for run in self.entries.chunks_mut(run_count) {
+            if !goes_on(run.len() * 2) {
+                return;
+            }
+            run.sort_unstable_by(|left, right| compare(arena, left, right));
+        }
+        let mut width = run_count;
+        while width < self.entries.len() {
+            let mut merged = Vec::with_capacity(self.entries.len());
+            for pair in self.entries.chunks(width * 2) {
+                let (left, right) = pair.split_at(width.min(pair.len()));
+                if !merge(arena, left, right, &mut merged, &|| goes_on(mean_bytes + 16)) {
+                    return;
+                }
+            }
+            self.entries = merged;
+            width *= 2;
+        }
     }
 
-    fn finish(mut self) -> Vec<usize> {
-        self.order();
+    fn finish(mut self, budget: Option<&ReadBudget>) -> Vec<usize> {
+        self.order(budget);
         let keep = self.keep.unwrap_or(usize::MAX);
         self.entries.iter().take(keep).map(|entry| entry.index).collect()
     }
+}
+
+/// Appends two runs in order, each of which is in order; false once the read is to end.
+fn merge(
+    arena: &[u8],
+    mut left: &[Entry],
+    mut right: &[Entry],
+    out: &mut Vec<Entry>,
+    goes_on: &dyn Fn() -> bool,
+) -> bool {
+    while let ([first, left_rest @ ..], [second, right_rest @ ..]) = (left, right) {
+        if !goes_on() {
+            return false;
+        }
+        // No two are equal: a row has one place.
+        if compare(arena, first, second).is_lt() {
+            out.push(*first);
+            left = left_rest;
+        } else {
+            out.push(*second);
+            right = right_rest;
+        }
+    }
+    out.extend_from_slice(left);
+    out.extend_from_slice(right);
+    true
 }
 
 fn compare(arena: &[u8], left: &Entry, right: &Entry) -> Ordering {
@@ -162,10 +233,10 @@ mod tests {
         let mut sorter = Sorter::new(keep);
         let mut key = Vec::new();
         for (index, text) in texts.iter().enumerate() {
-            encoder.encode(&RowView { text, seq: None, score: None }, &mut key);
-            sorter.push(index, &key);
+            encoder.encode(&RowView { text, seq: None, score: None, budget: None }, &mut key);
+            sorter.push(index, &key, None);
         }
-        sorter.finish()
+        sorter.finish(None)
     }
 
     #[test]

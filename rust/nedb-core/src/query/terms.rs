@@ -10,10 +10,13 @@
 //! * A phrase is consecutive tokens within one string.
 
 use crate::json::{Path, members};
+use crate::read_budget::ReadBudget;
 use crate::snapshot::{for_each_string, tokenize};
 
 /// Stands for a token that is no term.
 const OTHER: usize = usize::MAX;
+/// What making a word of a text takes.
+const WORD_WORK: usize = 32;
 
 /// The prepared text of a SEARCH.
 #[derive(Debug, Default, PartialEq)]
@@ -67,17 +70,27 @@ impl Terms {
         !self.phrases.is_empty()
     }
 
-    /// Counts the terms in the named fields of a document; in all its strings when none are named.
-    pub(super) fn count(&self, document: &str, fields: &[Path]) -> Occurrences {
+    /// Counts the terms in the named fields of a document; in all its strings when none are named. Not all, once the
+    /// read is to end.
+    pub(super) fn count(
+        &self,
+        document: &str,
+        fields: &[Path],
+        budget: Option<&ReadBudget>,
+    ) -> Occurrences {
         let mut found = Occurrences {
             frequencies: vec![0; self.terms.len()],
             length: 0,
             phrases: vec![false; self.phrases.len()],
         };
         let mut places = Vec::new();
+        let work = WORD_WORK + self.terms.len();
         visit_strings(document, fields, &mut |string| {
             places.clear();
             tokenize(string, &mut |token| {
+                if budget.is_some_and(|budget| !budget.spend(work + token.len())) {
+                    return;
+                }
                 places.push(self.terms.iter().position(|term| term == token).unwrap_or(OTHER));
             });
             self.count_string(&places, &mut found);
@@ -132,7 +145,7 @@ mod tests {
 
     fn count(text: &str, document: &str, fields: &[&str]) -> Occurrences {
         let fields: Vec<Path> = fields.iter().map(|field| Path::parse(field)).collect();
-        Terms::new(text).count(document, &fields)
+        Terms::new(text).count(document, &fields, None)
     }
 
     #[test]

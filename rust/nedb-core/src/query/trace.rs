@@ -15,9 +15,13 @@ use super::algebra::TraceDirection;
 use super::rows::{DocumentRow, RowSet};
 use super::traverse::documents_of;
 use crate::error::Result;
-use crate::limits::SCAN_CHUNK_COUNT;
 use crate::op::Seq;
 use crate::snapshot::{DocRef, Snapshot};
+
+/// What reading an op takes beside its bytes: its line is parsed, and on a disk read and hashed.
+const READ_WORK: usize = 2_048;
+/// What an op that was looked at holds, in bytes.
+const LOOKED_AT_BYTES: usize = 160;
 
 /// Returns the first `keep` versions (None: all) that a walk from the rows reaches.
 pub(super) fn trace(
@@ -45,7 +49,6 @@ struct Walk {
     /// Versions that are in the result, or were started from.
     seen: HashSet<DocRef>,
     reached: Vec<DocumentRow>,
-    examined_count: usize,
 }
 
 impl Walk {
@@ -59,12 +62,11 @@ impl Walk {
         self.reached.len() >= self.keep
     }
 
-    /// Counts an op that was read, and lets writers in from time to time.
-    fn pause(&mut self, snapshot: &mut Snapshot<'_>) {
-        self.examined_count += 1;
-        if self.examined_count.is_multiple_of(SCAN_CHUNK_COUNT) {
-            snapshot.yield_to_writers();
-        }
+    /// Counts an op that was read, and lets writers in where that is due.
+    fn pause(&mut self, snapshot: &mut Snapshot<'_>) -> Result<()> {
+        snapshot.budget().spend(READ_WORK);
+        snapshot.budget().hold(LOOKED_AT_BYTES);
+        snapshot.go_on()
     }
 
     /// Walks towards causes. The queue holds lists of causes.
@@ -74,7 +76,7 @@ impl Walk {
         for start in starts {
             let (seq, item) = (snapshot.seq_of(start.document), snapshot.item_of(start.document));
             queue.push_back(snapshot.causes_of(seq, item)?);
-            self.pause(snapshot);
+            self.pause(snapshot)?;
         }
         while !self.is_done()
             && let Some(causes) = queue.pop_front()
@@ -87,7 +89,7 @@ impl Walk {
                     version.into_iter().for_each(|version| self.reach(version));
                     queue.push_back(further);
                 }
-                self.pause(snapshot);
+                self.pause(snapshot)?;
             }
         }
         Ok(())
@@ -109,7 +111,7 @@ impl Walk {
             let effects = snapshot.effects_of(seq);
             for same_op in effects.chunk_by(|(left, _), (right, _)| left == right) {
                 self.reach_items(snapshot, same_op, &mut queue)?;
-                self.pause(snapshot);
+                self.pause(snapshot)?;
             }
         }
         Ok(())
@@ -118,7 +120,7 @@ impl Walk {
     /// Takes in the items of one op that name the cause.
     fn reach_items(
         &mut self,
-        snapshot: &Snapshot<'_>,
+        snapshot: &mut Snapshot<'_>,
         items: &[(Seq, u32)],
         queue: &mut VecDeque<Seq>,
     ) -> Result<()> {

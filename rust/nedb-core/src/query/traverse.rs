@@ -7,8 +7,11 @@ use std::collections::HashSet;
 
 use super::rows::{DocumentRow, RowSet};
 use crate::error::{Error, Result};
-use crate::limits::SCAN_CHUNK_COUNT;
-use crate::snapshot::Snapshot;
+use crate::read_budget::LOOK_OVERHEAD;
+use crate::snapshot::{EdgeCursor, Snapshot};
+
+/// What a document that was reached holds, in bytes.
+const REACHED_BYTES: usize = 64;
 
 /// Returns the first `keep` documents (None: all) that the rows link to.
 pub(super) fn traverse(
@@ -21,20 +24,28 @@ pub(super) fn traverse(
     let keep = keep.unwrap_or(usize::MAX);
     let mut seen = HashSet::new();
     let mut reached = Vec::new();
-    for (index, start) in starts.iter().enumerate() {
-        if reached.len() >= keep {
-            break;
-        }
-        if index % SCAN_CHUNK_COUNT == SCAN_CHUNK_COUNT - 1 {
-            snapshot.yield_to_writers();
-        }
-        for node in snapshot.neighbors(&node_of(snapshot, start), relation) {
-            let found = node.split_once(':').and_then(|(name, id)| snapshot.find(name, id));
-            if let Some(document) = found
-                && seen.insert(document)
-            {
-                reached.push(DocumentRow { document, score: None });
+    for start in &starts {
+        let node = node_of(snapshot, start);
+        let mut cursor = EdgeCursor::default();
+        let mut has_more = reached.len() < keep;
+        while has_more {
+            has_more = false;
+            for (edge, node) in snapshot.neighbors(&node, relation, cursor) {
+                let found = node.split_once(':').and_then(|(name, id)| snapshot.find(name, id));
+                if let Some(document) = found
+                    && seen.insert(document)
+                {
+                    snapshot.budget().hold(REACHED_BYTES);
+                    reached.push(DocumentRow { document, score: None });
+                }
+                cursor = edge;
+                snapshot.budget().spend(LOOK_OVERHEAD);
+                if snapshot.budget().is_due() {
+                    has_more = true;
+                    break;
+                }
             }
+            snapshot.go_on()?;
         }
     }
     reached.truncate(keep);

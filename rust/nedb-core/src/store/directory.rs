@@ -69,8 +69,8 @@ impl Directory {
     /// Errors: `StorageError` when the working directory, which a relative path begins with, is gone.
     pub fn at(files: Arc<dyn FileSystem>, path: &Path) -> Result<Directory> {
         let absolute = files.absolute(path);
-        let path = absolute
-            .map_err(|error| Error::storage(format!("find {}", path.display()), error))?;
+        let path =
+            absolute.map_err(|error| Error::storage(format!("find {}", path.display()), error))?;
         Ok(Directory { files, path })
     }
 

@@ -140,7 +140,8 @@ pub(super) fn explain_link(error: io::Error) -> io::Error {
 }
 
 fn no_file(what: &str) -> io::Error {
-    let message = format!("it is {what}; a database consists of regular files in its own directory");
+    let message =
+        format!("it is {what}; a database consists of regular files in its own directory");
     io::Error::new(io::ErrorKind::InvalidInput, message)
 }
 

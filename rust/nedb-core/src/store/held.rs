@@ -9,7 +9,9 @@
 //! * No link is followed below the directory, in any part of a name.
 //! * A path that is not below the directory means what it says.
 
-use super::disk::{DIRECTORY_MODE, Disk, DiskFile, DiskLock, FILE_MODE, check_regular, explain_link};
+use super::disk::{
+    DIRECTORY_MODE, Disk, DiskFile, DiskLock, FILE_MODE, check_regular, explain_link,
+};
 use super::filesystem::{FileIdentity, FileSystem, LockFile, OpenHow, StoredFile};
 use parking_lot::RwLock;
 use rustix::fs::{AtFlags, Dir, Mode, OFlags, mkdirat, openat, renameat, statat, unlinkat};
@@ -142,7 +144,8 @@ impl FileSystem for HeldDisk {
         if path == self.path {
             return Disk.remove_directory(path);
         }
-        let here = |from: BorrowedFd<'_>, name: &Path| Ok(unlinkat(from, name, AtFlags::REMOVEDIR)?);
+        let here =
+            |from: BorrowedFd<'_>, name: &Path| Ok(unlinkat(from, name, AtFlags::REMOVEDIR)?);
         self.at(path, here, |disk| disk.remove_directory(path))
     }
 

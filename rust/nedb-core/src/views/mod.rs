@@ -47,7 +47,7 @@ pub(crate) use ids::{CollectionId, DocumentId, LifeId, VersionId};
 pub(crate) use index::Indexes;
 pub(crate) use pieces::{Compared, Comparison};
 pub(crate) use relations::Relations;
-pub(crate) use state::{State, TextRef};
+pub(crate) use state::{State, TextRef, wanted};
 
 /// All views, at one seq.
 #[derive(Debug)]

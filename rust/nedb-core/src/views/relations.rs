@@ -91,23 +91,21 @@ impl Relations {
     /// Returns the nodes that edges lead to from a node; `is_head` says that nothing came after `seq`.
     pub fn neighbors(
         &self,
-        node: &str,
-        relation: &str,
-        seq: Seq,
-        is_head: bool,
-    ) -> impl Iterator<Item = &str> {
-        self.ends(&self.outgoing, node, relation, seq, is_head, |edge| edge.to)
+        (node, relation): (&str, &str),
+        at: (Seq, bool),
+        first: u32,
+    ) -> impl Iterator<Item = (u32, &str)> {
+        self.ends(&self.outgoing, (node, relation), at, first, |edge| edge.to)
     }
 
     /// Returns the nodes from which edges lead to a node.
     pub fn inbound(
         &self,
-        node: &str,
-        relation: &str,
-        seq: Seq,
-        is_head: bool,
-    ) -> impl Iterator<Item = &str> {
-        self.ends(&self.incoming, node, relation, seq, is_head, |edge| edge.from)
+        (node, relation): (&str, &str),
+        at: (Seq, bool),
+        first: u32,
+    ) -> impl Iterator<Item = (u32, &str)> {
+        self.ends(&self.incoming, (node, relation), at, first, |edge| edge.from)
     }
 
     /// Returns what compares with another fold of the same ops.
@@ -222,12 +220,11 @@ impl Relations {
     fn ends<'r>(
         &'r self,
         bundles: &'r Bundles,
-        node: &str,
-        relation: &str,
-        seq: Seq,
-        is_head: bool,
+        (node, relation): (&str, &str),
+        (seq, is_head): (Seq, bool),
+        first: u32,
         end: impl Fn(&Edge) -> u32,
-    ) -> impl Iterator<Item = &'r str> {
+    ) -> impl Iterator<Item = (u32, &'r str)> {
         let bundle = self
             .nodes
             .find(node)
@@ -235,14 +232,17 @@ impl Relations {
             .and_then(|(node, relation)| bundles.get(&(node, relation)));
         let edges = match bundle {
             None => &[],
-            Some(bundle) if is_head => bundle.live.from(0),
-            Some(bundle) => bundle.all.as_slice(),
+            Some(bundle) if is_head => bundle.live.from(first),
+            Some(bundle) => {
+                let start = bundle.all.partition_point(|edge| *edge < first);
+                bundle.all.get(start..).unwrap_or_default()
+            }
         };
         edges
             .iter()
-            .filter_map(|edge| self.edges.get(*edge as usize))
-            .filter(move |edge| edge.added_seq <= seq && seq < edge.removed_seq)
-            .map(move |edge| self.nodes.text(end(edge)))
+            .filter_map(|number| Some((*number, self.edges.get(*number as usize)?)))
+            .filter(move |(_, edge)| edge.added_seq <= seq && seq < edge.removed_seq)
+            .map(move |(number, edge)| (number, self.nodes.text(end(edge))))
     }
 }
 
@@ -256,13 +256,28 @@ mod tests {
         relations.link("u:a", "f", "u:b", 0);
         relations.link("u:a", "f", "u:c", 1);
         relations.link("u:a", "f", "u:b", 2);
-        assert!(relations.neighbors("u:a", "f", 2, true).eq(["u:b", "u:c"]));
+        assert!(
+            relations
+                .neighbors(("u:a", "f"), (2, true), 0)
+                .map(|(_, node)| node)
+                .eq(["u:b", "u:c"])
+        );
         relations.unlink("u:a", "f", "u:b", 3);
         relations.link("u:a", "f", "u:b", 4);
-        assert!(relations.neighbors("u:a", "f", 4, true).eq(["u:c", "u:b"]));
-        assert!(relations.neighbors("u:a", "f", 3, false).eq(["u:c"]));
-        assert!(relations.neighbors("u:a", "f", 2, false).eq(["u:b", "u:c"]));
-        assert!(relations.inbound("u:b", "f", 4, true).eq(["u:a"]));
-        assert_eq!(relations.inbound("u:b", "f", 3, false).count(), 0);
+        assert!(
+            relations
+                .neighbors(("u:a", "f"), (4, true), 0)
+                .map(|(_, node)| node)
+                .eq(["u:c", "u:b"])
+        );
+        assert!(relations.neighbors(("u:a", "f"), (3, false), 0).map(|(_, node)| node).eq(["u:c"]));
+        assert!(
+            relations
+                .neighbors(("u:a", "f"), (2, false), 0)
+                .map(|(_, node)| node)
+                .eq(["u:b", "u:c"])
+        );
+        assert!(relations.inbound(("u:b", "f"), (4, true), 0).map(|(_, node)| node).eq(["u:a"]));
+        assert_eq!(relations.inbound(("u:b", "f"), (3, false), 0).map(|(_, node)| node).count(), 0);
     }
 }

@@ -61,7 +61,8 @@ impl State {
     }
 }
 
-fn wanted<'w>(collection: &'w str, id: &'w str, version: &Version) -> WantedText<'w> {
+/// Names the text that a version of a document has in the log.
+pub(crate) fn wanted<'w>(collection: &'w str, id: &'w str, version: &Version) -> WantedText<'w> {
     let Version { seq, item, place, .. } = *version;
     WantedText { seq, item, place, collection, id }
 }

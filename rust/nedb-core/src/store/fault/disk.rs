@@ -267,9 +267,7 @@ impl World {
         let path = path.to_string_lossy();
         let needs_room = verb == "append" || verb.starts_with("create");
         let is_for_it = |it: &&Plan| {
-            it.calls.contains(&number)
-                && path.contains(&it.part)
-                && (needs_room || !it.needs_room)
+            it.calls.contains(&number) && path.contains(&it.part) && (needs_room || !it.needs_room)
         };
         let plan = self.plans.iter().find(is_for_it);
         plan.map(|it| it.event)

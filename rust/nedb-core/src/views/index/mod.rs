@@ -27,7 +27,7 @@ use crate::error::{Error, Result};
 use crate::json::Path;
 use crate::op::Seq;
 
-pub(crate) use search::SearchIndex;
+pub(crate) use search::{SearchIndex, intersect};
 pub(crate) use tokenizer::{for_each_string, tokenize};
 pub(crate) use value::{Range, ValueIndex};
 

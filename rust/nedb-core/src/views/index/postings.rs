@@ -83,7 +83,7 @@ impl<P: Copy> Live<P> {
     }
 
     /// Returns the postings from a life on, in order of life.
-    fn iter_from(&self, first: LifeId) -> impl Iterator<Item = (LifeId, Posting<P>)> {
+    pub fn iter_from(&self, first: LifeId) -> impl Iterator<Item = (LifeId, Posting<P>)> {
         let one = match self {
             Live::One(life, posting) if *life >= first => Some((*life, *posting)),
             _ => None,

@@ -19,7 +19,7 @@ use crate::views::pieces::{Cursor, cost};
 
 /// How often a word stands in a text, and how many words the text has.
 #[derive(Clone, Copy, Debug, PartialEq)]
-struct Occurrence {
+pub(crate) struct Occurrence {
     count: u32,
     length: u32,
 }
@@ -53,19 +53,6 @@ pub(crate) struct SearchIndex {
 struct CurrentText {
     terms: Box<[u32]>,
     length: u32,
-}
-
-/// What a search found.
-#[derive(Debug)]
-pub(crate) struct SearchHits {
-    pub document_count: u64,
-    pub token_count: u64,
-    /// How many documents have each term.
-    pub document_frequencies: Vec<u64>,
-    /// Lives that have every term, in order of creation.
-    pub hits: Vec<SearchHit>,
-    /// How often each hit has each term: the counts of one hit after those of the one before.
-    pub counts: Vec<u32>,
 }
 
 /// A life that has every term.
@@ -118,19 +105,35 @@ impl SearchIndex {
         }
     }
 
-    /// Returns the lives that have every term at a seq, and the sizes that a score needs.
-    pub fn search(&self, terms: &[String], at: At) -> SearchHits {
-        let lists: Vec<Vec<(LifeId, Occurrence)>> =
-            terms.iter().map(|term| self.lives_with(term, at)).collect();
-        let size = self.size_at(at.seq);
-        let (hits, counts) = intersect(&lists);
-        SearchHits {
-            document_count: size.document_count,
-            token_count: size.token_count,
-            document_frequencies: lists.iter().map(|list| list.len() as u64).collect(),
-            hits,
-            counts,
+    /// Appends the lives that have a term, in order, from one on; where the present is read, about `max` of them.
+    /// Returns the life to go on from, or None when that was all.
+    pub fn read_term(
+        &self,
+        term: &str,
+        at: At,
+        first: LifeId,
+        max: usize,
+        out: &mut Vec<(LifeId, Occurrence)>,
+    ) -> Option<LifeId> {
+        let slot = self.terms.find(term).and_then(|term| self.slots.get(term as usize))?;
+        if !at.is_head {
+            let rest = lives_at(&slot.live, &slot.ended, at.seq).into_iter();
+            out.extend(rest.filter(|(life, _)| *life >= first));
+            return None;
         }
+        let held_count = out.len();
+        let found = slot.live.iter_from(first).take(max);
+        out.extend(found.map(|(life, posting)| (life, posting.payload)));
+        match out.last() {
+            Some((last, _)) if out.len() == held_count + max => last.checked_add(1),
+            _ => None,
+        }
+    }
+
+    /// Returns how many documents and words there were at a seq.
+    pub fn size_at_seq(&self, seq: Seq) -> (u64, u64) {
+        let size = self.size_at(seq);
+        (size.document_count, size.token_count)
     }
 
     /// Returns how many words any text has, or ever had.
@@ -160,15 +163,6 @@ impl SearchIndex {
     /// Compares a size of the collection with that in another index; None where they differ.
     pub fn compare_size(&self, other: &SearchIndex, number: usize) -> Option<usize> {
         cost(self.sizes.get(number) == other.sizes.get(number), 0)
-    }
-
-    fn lives_with(&self, term: &str, at: At) -> Vec<(LifeId, Occurrence)> {
-        let slot = self.terms.find(term).and_then(|term| self.slots.get(term as usize));
-        let Some(slot) = slot else { return Vec::new() };
-        if at.is_head {
-            return slot.live.iter().map(|(life, posting)| (life, posting.payload)).collect();
-        }
-        lives_at(&slot.live, &slot.ended, at.seq)
     }
 
     fn size_at(&self, seq: Seq) -> Size {
@@ -243,7 +237,7 @@ impl SearchIndex {
 }
 
 /// Returns the lives that all lists have, and their counts, one list's after the other's.
-fn intersect(lists: &[Vec<(LifeId, Occurrence)>]) -> (Vec<SearchHit>, Vec<u32>) {
+pub(crate) fn intersect(lists: &[Vec<(LifeId, Occurrence)>]) -> (Vec<SearchHit>, Vec<u32>) {
     let shortest = lists.iter().min_by_key(|list| list.len()).map_or(&[][..], Vec::as_slice);
     let mut rests: Vec<&[(LifeId, Occurrence)]> = lists.iter().map(Vec::as_slice).collect();
     let mut hits = Vec::with_capacity(shortest.len());

@@ -23,6 +23,9 @@ use std::sync::Arc;
 /// What a visitor is handed: a life; it may stop the walk.
 pub(crate) type Visitor<'a> = &'a mut dyn FnMut(LifeId) -> ControlFlow<()>;
 
+/// The same with the key of the value.
+pub(crate) type KeyVisitor<'a> = &'a mut dyn FnMut(&Arc<[u8]>, LifeId) -> ControlFlow<()>;
+
 /// Bounds on keys.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Range<'a> {
@@ -103,21 +106,34 @@ impl ValueIndex {
         }
     }
 
-    /// Visits the lives that have a value, in order of creation.
-    pub fn visit_equal(&self, key: &[u8], at: At, visit: Visitor<'_>) -> ControlFlow<()> {
+    /// Visits the lives that have a value, in order of creation, from one on.
+    pub fn visit_equal(
+        &self,
+        key: &[u8],
+        at: At,
+        first: LifeId,
+        visit: Visitor<'_>,
+    ) -> ControlFlow<()> {
         match self.find(key).and_then(|slot| self.slots.get(slot as usize)) {
-            Some(slot) => slot.visit(at, visit),
+            Some(slot) => slot.visit(at, first, visit),
             None => ControlFlow::Continue(()),
         }
     }
 
-    /// Visits every life that ever had a value up to a seq, in order of creation, each once.
-    pub fn visit_ever_equal(&self, key: &[u8], at: At, visit: Visitor<'_>) -> ControlFlow<()> {
+    /// Visits every life that ever had a value up to a seq, in order of creation, each once, from one on.
+    pub fn visit_ever_equal(
+        &self,
+        key: &[u8],
+        at: At,
+        first: LifeId,
+        visit: Visitor<'_>,
+    ) -> ControlFlow<()> {
         let Some(slot) = self.find(key).and_then(|slot| self.slots.get(slot as usize)) else {
             return ControlFlow::Continue(());
         };
-        let live = slot.live.iter().filter(|(_, posting)| posting.first_seq <= at.seq);
-        let ended = slot.ended.as_slice().iter().filter(|posting| posting.first_seq <= at.seq);
+        let live = slot.live.iter_from(first).filter(|(_, posting)| posting.first_seq <= at.seq);
+        let is_one = |it: &&EndedPosting<()>| it.first_seq <= at.seq && it.life >= first;
+        let ended = slot.ended.as_slice().iter().filter(is_one);
         let mut lives: Vec<LifeId> =
             live.map(|(life, _)| life).chain(ended.map(|posting| posting.life)).collect();
         lives.sort_unstable();
@@ -132,8 +148,14 @@ impl ValueIndex {
     }
 
     /// Visits the lives whose value is in a range, in the order of the values, equal ones in order of
-    /// creation. Nothing is visited when the index keeps no order.
-    pub fn visit_range(&self, range: &Range<'_>, at: At, visit: Visitor<'_>) -> ControlFlow<()> {
+    /// creation; of one value from a life on. Nothing is visited when the index keeps no order.
+    pub fn visit_range(
+        &self,
+        range: &Range<'_>,
+        resumed: Option<(&[u8], LifeId)>,
+        at: At,
+        visit: KeyVisitor<'_>,
+    ) -> ControlFlow<()> {
         let Some(order) = &self.order else { return ControlFlow::Continue(()) };
         if is_empty(range) {
             return ControlFlow::Continue(());
@@ -142,7 +164,7 @@ impl ValueIndex {
         if at.is_head {
             return live
                 .map(|(_, slot)| slot)
-                .try_for_each(|slot| self.visit_slot(slot, at, visit));
+                .try_for_each(|slot| self.visit_slot(slot, resumed, at, visit));
         }
         let merged = Merged {
             left: live.peekable(),
@@ -150,7 +172,7 @@ impl ValueIndex {
             is_descending: range.is_descending,
         };
         let mut merged = merged;
-        merged.try_for_each(|slot| self.visit_slot(slot, at, visit))
+        merged.try_for_each(|slot| self.visit_slot(slot, resumed, at, visit))
     }
 
     /// Returns how many values anybody has, or ever had.
@@ -166,11 +188,19 @@ impl ValueIndex {
         compare_part((&mine.live, &mine.ended), (&theirs.live, &theirs.ended), cursor)
     }
 
-    fn visit_slot(&self, slot: u32, at: At, visit: Visitor<'_>) -> ControlFlow<()> {
-        match self.slots.get(slot as usize) {
-            Some(slot) => slot.visit(at, visit),
-            None => ControlFlow::Continue(()),
-        }
+    fn visit_slot(
+        &self,
+        slot: u32,
+        resumed: Option<(&[u8], LifeId)>,
+        at: At,
+        visit: KeyVisitor<'_>,
+    ) -> ControlFlow<()> {
+        let Some(slot) = self.slots.get(slot as usize) else { return ControlFlow::Continue(()) };
+        let first = match resumed {
+            Some((key, first)) if *slot.key == *key => first,
+            _ => 0,
+        };
+        slot.visit(at, first, &mut |life| visit(&slot.key, life))
     }
 
     fn find(&self, key: &[u8]) -> Option<u32> {
@@ -223,18 +253,20 @@ impl ValueIndex {
 }
 
 impl Slot {
-    fn visit(&self, at: At, visit: Visitor<'_>) -> ControlFlow<()> {
+    fn visit(&self, at: At, first: LifeId, visit: Visitor<'_>) -> ControlFlow<()> {
         if at.is_head {
-            return self.live.iter().map(|(life, _)| life).try_for_each(visit);
+            return self.live.iter_from(first).map(|(life, _)| life).try_for_each(visit);
         }
         if self.ended.count() == 0 {
             // Nothing ended: the lives come in order as they are, and the walk may stop early.
-            let begun = self.live.iter().filter(|(_, posting)| posting.first_seq <= at.seq);
+            let begun =
+                self.live.iter_from(first).filter(|(_, posting)| posting.first_seq <= at.seq);
             return begun.map(|(life, _)| life).try_for_each(visit);
         }
         lives_at(&self.live, &self.ended, at.seq)
             .into_iter()
             .map(|(life, ())| life)
+            .filter(|life| *life >= first)
             .try_for_each(visit)
     }
 }
