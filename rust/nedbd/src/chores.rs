@@ -1,5 +1,5 @@
 //! What the server does by itself, on a timer: deletes what has expired, saves checkpoints, tries again what could
-//! not be opened, reads on beside a writer.
+//! not be opened or takes no writes, reads on beside a writer.
 
 use crate::logs::DATABASE;
 use crate::server::Shared;
@@ -74,6 +74,7 @@ fn save_checkpoints(server: &Shared) {
 
 fn try_again(server: &Shared) {
     server.databases.try_again();
+    server.troubles.look_after(&server.databases);
 }
 
 fn refresh(server: &Shared) {

@@ -68,6 +68,10 @@ pub struct Limits {
     pub header_bytes_max: usize,
     /// Most rows in one answer.
     pub rows_count_max: usize,
+    /// Longest answer of a query; it is in memory whole until it is sent.
+    pub answer_bytes_max: usize,
+    /// Most memory that a query holds to sort, to group and to search.
+    pub query_memory_bytes_max: usize,
     /// Most connections at a time; a call to the engine has one too.
     pub connections_count_max: usize,
     /// Most files on their way in and out at a time: each needs the memory of a few chunks, up to 64 MiB.
@@ -124,6 +128,8 @@ impl Default for Limits {
             file_bytes_max: 64 << 30,
             header_bytes_max: 64 << 10,
             rows_count_max: 100_000,
+            answer_bytes_max: 64 << 20,
+            query_memory_bytes_max: 256 << 20,
             connections_count_max: 512,
             files_count_max: 32,
             request_timeout: Duration::from_secs(30),
@@ -165,7 +171,7 @@ const fn flag(
 
 /// Every setting, in the order of the help text.
 #[rustfmt::skip]
-pub const SETTINGS: [Setting; 32] = [
+pub const SETTINGS: [Setting; 34] = [
     flag("host", "ADDRESS", "address to listen on (127.0.0.1)", |it, text| { it.host = text.to_owned(); Ok(()) }),
     flag("port", "NUMBER", "port to listen on; 0 takes a free one (7070)", |it, text| set(&mut it.port, text)),
     flag("data", "DIRECTORY", "where the databases are, each in a directory of its name (./nedb-data)", |it, text| { it.data = text.into(); Ok(()) }),
@@ -189,6 +195,8 @@ pub const SETTINGS: [Setting; 32] = [
     flag("file_bytes_max", "BYTES", "longest file that is taken (64 GiB)", |it, text| set(&mut it.limits.file_bytes_max, text)),
     flag("header_bytes_max", "BYTES", "longest head of a request, at least 8192 (64 KiB)", set_header_bytes_max),
     flag("rows_count_max", "NUMBER", "most rows, nodes, files or versions in one answer (100000)", |it, text| positive(&mut it.limits.rows_count_max, text)),
+    flag("answer_bytes_max", "BYTES", "longest answer of a query (64 MiB)", |it, text| positive(&mut it.limits.answer_bytes_max, text)),
+    flag("query_memory_bytes_max", "BYTES", "most memory that a query holds to sort, group and search (256 MiB)", |it, text| positive(&mut it.limits.query_memory_bytes_max, text)),
     flag("connections_count_max", "NUMBER", "most connections at a time (512)", set_connections_count_max),
     flag("files_count_max", "NUMBER", "most files on their way in and out at a time (32)", |it, text| positive(&mut it.limits.files_count_max, text)),
     flag("request_timeout_ms", "MS", "longest time for a body to arrive and for a read to be answered (30000)", |it, text| milliseconds(&mut it.limits.request_timeout, text)),

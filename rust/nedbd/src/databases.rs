@@ -376,6 +376,26 @@ impl Databases {
             .map_err(|error| Refusal::storage("move the database away", &error))
     }
 
+    /// Tells whether no database refuses writes that a disk did not take.
+    pub fn take_writes(&self) -> bool {
+        self.open().iter().all(|served| served.database.write_trouble().is_none())
+    }
+
+    /// Closes a database and opens it, so that the log tells what a write has left that failed; tells whether it is
+    /// open.
+    pub fn open_again(&self, served: &Arc<Served>) -> bool {
+        let _changing = self.hold_changes();
+        let is_ours = |slot: &Slot| matches!(slot, Slot::Open(it) if Arc::ptr_eq(it, served));
+        if !self.read_slots().get(&served.name).is_some_and(is_ours) {
+            // Somebody has dropped it meanwhile.
+            return false;
+        }
+        // What it says is known: that what was not acknowledged may not be on the disk.
+        let _known = served.database.close();
+        self.open_found(&served.name);
+        matches!(self.read_slots().get(&served.name), Some(Slot::Open(_)))
+    }
+
     /// Moves a database that was made aside into its place.
     fn put_in_place(&self, aside: &Path, name: &str) -> Result<()> {
         std::fs::rename(aside, self.root.join(name))

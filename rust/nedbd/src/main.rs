@@ -35,6 +35,7 @@ mod refusal;
 mod run;
 mod server;
 mod tls;
+mod trouble;
 
 use config::Command;
 use mimalloc::MiMalloc;

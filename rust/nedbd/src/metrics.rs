@@ -59,6 +59,8 @@ pub struct Answered<'a> {
 pub struct DatabaseGauge {
     pub name: String,
     pub statistics: Statistics,
+    /// Whether its last write was refused, or has failed, on its way to the disk.
+    pub refuses_writes: bool,
 }
 
 impl Metrics {
@@ -97,7 +99,7 @@ impl Metrics {
     }
 
     /// Writes everything in the text format of Prometheus.
-    pub fn write(&self, databases: &[DatabaseGauge]) -> String {
+    pub fn write(&self, databases: &[DatabaseGauge], queries_count: usize) -> String {
         let mut out = String::new();
         self.write_requests(&mut out);
         self.write_latencies(&mut out);
@@ -124,6 +126,8 @@ impl Metrics {
         head(&mut out, "connections", "gauge", "Connections open now.");
         let open = self.open_connections.load(Ordering::Relaxed);
         push(&mut out, format_args!("nedbd_connections {open}"));
+        head(&mut out, "queries", "gauge", "Queries under way that take a while.");
+        push(&mut out, format_args!("nedbd_queries {queries_count}"));
         write_databases(databases, &mut out);
         out
     }
@@ -191,17 +195,24 @@ fn write_databases(databases: &[DatabaseGauge], out: &mut String) {
     ];
     for (name, kind, help, value) in columns {
         head(out, name, kind, help);
-        for DatabaseGauge { name: label, statistics } in databases {
+        for DatabaseGauge { name: label, statistics, .. } in databases {
             let value = value(statistics);
             push(out, format_args!("nedbd_{name}{{database=\"{label}\"}} {value}"));
         }
     }
+    let help =
+        "1 while writes are refused, since the disk is full, has failed, or the log is gone.";
+    head(out, "database_refuses_writes", "gauge", help);
+    for DatabaseGauge { name, refuses_writes, .. } in databases {
+        let value = u8::from(*refuses_writes);
+        push(out, format_args!("nedbd_database_refuses_writes{{database=\"{name}\"}} {value}"));
+    }
     head(out, "commit_batch_ops", "histogram", "Ops that were committed together.");
-    for DatabaseGauge { name, statistics } in databases {
+    for DatabaseGauge { name, statistics, .. } in databases {
         write_distribution("commit_batch_ops", name, &statistics.batch_ops, 1.0, out);
     }
     head(out, "sync_seconds", "histogram", "Time that a sync of a log took.");
-    for DatabaseGauge { name, statistics } in databases {
+    for DatabaseGauge { name, statistics, .. } in databases {
         write_distribution("sync_seconds", name, &statistics.sync_us, 1e-6, out);
     }
 }
@@ -255,7 +266,7 @@ mod tests {
                 sent_bytes: 10,
             });
         }
-        let text = metrics.write(&[]);
+        let text = metrics.write(&[], 3);
         for line in [
             "nedbd_requests_total{method=\"GET\",route=\"/health\",status=\"200\"} 3",
             "nedbd_request_seconds_bucket{route=\"/health\",le=\"0.0005\"} 0",
@@ -265,6 +276,7 @@ mod tests {
             "nedbd_request_seconds_bucket{route=\"/health\",le=\"+Inf\"} 3",
             "nedbd_request_seconds_count{route=\"/health\"} 3",
             "nedbd_sent_bytes_total 30",
+            "nedbd_queries 3",
         ] {
             assert!(text.lines().any(|it| it == line), "{line} is not in\n{text}");
         }
@@ -276,6 +288,7 @@ mod tests {
             |bounds, counts: &[u64], sum| Distribution { bounds, counts: counts.to_vec(), sum };
         let gauge = |name: &str, seq| DatabaseGauge {
             name: name.to_owned(),
+            refuses_writes: seq == 5,
             statistics: Statistics {
                 seq,
                 durable_seq: -1,
@@ -286,10 +299,12 @@ mod tests {
                 cache_miss_count: 5,
             },
         };
-        let text = Metrics::default().write(&[gauge("a", -1), gauge("b", 5)]);
+        let text = Metrics::default().write(&[gauge("a", -1), gauge("b", 5)], 0);
         for line in [
             "nedbd_database_seq{database=\"a\"} -1",
             "nedbd_database_seq{database=\"b\"} 5",
+            "nedbd_database_refuses_writes{database=\"a\"} 0",
+            "nedbd_database_refuses_writes{database=\"b\"} 1",
             "nedbd_commit_bytes_total{database=\"b\"} 300",
             "nedbd_commit_batches_total{database=\"b\"} 3",
             "nedbd_commit_batch_ops_bucket{database=\"a\",le=\"8\"} 3",

@@ -39,6 +39,8 @@ pub enum Code {
     RequestTimeout,
     /// There are as many connections or calls as there may be.
     TooManyRequests,
+    /// There is no room on the disk: a `StorageError` that ends once there is.
+    NoSpace,
     /// A defect of NEDB.
     Internal,
 }
@@ -76,6 +78,7 @@ impl Code {
             Code::NotReady => "NOT_READY",
             Code::RequestTimeout => "REQUEST_TIMEOUT",
             Code::TooManyRequests => "TOO_MANY_REQUESTS",
+            Code::NoSpace => ErrorCode::StorageError.as_str(),
             Code::Internal => "INTERNAL_ERROR",
         }
     }
@@ -117,10 +120,15 @@ impl From<nedb_core::Error> for Refusal {
         if error.code() == ErrorCode::DatabaseClosed {
             return Refusal::new(Code::DatabaseNotFound, "the database was dropped meanwhile");
         }
-        Refusal {
-            code: Code::Engine(error.code()),
-            message: error.to_string(),
-            position: error.position(),
-        }
+        let code = match error.code() {
+            ErrorCode::TimedOut => Code::RequestTimeout,
+            // Whoever has left hears nothing; the others are ended by a stop.
+            ErrorCode::Cancelled => {
+                return Refusal::new(Code::NotReady, "the server is stopping; ask the next one");
+            }
+            _ if error.is_no_space() => Code::NoSpace,
+            code => Code::Engine(code),
+        };
+        Refusal { code, message: error.to_string(), position: error.position() }
     }
 }

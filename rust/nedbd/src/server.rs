@@ -16,9 +16,11 @@ use crate::databases::Databases;
 use crate::finished::Finished;
 use crate::metrics::Metrics;
 use crate::refusal::{Code, Refusal, Result};
+use crate::trouble::Troubles;
+use nedb_core::Cancellation;
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 use tokio::runtime::Handle;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
 use tokio::task::JoinHandle;
@@ -28,17 +30,48 @@ pub struct Server {
     pub config: Config,
     pub databases: Databases,
     pub metrics: Metrics,
+    pub troubles: Troubles,
     pub origins: OriginGuard,
     /// True once the server is to stop.
     pub stop: watch::Sender<bool>,
     /// The places of calls to the engine.
     calls: Arc<Semaphore>,
+    /// The places of queries that take a while: more of them at a time than there are processors would only take
+    /// memory, and time from one another.
+    queries: Arc<Semaphore>,
+    queries_count_max: usize,
     /// The places of files on their way in and out.
     files: Arc<Semaphore>,
+    /// The places of long answers on their way out, one for each KiB.
+    answers: Arc<Semaphore>,
+}
+
+/// The places of the bytes of a long answer.
+pub type AnswerPlaces = OwnedSemaphorePermit;
+
+/// How many answers of the greatest length may be on their way out at a time.
+const LONG_ANSWERS_COUNT_MAX: usize = 8;
+/// Answers that are longer have places.
+const LONG_ANSWER_BYTES: usize = 64 << 10;
+/// How long queries go on after a stop: most have ended by then.
+const STOP_GRACE: Duration = Duration::from_millis(20);
+/// How long after its time a query that does not end is waited for.
+const END_GRACE: Duration = Duration::from_secs(1);
+
+/// Cancels when it is dropped: what runs for a request ends with it.
+struct EndsWithRequest(Cancellation);
+
+impl Drop for EndsWithRequest {
+    fn drop(&mut self) {
+        self.0.cancel();
+    }
 }
 
 /// A place among the files on their way in and out.
 pub type FilePlace = OwnedSemaphorePermit;
+
+/// A place among the queries that take a while.
+pub type QueryPlace = Arc<OwnedSemaphorePermit>;
 
 /// The server as handlers have it.
 pub type Shared = Arc<Server>;
@@ -47,8 +80,26 @@ impl Server {
     pub fn new(config: Config, databases: Databases, origins: OriginGuard) -> Server {
         let calls = Arc::new(Semaphore::new(config.limits.connections_count_max));
         let files = Arc::new(Semaphore::new(config.limits.files_count_max));
+        let answers_bytes = config.limits.answer_bytes_max.saturating_mul(LONG_ANSWERS_COUNT_MAX);
+        let answers = Arc::new(Semaphore::new((answers_bytes >> 10).min(Semaphore::MAX_PERMITS)));
+        let processors_count = std::thread::available_parallelism().map_or(2, usize::from);
+        let queries_count_max = 2 * processors_count;
+        let queries = Arc::new(Semaphore::new(queries_count_max));
         let (metrics, stop) = (Metrics::default(), watch::Sender::new(false));
-        Server { config, databases, metrics, origins, stop, calls, files }
+        let troubles = Troubles::default();
+        Server {
+            config,
+            databases,
+            metrics,
+            troubles,
+            origins,
+            stop,
+            calls,
+            queries,
+            queries_count_max,
+            files,
+            answers,
+        }
     }
 
     /// Runs a call that reads, for as long as a request may take.
@@ -62,6 +113,76 @@ impl Server {
         match tokio::time::timeout(timeout, self.begin(work)?).await {
             Ok(joined) => joined.map_err(defect)?,
             Err(_) => Err(timed_out("the read took", timeout)),
+        }
+    }
+
+    /// Runs a query, which is told to end once its time is over, its client leaves, or the server stops.
+    ///
+    /// The place among the queries goes with the answer, so that it can be held until there is room for that.
+    ///
+    /// Errors: `REQUEST_TIMEOUT`, `TOO_MANY_REQUESTS`, `NOT_READY` at a stop, and what the query says.
+    pub async fn query<T: Send + 'static>(
+        &self,
+        query: impl FnOnce(Cancellation) -> Result<T> + Send + 'static,
+    ) -> Result<(T, QueryPlace)> {
+        let timeout = self.config.limits.request_timeout;
+        let begun = Instant::now();
+        let places = Arc::clone(&self.queries).acquire_owned();
+        let place = match tokio::time::timeout(timeout, places).await {
+            Ok(Ok(place)) => Arc::new(place),
+            _ => return Err(none_left("queries")),
+        };
+        let left = timeout.saturating_sub(begun.elapsed());
+        let cancellation =
+            Cancellation::after_ms(u64::try_from(left.as_millis()).unwrap_or(u64::MAX));
+        let ends_with_request = EndsWithRequest(cancellation.clone());
+        let place_of_query = Arc::clone(&place);
+        let mut running = self.begin(move || {
+            let _held_until_the_end = place_of_query;
+            query(cancellation)
+        })?;
+        let mut stop = self.stop.subscribe();
+        let stopping = async {
+            // A server that is gone has stopped.
+            drop(stop.wait_for(|stops| *stops).await);
+            tokio::time::sleep(STOP_GRACE).await;
+        };
+        let joined = tokio::select! {
+            joined = &mut running => joined,
+            () = stopping => {
+                ends_with_request.0.cancel();
+                running.await
+            }
+            () = tokio::time::sleep(left + END_GRACE) => return Err(timed_out("the query took", timeout)),
+        };
+        match joined.map_err(defect)? {
+            Err(refusal) if refusal.code == Code::RequestTimeout => {
+                Err(timed_out("the query took", timeout))
+            }
+            answer => answer.map(|answer| (answer, place)),
+        }
+    }
+
+    /// Returns how many queries are under way that take a while.
+    pub fn queries_count(&self) -> usize {
+        self.queries_count_max - self.queries.available_permits()
+    }
+
+    /// Takes the places of an answer on its way out, and waits for them for as long as a request may take; a short
+    /// answer needs none.
+    ///
+    /// Errors: `TOO_MANY_REQUESTS` while clients do not read what they asked for.
+    pub async fn answer_places(&self, bytes_count: usize) -> Result<Option<AnswerPlaces>> {
+        if bytes_count <= LONG_ANSWER_BYTES {
+            return Ok(None);
+        }
+        let longest =
+            self.config.limits.answer_bytes_max.saturating_mul(LONG_ANSWERS_COUNT_MAX) >> 10;
+        let count = u32::try_from((bytes_count >> 10).min(longest)).unwrap_or(u32::MAX);
+        let places = Arc::clone(&self.answers).acquire_many_owned(count);
+        match tokio::time::timeout(self.config.limits.request_timeout, places).await {
+            Ok(Ok(places)) => Ok(Some(places)),
+            _ => Err(none_left("long answers")),
         }
     }
 

@@ -77,8 +77,6 @@ pub(super) struct Writer {
     pub batch: Batch,
     /// What the batch that is being written leaves behind.
     pub syncing: Pending,
-    /// Why the last batch was refused or has failed; None once one stands.
-    trouble: Option<Arc<io::Error>>,
     /// Whether a leader is at work, or has been called.
     is_led: bool,
     /// How many wait for there to be no leader, instead of the next one.
@@ -133,7 +131,6 @@ impl Writer {
             sink,
             refusal,
             has_sync_failed: false,
-            trouble: None,
             batch: Batch::default(),
             syncing: Pending::default(),
             is_led: false,
@@ -377,7 +374,7 @@ impl Inner {
         writer.syncing.clear();
         match written {
             Ok(()) => {
-                writer.trouble = None;
+                self.note_trouble(None);
                 batch.signal.set(Outcome::Durable);
                 self.tell_progress(writer);
                 Ok(())
@@ -389,7 +386,7 @@ impl Inner {
                 Err(self.refused(&reason))
             }
             Err(NotWritten::Unknown(error)) => {
-                writer.trouble = Some(Arc::new(same_error(&error)));
+                self.note_trouble(Some(unknown(Some(same_error(&error)))));
                 self.refuse(writer);
                 batch.signal.set(Outcome::Failed);
                 Err(unknown(Some(error)))
@@ -402,7 +399,7 @@ impl Inner {
     fn take_back(&self, writer: &mut Writer, reason: &Arc<io::Error>) {
         let gathered = std::mem::take(&mut writer.batch);
         writer.tail = tail_of(&self.state.read());
-        writer.trouble = Some(Arc::clone(reason));
+        self.note_trouble(Some(self.refused(reason)));
         gathered.signal.set(Outcome::Refused(Arc::clone(reason)));
         self.tell_progress(writer);
     }
@@ -432,14 +429,25 @@ impl Inner {
         unknown(None).with_source(error)
     }
 
-    /// Returns why the last write did not come into the log, or may not have; None once one has.
-    pub(super) fn write_trouble(&self) -> Option<Error> {
-        let writer = self.writer.lock();
-        let reason = writer.trouble.clone()?;
-        Some(match writer.refusal {
-            Some((ErrorCode::CommitUnknown, _)) => unknown(Some(same_error(&reason))),
-            _ => self.refused(&reason),
-        })
+    /// Notes why writes do not come into the log, or that they do.
+    fn note_trouble(&self, trouble: Option<Error>) {
+        let is_trouble = trouble.is_some();
+        // Nobody waits for a lock to hear that all is well still.
+        if is_trouble || self.has_trouble.load(Ordering::Relaxed) {
+            *self.trouble.lock() = trouble.map(Arc::new);
+            self.has_trouble.store(is_trouble, Ordering::Relaxed);
+        }
+    }
+
+    /// Tries whether writes would be taken again after one that was refused: whether the log is in its place, and
+    /// there is room beside it.
+    pub(super) fn probe_writes(&self) -> Result<()> {
+        self.check_in_place()?;
+        if let Some(directory) = &self.directory {
+            directory.probe_room()?;
+        }
+        self.note_trouble(None);
+        Ok(())
     }
 
     /// Refuses all writes after one that failed: those that wait, and those that come.
@@ -594,6 +602,7 @@ impl Inner {
             }
             Err(error) => {
                 writer.has_sync_failed = true;
+                self.note_trouble(Some(unknown(Some(same_error(&error)))));
                 self.refuse(writer);
                 Err(unknown(Some(error)))
             }

@@ -132,6 +132,9 @@ struct Inner {
     progress: Condvar,
     /// The last op that is known to be on the disk.
     durable_seq: AtomicI64,
+    /// Why the last write did not come into the log, or may not have; None once one has.
+    trouble: Mutex<Option<Arc<Error>>>,
+    has_trouble: AtomicBool,
     options: Options,
     directory: Option<Directory>,
     /// The process that opened it, and holds the lock on the directory if it writes.

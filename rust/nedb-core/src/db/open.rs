@@ -248,6 +248,8 @@ impl Database {
                 writer: Mutex::new(writer),
                 progress: Condvar::new(),
                 durable_seq: AtomicI64::new(seq),
+                trouble: Mutex::default(),
+                has_trouble: AtomicBool::new(false),
                 options,
                 directory,
                 protection,

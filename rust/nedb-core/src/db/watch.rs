@@ -13,6 +13,7 @@ use crate::error::{Error, Result};
 use crate::op::Seq;
 use parking_lot::RwLock;
 use std::fmt;
+use std::sync::atomic::Ordering;
 use std::sync::{Arc, Weak};
 
 type Listener = dyn Fn(Seq) + Send + Sync;
@@ -79,8 +80,24 @@ impl Database {
     ///
     /// After a `StorageError` writes are tried again as they come. After `CommitUnknown` the database must be opened
     /// again.
-    pub fn write_trouble(&self) -> Option<Error> {
-        self.inner.write_trouble()
+    ///
+    /// Cost: a load; it waits for nobody who writes.
+    pub fn write_trouble(&self) -> Option<Arc<Error>> {
+        match self.inner.has_trouble.load(Ordering::Relaxed) {
+            true => self.inner.trouble.lock().clone(),
+            false => None,
+        }
+    }
+
+    /// Tries whether writes would be taken again after one that was refused with `StorageError`, without one: then
+    /// there is no trouble any more.
+    ///
+    /// Cost: a small file is written, synced and removed. Errors: `StorageError`, `DatabaseClosed`; `CommitUnknown`
+    /// after a write of which nobody knows whether it is there: open the database again.
+    pub fn probe_writes(&self) -> Result<()> {
+        self.inner.check_open()?;
+        self.inner.check_is_known()?;
+        self.inner.probe_writes()
     }
 
     /// Returns the collections that hold a document, each with how many, in order of creation.

@@ -27,6 +27,10 @@ pub(crate) const BLOBS_NAME: &str = "blobs";
 pub(crate) const SYNCED_NAME: &str = "SYNCED";
 /// Where NEDB 1.x kept its state, and the bytes of files.
 pub(crate) const LEGACY_STATE_FILE_NAME: &str = "snapshot.json";
+/// Written and removed again to see whether there is room.
+const PROBE_FILE_NAME: &str = "room.probe";
+/// More than one block of any file system.
+const PROBE_BYTES: usize = 64 << 10;
 /// How much is copied at once.
 const COPY_BYTES: usize = 1 << 20;
 
@@ -354,6 +358,15 @@ impl Directory {
             }
             _ => Ok(()),
         }
+    }
+
+    /// Tries whether there is room for a small file.
+    ///
+    /// Errors: `StorageError`.
+    pub fn probe_room(&self) -> Result<()> {
+        let written = self.write_synced(PROBE_FILE_NAME, &[b' '; PROBE_BYTES]);
+        let _gone_or_not = self.remove(PROBE_FILE_NAME);
+        written.map_err(self.failed("write", PROBE_FILE_NAME))
     }
 
     /// Returns the names in a directory under this one, sorted; `""` is this one, and one that is not

@@ -6,11 +6,22 @@
 
 use crate::init::quoted;
 use crate::refusal::{Code, Refusal};
-use axum::body::Body;
+use crate::server::AnswerPlaces;
+use axum::body::{Body, HttpBody};
 use axum::http::header::{CACHE_CONTROL, CONTENT_TYPE, RETRY_AFTER, WWW_AUTHENTICATE};
 use axum::http::{HeaderValue, StatusCode};
 use axum::response::{IntoResponse, Response};
+use bytes::Bytes;
+use hyper::body::{Frame, SizeHint};
 use nedb_core::ErrorCode;
+use std::pin::Pin;
+use std::task::{Context, Poll};
+
+/// What a request is counted with whose client left before the answer: a status that no answer has, and that others
+/// count with as well.
+pub const CLIENT_LEFT: u16 = 499;
+/// How much of a long answer is handed on at once.
+const SENT_BYTES: usize = 64 << 10;
 
 /// What a handler returns.
 pub type Answer = crate::refusal::Result<Response>;
@@ -47,6 +58,7 @@ pub fn status(code: Code) -> StatusCode {
         Code::NotReady => StatusCode::SERVICE_UNAVAILABLE,
         Code::RequestTimeout => StatusCode::REQUEST_TIMEOUT,
         Code::TooManyRequests => StatusCode::TOO_MANY_REQUESTS,
+        Code::NoSpace => StatusCode::INSUFFICIENT_STORAGE,
         Code::Internal => StatusCode::INTERNAL_SERVER_ERROR,
     }
 }
@@ -60,12 +72,55 @@ fn engine_status(code: ErrorCode) -> StatusCode {
         ErrorCode::PreconditionFailed => StatusCode::PRECONDITION_FAILED,
         ErrorCode::DatabaseLocked => StatusCode::LOCKED,
         ErrorCode::ReadOnly => StatusCode::FORBIDDEN,
+        ErrorCode::TimedOut => StatusCode::REQUEST_TIMEOUT,
+        // Nobody is left to read it; proxies write it so.
+        ErrorCode::Cancelled => client_left(),
         ErrorCode::DatabaseClosed
         | ErrorCode::KeyRequired
         | ErrorCode::WrongKey
         | ErrorCode::PlainDatabase => StatusCode::SERVICE_UNAVAILABLE,
         // What is not known here yet is no fault of the client.
         _ => StatusCode::INTERNAL_SERVER_ERROR,
+    }
+}
+
+fn client_left() -> StatusCode {
+    StatusCode::from_u16(CLIENT_LEFT).unwrap_or(StatusCode::REQUEST_TIMEOUT)
+}
+
+/// Makes an answer of a JSON text that may be long, and holds its bytes' places until it is sent or given up.
+pub fn held_json(text: String, places: Option<AnswerPlaces>) -> Response {
+    let Some(places) = places else { return json(text) };
+    let mut response = json(String::new());
+    *response.body_mut() = Body::new(HeldBody { rest: Bytes::from(text), _places: places });
+    response
+}
+
+/// A text on its way to a client, some of it at a time, and the places of its bytes.
+struct HeldBody {
+    rest: Bytes,
+    _places: AnswerPlaces,
+}
+
+impl HttpBody for HeldBody {
+    type Data = Bytes;
+    type Error = std::convert::Infallible;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        _context: &mut Context<'_>,
+    ) -> Poll<Option<std::result::Result<Frame<Bytes>, Self::Error>>> {
+        let bytes_count = self.rest.len().min(SENT_BYTES);
+        let piece = self.rest.split_to(bytes_count);
+        Poll::Ready((!piece.is_empty()).then(|| Ok(Frame::data(piece))))
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.rest.is_empty()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        SizeHint::with_exact(self.rest.len() as u64)
     }
 }
 

@@ -1,5 +1,6 @@
 //! What every request passes: tokens, origins, counts.
 
+use super::answer::CLIENT_LEFT;
 use super::leftover::discard_leftover;
 use crate::logs::REQUEST;
 use crate::metrics::Answered;
@@ -18,10 +19,6 @@ use tower_http::cors::{AllowOrigin, CorsLayer};
 
 /// The one path that is answered without a token.
 pub const HEALTH: &str = "/health";
-
-/// What a request is counted with whose client left before the answer: a status that no answer has, and that others
-/// count with as well.
-const CLIENT_LEFT: u16 = 499;
 
 /// What every request passes, from the outside in: it is counted, what is left of its body is thrown away, and
 /// what comes without the token or from a page of another origin is refused. One layer, since each costs a copy of

@@ -258,6 +258,8 @@ fn a_write_that_finds_no_room_is_refused_and_those_after_it_stand() {
             for image in disk.images(1) {
                 assert!(open(&image.disk).unwrap().seq() <= 0, "{failure:?}, {}", image.name);
             }
+            db.probe_writes().unwrap();
+            assert!(db.write_trouble().is_none());
             write(&db, 2).unwrap();
             assert!(db.write_trouble().is_none() && db.verify().unwrap(), "{failure:?}");
             assert!(db.verify_determinism().unwrap(), "{failure:?}");

@@ -1,13 +1,13 @@
 //! NQL and indexes.
 
 use super::fields::{position, position_members};
-use crate::http::answer::{Answer, json};
+use crate::http::answer::{Answer, held_json, json};
 use crate::http::request::{At, JsonBody};
 use crate::http::shapes;
 use crate::refusal::Result;
 use crate::server::Shared;
 use axum::extract::State;
-use nedb_core::{Database, IndexKind, Params, Rows};
+use nedb_core::{Database, IndexKind, Params, QueryOptions, Rows};
 use serde::Deserialize;
 use serde_json::value::RawValue;
 use utoipa::ToSchema;
@@ -43,11 +43,23 @@ pub struct IndexBody {
     responses((status = 200, description = "{rows, count, seq, head}; everything up to seq is in the rows", body = shapes::RowList),
         (status = 400, description = "the query does not parse; the error has a position", body = shapes::ErrorBody)))]
 pub async fn query(State(server): State<Shared>, At(served): At, body: JsonBody) -> Answer {
-    let rows_count_max = server.config.limits.rows_count_max;
-    if let Some(text) = run_at_once(&served.database, &body, rows_count_max)? {
+    let limits = &server.config.limits;
+    let options = QueryOptions {
+        rows_count_max: Some(limits.rows_count_max),
+        answer_bytes_max: Some(limits.answer_bytes_max),
+        memory_bytes_max: limits.query_memory_bytes_max,
+        cancellation: None,
+    };
+    if let Some(text) = run_at_once(&served.database, &body, &options)? {
         return Ok(json(text));
     }
-    server.read(move || run(&served.database, &body, rows_count_max)).await.map(json)
+    let query = move |cancellation| {
+        let options = QueryOptions { cancellation: Some(cancellation), ..options };
+        run(&served.database, &body, &options)
+    };
+    let (text, _held_until_it_has_places) = server.query(query).await?;
+    let places = server.answer_places(text.len()).await?;
+    Ok(held_json(text, places))
 }
 
 /// Makes an index.
@@ -69,7 +81,7 @@ pub async fn index(State(server): State<Shared>, At(served): At, body: JsonBody)
 fn run_at_once(
     database: &Database,
     body: &JsonBody,
-    rows_count_max: usize,
+    options: &QueryOptions,
 ) -> Result<Option<String>> {
     if body.bytes_count() > AT_ONCE_BODY_BYTES_MAX {
         return Ok(None);
@@ -78,15 +90,15 @@ fn run_at_once(
     let params = values(params.as_deref())?;
     // Before the rows: what stands after them may not be in them.
     let position = position_members(&position(database)?);
-    let rows = database.query_at_once(&nql, &params, rows_count_max)?;
+    let rows = database.query_at_once(&nql, &params, options)?;
     Ok(rows.map(|rows| rows_text(&rows, &position)))
 }
 
-fn run(database: &Database, body: &JsonBody, rows_count_max: usize) -> Result<String> {
+fn run(database: &Database, body: &JsonBody, options: &QueryOptions) -> Result<String> {
     let QueryBody { nql, params } = body.read()?;
     let params = values(params.as_deref())?;
     let position = position_members(&position(database)?);
-    let rows = database.query_at_most(&nql, &params, rows_count_max)?;
+    let rows = database.query_with(&nql, &params, options)?;
     Ok(rows_text(&rows, &position))
 }
 
@@ -111,6 +123,11 @@ fn rows_text(rows: &Rows, position: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    fn ten_rows() -> QueryOptions {
+        QueryOptions { rows_count_max: Some(10), ..QueryOptions::default() }
+    }
+
     use nedb_core::{Options, WriteOptions};
 
     #[test]
@@ -120,14 +137,16 @@ mod tests {
             database.put("c", id, r#"{"n":1}"#, &WriteOptions::default()).unwrap();
         }
         let short = JsonBody::from(r#"{"nql":"FROM c WHERE n = $1","params":[1]}"#.to_owned());
-        let text = run(&database, &short, 10).unwrap();
+        let text = run(&database, &short, &ten_rows()).unwrap();
         assert!(text.contains(r#""_id":"b""#), "{text}");
-        assert_eq!(run_at_once(&database, &short, 10).unwrap(), Some(text));
+        assert_eq!(run_at_once(&database, &short, &ten_rows()).unwrap(), Some(text));
         let long = format!(r#"{{"nql":"FROM c{}"}}"#, " ".repeat(AT_ONCE_BODY_BYTES_MAX));
-        assert_eq!(run_at_once(&database, &JsonBody::from(long), 10).unwrap(), None);
+        assert_eq!(run_at_once(&database, &JsonBody::from(long), &ten_rows()).unwrap(), None);
         let broken = JsonBody::from(r#"{"nql":"FROM"}"#.to_owned());
-        let refusals =
-            [run(&database, &broken, 10), run_at_once(&database, &broken, 10).map(|_| "".into())];
+        let refusals = [
+            run(&database, &broken, &ten_rows()),
+            run_at_once(&database, &broken, &ten_rows()).map(|_| "".into()),
+        ];
         for refusal in refusals {
             assert!(refusal.unwrap_err().position.is_some());
         }

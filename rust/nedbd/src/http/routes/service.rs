@@ -21,12 +21,13 @@ pub struct HealthQuery {
     ready: bool,
 }
 
-/// Tells whether the server lives, and whether all databases are open. Asks for no token.
+/// Tells whether the server lives, and whether all databases are open and none refuses writes since a disk is full or
+/// has failed. Asks for no token.
 #[utoipa::path(get, path = "/health", tag = "service", params(HealthQuery), security(()),
     responses((status = 200, description = "{ok, service, version, live, ready, databases}; no databases where a token is set", body = shapes::Health),
         (status = 503, description = "asked with ready=true before it is", body = shapes::Health)))]
 pub async fn health(State(server): State<Shared>, Url(query): Url<HealthQuery>) -> Answer {
-    let ready = server.databases.is_ready();
+    let ready = server.databases.is_ready() && server.databases.take_writes();
     let databases = match &server.config.token {
         // Names are for those who have the token.
         Some(_) => String::new(),
@@ -49,9 +50,10 @@ pub async fn metrics(State(server): State<Shared>) -> Response {
     let gauge = |served: &std::sync::Arc<crate::databases::Served>| DatabaseGauge {
         name: served.name.clone(),
         statistics: served.database.statistics(),
+        refuses_writes: served.database.write_trouble().is_some(),
     };
     let gauges: Vec<DatabaseGauge> = server.databases.open().iter().map(gauge).collect();
-    let mut response = server.metrics.write(&gauges).into_response();
+    let mut response = server.metrics.write(&gauges, server.queries_count()).into_response();
     let format = HeaderValue::from_static("text/plain; version=0.0.4; charset=utf-8");
     response.headers_mut().insert(CONTENT_TYPE, format);
     response
