@@ -199,6 +199,10 @@ bench-disk: $(STAMPS)/wheel $(STAMPS)/venv-1x $(STAMPS)/films ## Measure what a 
 bench-server: $(STAMPS)/venv $(STAMPS)/nedbd ## Measure the server, with wrk; five minutes (see bench/README.md)
 	NEDBD_BINARY=$(NEDBD) $(PY) bench/serve.py $(BENCH_ARGS)
 
+.PHONY: bench-hostile
+bench-hostile: $(STAMPS)/venv $(STAMPS)/nedbd ## Measure what hostile clients cost the others; two minutes (see bench/README.md)
+	NEDBD_BINARY=$(NEDBD) $(PY) bench/hostile.py $(BENCH_ARGS)
+
 # The tool is fetched from crates.io; libFuzzer, which it builds, needs a C++ compiler. What it finds is left in
 # build/fuzz/found, with how to look at it.
 FUZZ_SECONDS ?= 60
