@@ -104,3 +104,41 @@ def test_a_query_under_construction_belongs_to_one_thread_at_a_time(db: NEDB) ->
     query = db.q("c").where("n", "<", 50)
     with ThreadPoolExecutor(4) as pool:
         assert {len(rows) for rows in pool.map(lambda _: query.run(), range(200))} == {50}
+
+
+def test_no_thread_stands_still_because_another_one_queries(tmp_path: Path) -> None:
+    for db in (NEDB(), NEDB(tmp_path / "db")):
+        db.put("c", "x", {"s": "a" * 4_000_000})
+        pattern = "%" + "_" * 500_000 + "b%"
+        reader = threading.Thread(target=db.query, args=("FROM c WHERE s LIKE $1", [pattern]))
+        reader.start()
+        time.sleep(0.1)
+        for n in range(20):
+            db.put("other", str(n), {"n": n})
+            assert db.get("other", str(n)) is not None
+        assert reader.is_alive(), "the query has ended, so it shows nothing"
+        reader.join()
+
+
+def test_other_threads_run_while_many_rows_become_objects() -> None:
+    db = NEDB()
+    db.put_many("c", {str(n): {"g": f"group {n}", "n": n} for n in range(200_000)})
+    longest, done = 0.0, threading.Event()
+
+    def tick() -> None:
+        nonlocal longest
+        while not done.is_set():
+            begun = time.perf_counter()
+            time.sleep(0.001)
+            longest = max(longest, time.perf_counter() - begun)
+
+    ticker = threading.Thread(target=tick)
+    ticker.start()
+    begun = time.perf_counter()
+    rows = db.query("FROM c")
+    total = time.perf_counter() - begun
+    done.set()
+    ticker.join()
+    assert len(rows) == 200_000
+    # Most of it is making objects: before, all of that was one step.
+    assert longest < total / 3, (longest, total)

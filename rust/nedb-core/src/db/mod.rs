@@ -25,6 +25,7 @@
 //! | `committer` | the threads that wait where tasks may not |
 //! | `worker` | a thread that does what it is called for |
 //! | `write` | put, delete, link and their kin |
+//! | `put_many` | many documents, one op each |
 //! | `transaction` | several things as one op |
 //! | `write_later` | the same for asynchronous hosts |
 //! | `read` | get, query, neighbours, ops |
@@ -71,6 +72,7 @@ mod options;
 mod overlay;
 mod packs;
 mod protect;
+mod put_many;
 mod read;
 mod refresh;
 mod rescue;

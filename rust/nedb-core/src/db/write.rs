@@ -6,8 +6,8 @@ use super::options::WriteOptions;
 use super::{Database, admit};
 use crate::document::{Provenance, write_seqs, write_stored, write_with_seq};
 use crate::error::{Error, Result};
-use crate::json::{Part, canonicalize, elements, members, split, string_text, write_string};
-use crate::limits::{BATCH_ITEMS_COUNT_MAX, DOCUMENT_BYTES_MAX, NESTING_DEPTH_MAX};
+use crate::json::{elements, members, string_text, write_string};
+use crate::limits::DOCUMENT_BYTES_MAX;
 use crate::op::{Item, Items, OpKind, Put, Seq, TextPlace, kind};
 use crate::views::State;
 use std::borrow::Cow;
@@ -65,63 +65,6 @@ impl Database {
             stage_put(group, draft, out).map(|_| ())
         });
         written.inspect_err(|_| out.truncate(given_back))
-    }
-
-    /// Writes many documents of one collection in order, one op each, with one sync.
-    ///
-    /// `documents` are ids and JSON texts. All are checked before the first is appended; after a crash
-    /// a prefix of them may stand. Options: all but `nonce`, `idem` and `if_seq`.
-    ///
-    /// Errors: as `put`; then none is written.
-    pub fn put_many(
-        &self,
-        collection: &str,
-        documents: &[(String, String)],
-        options: &WriteOptions,
-    ) -> Result<Vec<String>> {
-        let refused = [options.nonce.is_some(), options.idem.is_some(), options.if_seq.is_some()];
-        if refused.contains(&true) {
-            return Err(Error::invalid(
-                "put_many takes no nonce, idem or if_seq, which are for one op; use put or batch",
-            ));
-        }
-        if documents.len() > BATCH_ITEMS_COUNT_MAX {
-            return Err(Error::limit(format!(
-                "put_many takes at most {BATCH_ITEMS_COUNT_MAX} documents at once"
-            )));
-        }
-        let checked = check::options(options)?;
-        self.inner.write(|group| {
-            let mut results = Vec::with_capacity(documents.len());
-            for (id, document) in documents {
-                let target = Target::checked(collection, id)?;
-                let draft = put_draft(group, &target, document, &checked)?;
-                let mut result = String::new();
-                stage_put(group, draft, &mut result)?;
-                group.note_staged();
-                results.push(result);
-            }
-            Ok(results)
-        })
-    }
-
-    /// Writes many documents as `put_many` does: `documents` is a JSON object of id → document, or an array of
-    /// documents that carry `_id`.
-    ///
-    /// Errors: as `put_many`.
-    pub fn put_many_json(
-        &self,
-        collection: &str,
-        documents: &str,
-        options: &WriteOptions,
-    ) -> Result<Vec<String>> {
-        let identified = |part: Part| match part.key {
-            Some(id) => Ok((id, part.text)),
-            None => Ok((own_id(&part.text)?, part.text)),
-        };
-        let parts = split(documents, NESTING_DEPTH_MAX + 1)?;
-        let documents = parts.into_iter().map(identified).collect::<Result<Vec<_>>>()?;
-        self.put_many(collection, &documents, options)
     }
 
     /// Deletes a document, or says that it is absent, and returns the op's seq.
@@ -242,15 +185,6 @@ impl Database {
             stage_one(group, draft)
         })
     }
-}
-
-/// Returns the id that a document of a list says it has.
-fn own_id(document: &str) -> Result<String> {
-    let canonical = canonicalize(document)?;
-    let id = members(&canonical).find(|(key, _)| *key == "_id").and_then(|(_, id)| string_text(id));
-    id.map(Cow::into_owned).ok_or_else(|| {
-        Error::invalid("a document of a list is an object whose _id is a string; or give an object of id → document")
-    })
 }
 
 /// Stages an op, and returns its seq, or that of the op that its key stands for.

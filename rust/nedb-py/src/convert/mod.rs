@@ -86,16 +86,34 @@ pub(crate) fn to_python<'py>(py: Python<'py>, text: &str) -> PyResult<Bound<'py,
     with_kept(|kept| decode::read(py, text, &mut kept.names_out))
 }
 
-/// Makes a Python list of JSON texts, one object each.
+/// Bytes of texts that are made objects of before other threads are let in: about a millisecond's work.
+const AT_ONCE_BYTES: usize = 256 << 10;
+
+/// Makes a Python list of JSON texts, one object each; other threads, and signals, are let in between.
 pub(crate) fn to_python_list<'py>(
     py: Python<'py>,
-    texts: impl Iterator<Item = impl AsRef<str>>,
+    mut texts: impl ExactSizeIterator<Item = impl AsRef<str>>,
 ) -> PyResult<Bound<'py, PyList>> {
-    with_kept(|kept| {
-        let read = |text: &str, names: &mut NamesOut| decode::read(py, text, names);
-        let objects = texts.map(|text| read(text.as_ref(), &mut kept.names_out));
-        PyList::new(py, objects.collect::<PyResult<Vec<_>>>()?)
-    })
+    let mut objects = Vec::with_capacity(texts.len());
+    loop {
+        let mut left_bytes = AT_ONCE_BYTES;
+        with_kept(|kept| {
+            while left_bytes > 0
+                && let Some(text) = texts.next()
+            {
+                let text = text.as_ref();
+                objects.push(decode::read(py, text, &mut kept.names_out)?);
+                left_bytes = left_bytes.saturating_sub(text.len() + 1);
+            }
+            PyResult::Ok(())
+        })?;
+        if texts.len() == 0 {
+            return PyList::new(py, objects);
+        }
+        // Nothing is borrowed here: a handler of a signal may ask the database something itself.
+        py.check_signals()?;
+        py.detach(|| ());
+    }
 }
 
 /// Lets `fill` write a text into this thread's buffer, and makes a Python object of it if it says

@@ -309,3 +309,24 @@ fn what_was_gathered_while_a_full_disk_refused_is_refused_too_and_tried_again_st
     assert_eq!(db.seq(), 8);
     assert!(db.verify().unwrap() && db.verify_determinism().unwrap());
 }
+
+#[test]
+fn many_documents_that_find_no_room_half_way_say_how_many_are_written() {
+    let disk = FaultDisk::new();
+    let db = open(&disk).unwrap();
+    let documents: Vec<_> =
+        (0..3_000).map(|n| (format!("{n}"), format!("{{\"n\":{n}}}"))).collect();
+    disk.fill_at(CALLS_OF_A_PUT);
+    let failed = db.put_many("c", &documents, &WriteOptions::default()).unwrap_err();
+    assert_eq!((failed.code(), db.seq()), (ErrorCode::CommitUnknown, 1_023));
+    assert!(failed.message().contains("first 1024 documents"), "{failed}");
+    disk.mend();
+    db.put_many("c", &documents, &WriteOptions::default()).unwrap();
+    assert_eq!(db.seq(), 4_023);
+    // What is refused is refused before the first is written, wherever it stands.
+    let mut wrong = documents;
+    wrong.last_mut().unwrap().1 = "[]".to_owned();
+    let refused = db.put_many("c", &wrong, &WriteOptions::default()).unwrap_err();
+    assert_eq!((refused.code(), db.seq()), (ErrorCode::InvalidArgument, 4_023));
+    assert!(db.verify().unwrap() && db.verify_determinism().unwrap());
+}
