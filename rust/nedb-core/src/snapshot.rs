@@ -21,7 +21,7 @@ use std::ops::{Bound, ControlFlow};
 use std::sync::Arc;
 
 pub use crate::views::index::IndexKind;
-pub(crate) use crate::views::index::{for_each_string, tokenize};
+pub(crate) use crate::views::index::{for_each_string, tokenize, tokenize_until};
 pub(crate) use crate::views::{CollectionId, FileVersion, TextRef};
 
 /// One version of one document.

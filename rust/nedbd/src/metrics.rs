@@ -126,6 +126,15 @@ impl Metrics {
         head(&mut out, "connections", "gauge", "Connections open now.");
         let open = self.open_connections.load(Ordering::Relaxed);
         push(&mut out, format_args!("nedbd_connections {open}"));
+        if let Some(bytes) = resident_bytes() {
+            head(
+                &mut out,
+                "resident_bytes",
+                "gauge",
+                "What the server holds of the machine's memory.",
+            );
+            push(&mut out, format_args!("nedbd_resident_bytes {bytes}"));
+        }
         head(&mut out, "queries", "gauge", "Queries under way that take a while.");
         push(&mut out, format_args!("nedbd_queries {queries_count}"));
         write_databases(databases, &mut out);
@@ -172,7 +181,7 @@ impl Route {
 
 fn write_databases(databases: &[DatabaseGauge], out: &mut String) {
     type Value = fn(&Statistics) -> i64;
-    let columns: [(&str, &str, &str, Value); 7] = [
+    let columns: [(&str, &str, &str, Value); 8] = [
         ("database_seq", "gauge", "Seq of the last op.", |it| it.seq),
         ("database_durable_seq", "gauge", "Seq of the last op that is on the disk.", |it| {
             it.durable_seq
@@ -191,6 +200,9 @@ fn write_databases(databases: &[DatabaseGauge], out: &mut String) {
         }),
         ("cache_misses_total", "counter", "Texts read from the disk.", |it| {
             clamp(it.cache_miss_count)
+        }),
+        ("cache_held_bytes", "gauge", "Bytes of the texts that the cache holds.", |it| {
+            clamp(it.cache_held_bytes)
         }),
     ];
     for (name, kind, help, value) in columns {
@@ -230,6 +242,13 @@ fn write_distribution(name: &str, label: &str, of: &Distribution, unit: f64, out
     push(out, format_args!("nedbd_{name}_bucket{{{labels},le=\"+Inf\"}} {count}"));
     push(out, format_args!("nedbd_{name}_sum{{{labels}}} {sum}"));
     push(out, format_args!("nedbd_{name}_count{{{labels}}} {count}"));
+}
+
+/// Returns what this process holds of the machine's memory, where the system says so.
+fn resident_bytes() -> Option<u64> {
+    let text = std::fs::read_to_string("/proc/self/status").ok()?;
+    let line = text.lines().find_map(|line| line.strip_prefix("VmRSS:"))?;
+    Some(line.trim().strip_suffix("kB")?.trim().parse::<u64>().ok()? << 10)
 }
 
 fn clamp(count: u64) -> i64 {
@@ -297,6 +316,7 @@ mod tests {
                 sync_us: distribution(&[250, 1_000_000], &[1, 1, 1], 3_500_000),
                 cache_hit_count: 4,
                 cache_miss_count: 5,
+                cache_held_bytes: 77,
             },
         };
         let text = Metrics::default().write(&[gauge("a", -1), gauge("b", 5)], 0);
@@ -314,6 +334,7 @@ mod tests {
             "nedbd_sync_seconds_bucket{database=\"b\",le=\"+Inf\"} 3",
             "nedbd_sync_seconds_sum{database=\"b\"} 3.5",
             "nedbd_cache_misses_total{database=\"a\"} 5",
+            "nedbd_cache_held_bytes{database=\"a\"} 77",
         ] {
             assert!(text.lines().any(|it| it == line), "{line} is not in\n{text}");
         }

@@ -39,6 +39,8 @@ pub struct Statistics {
     pub cache_hit_count: u64,
     /// How many were read from the disk.
     pub cache_miss_count: u64,
+    /// How many bytes the texts take that the cache holds.
+    pub cache_held_bytes: u64,
 }
 
 /// How often values fell into classes.
@@ -129,9 +131,9 @@ impl Database {
     /// Cost: some forty loads, and a short lock for each part of the cache. A closed database answers too.
     pub fn statistics(&self) -> Statistics {
         let Inner { state, counters, durable_seq, .. } = &*self.inner;
-        let (seq, (cache_hit_count, cache_miss_count)) = {
+        let (seq, (cache_hit_count, cache_miss_count), cache_held_bytes) = {
             let state = state.read();
-            (state.views.seq, state.log.cache_counts())
+            (state.views.seq, state.log.cache_counts(), state.log.cache_held_bytes() as u64)
         };
         Statistics {
             seq,
@@ -141,6 +143,7 @@ impl Database {
             sync_us: counters.sync_us.read(),
             cache_hit_count,
             cache_miss_count,
+            cache_held_bytes,
         }
     }
 }
@@ -189,6 +192,7 @@ mod tests {
         }
         let counted = database.statistics();
         assert_eq!((counted.cache_hit_count, counted.cache_miss_count), (2, 1));
+        assert!(counted.cache_held_bytes > 0);
     }
 
     #[test]

@@ -106,6 +106,12 @@ impl Cache {
         (hits + found_there, misses.saturating_sub(found_there))
     }
 
+    /// Returns how many bytes the texts take that are held.
+    pub fn held_bytes(&self) -> usize {
+        let texts: usize = self.shards.iter().map(|shard| shard.lock().bytes).sum();
+        texts + self.transactions_bytes.load(Ordering::Relaxed)
+    }
+
     /// Holds a text, and lets go of colder ones.
     pub fn insert(&self, seq: Seq, item: u32, text: Arc<str>) {
         let taken_bytes = self.transactions_bytes.load(Ordering::Relaxed);

@@ -190,6 +190,14 @@ impl LogReader {
         }
     }
 
+    /// Returns how many bytes the texts take that the cache holds; in memory it holds none.
+    pub fn cache_held_bytes(&self) -> usize {
+        match &self.source {
+            Source::Memory(_) | Source::Closed => 0,
+            Source::Disk { cache, .. } => cache.held_bytes(),
+        }
+    }
+
     /// Returns how many texts were found in the cache, and how many were not; in memory there is none.
     pub fn cache_counts(&self) -> (u64, u64) {
         match &self.source {

@@ -11,7 +11,8 @@
 
 use crate::json::{Path, members};
 use crate::read_budget::ReadBudget;
-use crate::snapshot::{for_each_string, tokenize};
+use crate::snapshot::{for_each_string, tokenize, tokenize_until};
+use std::ops::ControlFlow;
 
 /// Stands for a token that is no term.
 const OTHER: usize = usize::MAX;
@@ -87,11 +88,12 @@ impl Terms {
         let work = WORD_WORK + self.terms.len();
         visit_strings(document, fields, &mut |string| {
             places.clear();
-            tokenize(string, &mut |token| {
+            tokenize_until(string, &mut |token| {
                 if budget.is_some_and(|budget| !budget.spend(work + token.len())) {
-                    return;
+                    return ControlFlow::Break(());
                 }
                 places.push(self.terms.iter().position(|term| term == token).unwrap_or(OTHER));
+                ControlFlow::Continue(())
             });
             self.count_string(&places, &mut found);
         });

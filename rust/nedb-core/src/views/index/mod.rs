@@ -28,7 +28,7 @@ use crate::json::Path;
 use crate::op::Seq;
 
 pub(crate) use search::{SearchIndex, intersect};
-pub(crate) use tokenizer::{for_each_string, tokenize};
+pub(crate) use tokenizer::{for_each_string, tokenize, tokenize_until};
 pub(crate) use value::{Range, ValueIndex};
 
 /// What an index is for.

@@ -4,10 +4,19 @@
 //! one spelling, `ß` and `SS` included, by way of the upper case.
 
 use crate::json::{elements, members, string_text};
+use std::ops::ControlFlow;
 use unicode_segmentation::UnicodeSegmentation;
 
 /// Hands each word of a text to `visit`, folded, in order.
 pub(crate) fn tokenize(text: &str, visit: &mut dyn FnMut(&str)) {
+    tokenize_until(text, &mut |word| {
+        visit(word);
+        ControlFlow::Continue(())
+    });
+}
+
+/// Hands words to `visit` as `tokenize` does, until it breaks.
+pub(crate) fn tokenize_until(text: &str, visit: &mut dyn FnMut(&str) -> ControlFlow<()>) {
     let mut folded = String::new();
     for word in text.unicode_words() {
         folded.clear();
@@ -18,7 +27,9 @@ pub(crate) fn tokenize(text: &str, visit: &mut dyn FnMut(&str)) {
             let upper = word.chars().flat_map(char::to_uppercase);
             folded.extend(upper.flat_map(char::to_lowercase));
         }
-        visit(&folded);
+        if visit(&folded).is_break() {
+            return;
+        }
     }
 }
 
