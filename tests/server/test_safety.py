@@ -51,6 +51,29 @@ def test_wrong_usage_is_said_in_one_line(tmp_path) -> None:
     assert subprocess.run([BINARY, "--version"], capture_output=True, text=True).stdout.startswith("nedbd 2.")
 
 
+@pytest.mark.parametrize("line", ["tmk = SECRET", 'token = "SECRET', "token SECRET", "SECRET = 1", 'token = ["SECRET"]',
+                                  "token = 5", 'tmk = "SECRETx"', 'token_file = "SECRET"', 'port = "SECRET"'])
+def test_a_settings_file_that_is_wrong_shows_its_place_and_no_secret(tmp_path, line: str) -> None:
+    secret, file = "c8c9d0e1f2a3b4c5c8c9d0e1f2a3b4c5", tmp_path / "nedbd.toml"
+    file.write_text(f"# settings\n{line}\n".replace("SECRET", secret))
+    run = subprocess.run([BINARY, "--config", str(file)], capture_output=True, text=True, timeout=PATIENCE_S)
+    assert run.returncode == 2 and f"{file}: line 2, column" in run.stderr and run.stderr.count("\n") == 1
+    assert secret[:6] not in run.stdout + run.stderr
+
+
+def test_what_is_given_in_the_wrong_place_is_not_shown(tmp_path) -> None:
+    secret = "c8c9d0e1f2a3b4c5c8c9d0e1f2a3b4c5"
+    for flags, variables in [(["--insecure", secret], {}), ([f"--insecure={secret}"], {}), (["--token-file", secret], {}),
+                             ([], {"NEDBD_TOKEN_FILE": secret}), ([], {"NEDB_TMK": f"{secret}x"}),
+                             ([], {"NEDBD_TOKEN": f"{secret} "}), (["--token", secret], {})]:
+        run = subprocess.run([BINARY, *flags], capture_output=True, text=True, timeout=PATIENCE_S, env=variables)
+        assert run.returncode == 2 and secret[:6] not in run.stdout + run.stderr, run.stderr
+    # A token that is no text was left out before, and the server ran without one.
+    run = subprocess.run([BINARY, "--port", "0", "--data", str(tmp_path / "data")], capture_output=True,
+                         timeout=PATIENCE_S, env={b"NEDBD_TOKEN": b"s3cret\xff"})
+    assert run.returncode == 2 and run.stderr == b"nedbd: NEDBD_TOKEN is no Unicode text\n"
+
+
 def test_a_page_of_another_origin_may_do_nothing(server: Nedbd, db: str) -> None:
     for headers in [BROWSER, {"Origin": "null"}, {"Host": "evil.example"}]:
         answer = server.post("/v1/databases", {"name": "x"}, headers=headers)

@@ -6,6 +6,7 @@
 //! * The comparison of a token takes the same time wherever it differs.
 //! * A token is never part of a message, a log line or `Debug`.
 
+use crate::secret::Secret;
 use axum::http::HeaderMap;
 use axum::http::header::{AUTHORIZATION, HOST, ORIGIN};
 use std::net::{IpAddr, Ipv6Addr, SocketAddr};
@@ -15,16 +16,8 @@ use subtle::ConstantTimeEq;
 const TOKEN_BYTES_MAX: usize = 4_096;
 
 /// What a client must know.
-#[derive(Clone)]
-pub struct Token {
-    text: String,
-}
-
-impl std::fmt::Debug for Token {
-    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        formatter.write_str("Token")
-    }
-}
+#[derive(Clone, Debug)]
+pub struct Token(Secret);
 
 impl Token {
     /// Makes a token of what a header can carry: visible ASCII without blanks.
@@ -35,7 +28,7 @@ impl Token {
                 "a token is 1 to {TOKEN_BYTES_MAX} visible ASCII characters without blanks"
             ));
         }
-        Ok(Token { text: text.to_owned() })
+        Ok(Token(Secret::new(text)))
     }
 
     /// Tells whether a request carries the token.
@@ -48,7 +41,7 @@ impl Token {
             return false;
         };
         scheme.eq_ignore_ascii_case("bearer")
-            && bool::from(token.trim_start().as_bytes().ct_eq(self.text.as_bytes()))
+            && bool::from(token.trim_start().as_bytes().ct_eq(self.0.reveal().as_bytes()))
     }
 }
 

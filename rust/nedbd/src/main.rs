@@ -3,6 +3,8 @@
 //! | file | what it owns |
 //! |---|---|
 //! | `config` | flags, environment, file |
+//! | `settings_file` | the file of settings, and places in it |
+//! | `secret` | a text that is never shown |
 //! | `logs` | what is written about itself |
 //! | `run` | the life of a server: listen, open, serve, stop |
 //! | `connections` | how many, how long, how much |
@@ -33,7 +35,9 @@ mod logs;
 mod metrics;
 mod refusal;
 mod run;
+mod secret;
 mod server;
+mod settings_file;
 mod tls;
 
 use config::Command;
@@ -49,7 +53,7 @@ static ALLOCATOR: MiMalloc = MiMalloc;
 const WRONG_USAGE: u8 = 2;
 
 fn main() -> ExitCode {
-    let variable = |name: &str| std::env::var(name).ok();
+    let variable = |name: &str| std::env::var_os(name);
     match config::load(std::env::args_os().skip(1), variable) {
         Ok(Command::Help) => say(&config::help()),
         Ok(Command::Version) => say(&format!("nedbd {}\n", env!("CARGO_PKG_VERSION"))),
