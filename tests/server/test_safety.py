@@ -272,6 +272,21 @@ def test_there_are_as_many_connections_as_there_may_be(start: Start) -> None:
     eventually(lambda: server.get("/health").status == 200)
 
 
+def test_what_a_database_begins_with_is_bounded_and_quickly_there(server: Nedbd) -> None:
+    for init in [{"indexes": [["c", f"f{n}", "eq"] for n in range(20_000)]}, {"links": [["c:a", "to", "c:b"]] * 100_001},
+                 {"seed": {"c": [{"_id": str(n)} for n in range(100_001)]}}]:
+        answer = server.post("/v1/databases", {"name": "large", "init": init})
+        assert (answer.status, answer.code) == (413, "LIMIT_EXCEEDED")
+        assert list(server.data.iterdir()) == []
+    begun = time.monotonic()
+    server.create("many", indexes=[["c", f"f{n}", "eq"] for n in range(1_000)])
+    # One sync for all: one for each took nine seconds.
+    assert time.monotonic() - begun < 3
+    assert len(server.ok("GET", "/v1/databases/many")["indexes"]) == 1_000
+    answer = server.post("/v1/databases/many/index", {"coll": "d", "field": "f", "kind": "eq"})
+    assert (answer.status, answer.code) == (413, "LIMIT_EXCEEDED")
+
+
 def test_a_body_that_nobody_asked_for_does_not_end_the_connection(start: Start) -> None:
     server = start(token="t")
     db = server.create()
