@@ -272,6 +272,40 @@ def test_there_are_as_many_connections_as_there_may_be(start: Start) -> None:
     eventually(lambda: server.get("/health").status == 200)
 
 
+@pytest.mark.parametrize("hosts", ["", "Host: localhost\r\nHost: evil.example\r\n", "Host: localhost\r\nHost: localhost\r\n",
+                                   "Host: localhost:7070.evil\r\n", "Host: [::1].evil\r\n", "Host: localhost:99999\r\n",
+                                   "Host: a b\r\n", "Host: user@localhost\r\n"])
+def test_a_request_has_one_host_and_all_of_it_is_one(start: Start, hosts: str) -> None:
+    for token in (None, "t"):
+        server = start(token=token)
+        with server.socket() as client:
+            client.sendall(f"GET /v1/databases HTTP/1.1\r\n{hosts}Connection: close\r\n\r\n".encode())
+            answer = read_all(client)
+        assert answer.startswith(b"HTTP/1.1 400 ") and b"INVALID_ARGUMENT" in answer, answer
+        assert server.stop() == 0
+
+
+def test_a_host_of_this_machine_is_answered(server: Nedbd) -> None:
+    for line in ["GET /v1/databases HTTP/1.1\r\nHost: LOCALHOST", f"GET /v1/databases HTTP/1.1\r\nHost: 127.0.0.1:{server.port}",
+                 "GET /v1/databases HTTP/1.1\r\nHost: [::1]:1", "GET /v1/databases HTTP/1.1\r\nHost: localhost:",
+                 "GET http://localhost/v1/databases HTTP/1.1\r\nHost: localhost", "GET /v1/databases HTTP/1.0\r\nX: y"]:
+        with server.socket() as client:
+            client.sendall(f"{line}\r\nConnection: close\r\n\r\n".encode())
+            assert read_all(client).split(b"\r\n")[0].split()[1] == b"200", line
+    for line in ["GET http://evil.example/v1/databases HTTP/1.1\r\nHost: localhost"]:
+        with server.socket() as client:
+            client.sendall(f"{line}\r\nConnection: close\r\n\r\n".encode())
+            assert read_all(client).startswith(b"HTTP/1.1 400 ")
+
+
+def test_a_path_and_a_query_are_text(server: Nedbd, db: str) -> None:
+    for path in [f"{db}/rows/c/%ff", f"{db}/get?coll=c&id=%ff", f"{db}/get?coll=c&id=%c3%28", "/v1/databases/%ff",
+                 f"{db}/neighbors?node=c:%80&rel=x", f"{db}/files/%ed%a0%80", "/health?x=%ff", "/nowhere%ff"]:
+        answer = server.get(path)
+        assert (answer.status, answer.code) == (400, "INVALID_ARGUMENT"), path
+    assert server.get(f"{db}/get?coll=c&id=%C3%A9").json["doc"] is None
+
+
 def test_what_a_database_begins_with_is_bounded_and_quickly_there(server: Nedbd) -> None:
     for init in [{"indexes": [["c", f"f{n}", "eq"] for n in range(20_000)]}, {"links": [["c:a", "to", "c:b"]] * 100_001},
                  {"seed": {"c": [{"_id": str(n)} for n in range(100_001)]}}]:

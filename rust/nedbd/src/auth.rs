@@ -15,6 +15,9 @@ use subtle::ConstantTimeEq;
 /// Longest token, in bytes: it must fit in a header beside the others.
 const TOKEN_BYTES_MAX: usize = 4_096;
 
+/// What a name in a `Host` may have beside letters and digits: RFC 3986, 3.2.2.
+const NAME_MARKS: &[u8] = b"-._~%!$&'()*+,;=";
+
 /// What a client must know.
 #[derive(Clone, Debug)]
 pub struct Token(Secret);
@@ -150,12 +153,30 @@ fn origin_of(headers: &HeaderMap) -> Option<&str> {
 
 /// Tells whether a `Host` is this machine by its own name or address, with or without a port.
 fn names_this_machine(host: &str) -> bool {
-    let name = match host.strip_prefix('[') {
-        Some(rest) => rest.split(']').next().unwrap_or_default(),
-        None => host.rsplit_once(':').map_or(host, |(name, _)| name),
-    };
+    let Some((name, _)) = split_host(host) else { return false };
+    let address = name.trim_start_matches('[').trim_end_matches(']');
     name.eq_ignore_ascii_case("localhost")
-        || name.parse::<IpAddr>().is_ok_and(|address| address.is_loopback())
+        || address.parse::<IpAddr>().is_ok_and(|address| address.is_loopback())
+}
+
+/// Splits a `Host` into its name, or an address in its brackets, and its port, which may be empty; None for what is
+/// no `Host` from its beginning to its end.
+pub fn split_host(host: &str) -> Option<(&str, Option<&str>)> {
+    let end = match host.starts_with('[') {
+        true => host.find(']')? + 1,
+        false => host.find(':').unwrap_or(host.len()),
+    };
+    let (name, rest) = host.split_at(end);
+    let is_name = match name.strip_prefix('[') {
+        Some(address) => address.strip_suffix(']')?.parse::<Ipv6Addr>().is_ok(),
+        None => name.bytes().all(|byte| byte.is_ascii_alphanumeric() || NAME_MARKS.contains(&byte)),
+    };
+    let port = if rest.is_empty() { None } else { Some(rest.strip_prefix(':')?) };
+    let is_port = |port: &str| {
+        port.bytes().all(|byte| byte.is_ascii_digit())
+            && (port.is_empty() || port.parse::<u16>().is_ok())
+    };
+    (is_name && port.is_none_or(is_port)).then_some((name, port))
 }
 
 #[cfg(test)]
@@ -256,6 +277,10 @@ mod tests {
             ("evil.example:7070", None, false),
             ("evil.example:7070", Some("http://evil.example:7070"), false),
             ("127.0.0.1.evil.example", None, false),
+            ("localhost:7070.evil", None, false),
+            ("[::1].evil", None, false),
+            ("[::1]7070", None, false),
+            ("", None, false),
         ] {
             let mut pairs = vec![(HOST, host)];
             pairs.extend(origin.map(|origin| (ORIGIN, origin)));
