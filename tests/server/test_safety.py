@@ -260,16 +260,104 @@ def test_a_request_whose_client_leaves_is_counted(start: Start) -> None:
     assert server.get("/health").status == 200
 
 
+def busy(server: Nedbd, db: str, count: int) -> list:
+    """Opens connections that owe an answer for some seconds."""
+    held = []
+    for _ in range(count):
+        held.append(client := server.socket())
+        token = "" if server.token is None else f"Authorization: Bearer {server.token}\r\n"
+        head = f"GET {db}/changes HTTP/1.1\r\nHost: localhost\r\n{token}Accept: text/event-stream\r\n\r\n"
+        client.sendall(head.encode())
+        assert client.recv(1000).startswith(b"HTTP/1.1 200 ")
+    return held
+
+
+def metric(server: Nedbd, name: str) -> float:
+    """Reads one number of the metrics."""
+    lines = server.get("/metrics").body.decode().splitlines()
+    return float(next(line for line in lines if line.startswith(f"{name} ")).split()[-1])
+
+
 def test_there_are_as_many_connections_as_there_may_be(start: Start) -> None:
     server = start("--connections-count-max", "4")
-    held = [server.connect() for _ in range(4)]
-    for connection in held:
-        assert server.get("/health", connection=connection).status == 200
-    answer = server.get("/health")
-    assert (answer.status, answer.code) == (429, "TOO_MANY_REQUESTS") and answer.headers["retry-after"] == "1"
-    assert server.get("/health", connection=held[0]).status == 200
+    db = server.create()
+    held = busy(server, db, 4)
+    for _ in range(20):
+        answer = server.get(db)
+        assert (answer.status, answer.code) == (429, "TOO_MANY_REQUESTS") and answer.headers["retry-after"] == "1"
+        assert answer.headers["connection"] == "close"
+    for client in held:
+        client.setblocking(False)
+        with pytest.raises(BlockingIOError):
+            client.recv(1)
     held.pop().close()
-    eventually(lambda: server.get("/health").status == 200)
+    eventually(lambda: server.get(db).status == 200)
+
+
+def test_health_is_answered_when_all_connections_are_busy(start: Start) -> None:
+    server = start("--connections-count-max", "4", token="t")
+    db = server.create()
+    other = server.connect()
+    assert server.get(db, connection=other).status == 200
+    held = busy(server, db, 4)
+    # Those who say nothing in a place for health do not keep it either.
+    silent = [server.socket() for _ in range(30)]
+    for _ in range(20):
+        answer = server.get("/health", headers={"Authorization": ""})
+        assert answer.status == 200 and answer.headers["connection"] == "close"
+        assert server.get(db).status == 429
+    for client in held + silent:
+        client.close()
+
+
+def test_silent_connections_give_way_to_those_that_ask(start: Start) -> None:
+    server = start("--connections-count-max", "64", token="t")
+    db = server.create()
+    used = server.connect()
+    assert server.get(db, connection=used).status == 200
+    silent = [server.socket() for _ in range(100)]
+    for client in silent[::2]:
+        client.sendall(b"GET /health HTTP/1.1\r\nHost: local")
+    begun = time.monotonic()
+    for n in range(20):
+        assert server.get("/health", headers={"Authorization": ""}).status == 200
+        assert server.ok("POST", f"{db}/put", {"coll": "c", "id": str(n), "doc": {}})["seq"] == n
+    assert time.monotonic() - begun < 5
+    # One that was used goes after those that never asked.
+    assert server.get(db, connection=used).status == 200
+    assert metric(server, "nedbd_connections_given_up_total") >= 37
+    for client in silent:
+        client.close()
+
+
+def test_an_answer_on_its_way_is_not_broken_off_for_others(start: Start) -> None:
+    server = start("--connections-count-max", "2")
+    db = server.create(seed={"c": [{"id": str(n), "t": "x" * 100_000} for n in range(200)]})
+    body = b'{"nql":"FROM c"}'
+    with server.socket() as client:
+        head = f"POST {db}/query HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\nContent-Length: {len(body)}\r\n\r\n"
+        client.sendall(head.encode() + body)
+        first = client.recv(1000)
+        for _ in range(10):
+            server.socket().close()
+            assert server.get("/health").status == 200
+        assert len(first + read_all(client)) > 20_000_000
+
+
+def test_one_address_does_not_have_all_connections(start: Start) -> None:
+    import http.client
+
+    server = start("--connections-count-max", "8", "--peer-connections-count-max", "3")
+    db = server.create()
+    held = busy(server, db, 3)
+    assert server.get(db).status == 429 and server.get("/health").status == 200
+    other = http.client.HTTPConnection(server.host, server.port, timeout=PATIENCE_S, source_address=("127.0.0.2", 0))
+    assert server.get(db, connection=other).status == 200
+    held.pop().close()
+    eventually(lambda: server.get(db).status == 200)
+    for flags in [("--peer-connections-count-max", "0"), ()]:
+        free = start("--connections-count-max", "4", *flags, NEDBD_DATA=str(server.data.parent / f"free{len(flags)}"))
+        assert len(busy(free, free.create(), 4)) == 4
 
 
 @pytest.mark.parametrize("hosts", ["", "Host: localhost\r\nHost: evil.example\r\n", "Host: localhost\r\nHost: localhost\r\n",

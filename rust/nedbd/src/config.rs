@@ -72,6 +72,8 @@ pub struct Limits {
     pub rows_count_max: usize,
     /// Most connections at a time; a call to the engine has one too.
     pub connections_count_max: usize,
+    /// Most connections of one address; 0 is as many as there are, None half of them but for those on this machine.
+    pub peer_connections_count_max: Option<usize>,
     /// Most files on their way in and out at a time: each needs the memory of a few chunks, up to 64 MiB.
     pub files_count_max: usize,
     /// Longest time for a body to arrive, and for a read to be answered.
@@ -127,6 +129,7 @@ impl Default for Limits {
             header_bytes_max: 64 << 10,
             rows_count_max: 100_000,
             connections_count_max: 512,
+            peer_connections_count_max: None,
             files_count_max: 32,
             request_timeout: Duration::from_secs(30),
             idle_timeout: Duration::from_secs(75),
@@ -174,7 +177,7 @@ const fn flag(
 
 /// Every setting, in the order of the help text.
 #[rustfmt::skip]
-pub const SETTINGS: [Setting; 32] = [
+pub const SETTINGS: [Setting; 33] = [
     flag("host", "ADDRESS", "address to listen on (127.0.0.1)", |it, text| { it.host = text.to_owned(); Ok(()) }),
     flag("port", "NUMBER", "port to listen on; 0 takes a free one (7070)", |it, text| set(&mut it.port, text)),
     flag("data", "DIRECTORY", "where the databases are, each in a directory of its name (./nedb-data)", |it, text| { it.data = text.into(); Ok(()) }),
@@ -198,7 +201,8 @@ pub const SETTINGS: [Setting; 32] = [
     flag("file_bytes_max", "BYTES", "longest file that is taken (64 GiB)", |it, text| set(&mut it.limits.file_bytes_max, text)),
     flag("header_bytes_max", "BYTES", "longest head of a request, at least 8192 (64 KiB)", set_header_bytes_max),
     flag("rows_count_max", "NUMBER", "most rows, nodes, files or versions in one answer (100000)", |it, text| positive(&mut it.limits.rows_count_max, text)),
-    flag("connections_count_max", "NUMBER", "most connections at a time (512)", set_connections_count_max),
+    flag("connections_count_max", "NUMBER", "most connections at a time, without those that ask for health (512)", set_connections_count_max),
+    flag("peer_connections_count_max", "NUMBER", "most connections of one address; 0 is no bound (half, but for this machine)", |it, text| { set(it.limits.peer_connections_count_max.insert(0), text) }),
     flag("files_count_max", "NUMBER", "most files on their way in and out at a time (32)", |it, text| positive(&mut it.limits.files_count_max, text)),
     flag("request_timeout_ms", "MS", "longest time for a body to arrive and for a read to be answered (30000)", |it, text| milliseconds(&mut it.limits.request_timeout, text)),
     flag("idle_timeout_ms", "MS", "longest time that a connection stands still (75000)", |it, text| milliseconds(&mut it.limits.idle_timeout, text)),
@@ -630,15 +634,17 @@ mod tests {
     #[test]
     fn a_variable_that_is_no_text_is_refused_and_not_left_out() {
         use std::os::unix::ffi::OsStringExt;
-        let variable =
-            |name: &str| (name == "NEDBD_TOKEN").then(|| OsString::from_vec(b"s3cret\xff".to_vec()));
+        let variable = |name: &str| {
+            (name == "NEDBD_TOKEN").then(|| OsString::from_vec(b"s3cret\xff".to_vec()))
+        };
         let error = load([], variable).unwrap_err();
         assert_eq!(error, "NEDBD_TOKEN is no Unicode text");
     }
 
     #[test]
     fn secrets_are_not_shown_with_the_rest() {
-        let variables = [("NEDBD_TOKEN", "my-secret"), ("NEDB_TMK", "c8c9d0e1f2a3b4c5c8c9d0e1f2a3b4c5")];
+        let variables =
+            [("NEDBD_TOKEN", "my-secret"), ("NEDB_TMK", "c8c9d0e1f2a3b4c5c8c9d0e1f2a3b4c5")];
         let config = loaded(&[], &variables).unwrap();
         let shown = format!("{config:?}");
         assert!(shown.contains("Token(***)") && shown.contains("Tmk(***)"), "{shown}");

@@ -8,6 +8,7 @@
 //! | `logs` | what is written about itself |
 //! | `run` | the life of a server: listen, open, serve, stop |
 //! | `connections` | how many, how long, how much |
+//! | `places` | who has a place among the connections |
 //! | `tls` | the certificate and its key |
 //! | `directory` | what the data directory holds |
 //! | `databases` | the databases in it, by name |
@@ -33,6 +34,7 @@ mod http;
 mod init;
 mod logs;
 mod metrics;
+mod places;
 mod refusal;
 mod run;
 mod secret;

@@ -40,7 +40,10 @@ mod tests {
     #[test]
     fn it_is_never_shown() {
         let secret = Secret::new("s3cret");
-        assert_eq!(format!("{secret} {secret:?} {:#?}", Some(&secret)), "*** *** Some(\n    ***,\n)");
+        assert_eq!(
+            format!("{secret} {secret:?} {:#?}", Some(&secret)),
+            "*** *** Some(\n    ***,\n)"
+        );
         assert_eq!(secret.reveal(), "s3cret");
     }
 }

@@ -92,7 +92,8 @@ mod tests {
 
     #[test]
     fn what_is_set_has_its_place_and_is_spelt_as_a_flag() {
-        let text = "# first\nport = 0x1f\n  read_only = true\norigins = [\"a\", \"b\"]\nrate = 1.5\n";
+        let text =
+            "# first\nport = 0x1f\n  read_only = true\norigins = [\"a\", \"b\"]\nrate = 1.5\n";
         let read = read(text).unwrap();
         let shown: Vec<(&str, Option<&str>, String)> = read
             .iter()

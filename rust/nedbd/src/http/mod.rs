@@ -28,4 +28,6 @@ mod routes;
 mod shapes;
 mod stream;
 
+pub use answer::no_place;
+pub use guard::HEALTH;
 pub use router::router;
