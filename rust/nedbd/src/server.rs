@@ -9,6 +9,7 @@
 //! * A write that has begun is waited for, however long it takes: an answer that it may not have happened
 //!   would be wrong. A read that takes too long is given up; it keeps its place among the calls until it
 //!   ends, so that what was given up cannot pile up.
+//! * What reads the log for feeds leaves half of the cores to everybody else: a hundred that catch up would take all.
 
 use crate::auth::OriginGuard;
 use crate::config::Config;
@@ -35,6 +36,8 @@ pub struct Server {
     calls: Arc<Semaphore>,
     /// The places of files on their way in and out.
     files: Arc<Semaphore>,
+    /// The turns of those who read the log for feeds: each who waits has one after the others.
+    feeds: Arc<Semaphore>,
 }
 
 /// A place among the files on their way in and out.
@@ -47,8 +50,9 @@ impl Server {
     pub fn new(config: Config, databases: Databases, origins: OriginGuard) -> Server {
         let calls = Arc::new(Semaphore::new(config.limits.connections_count_max));
         let files = Arc::new(Semaphore::new(config.limits.files_count_max));
+        let feeds = Arc::new(Semaphore::new(feed_turns_count()));
         let (metrics, stop) = (Metrics::default(), watch::Sender::new(false));
-        Server { config, databases, metrics, origins, stop, calls, files }
+        Server { config, databases, metrics, origins, stop, calls, files, feeds }
     }
 
     /// Runs a call that reads, for as long as a request may take.
@@ -110,6 +114,21 @@ impl Server {
         spawn(place, work).await.map_err(defect)?
     }
 
+    /// Runs one short step of a feed, when it is its turn.
+    ///
+    /// Errors: what the step says.
+    pub async fn feed_step<T: Send + 'static>(
+        &self,
+        work: impl FnOnce() -> Result<T> + Send + 'static,
+    ) -> Result<T> {
+        let turn = Arc::clone(&self.feeds).acquire_owned().await.map_err(|_| none_left("feeds"))?;
+        let work = move || {
+            let _held_until_the_end = turn;
+            work()
+        };
+        self.step(work).await
+    }
+
     /// Takes a place among the files on their way in and out, and waits for one for as long as a request may
     /// take.
     ///
@@ -153,6 +172,11 @@ fn spawn<T: Send + 'static>(
         let _held_until_the_end = place;
         work()
     })
+}
+
+/// How many read the log for feeds at a time.
+fn feed_turns_count() -> usize {
+    std::thread::available_parallelism().map_or(1, |cores| (cores.get() / 2).max(1))
 }
 
 fn none_left(what: &str) -> Refusal {
