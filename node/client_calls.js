@@ -96,8 +96,13 @@ const onDatabase = {
   inbound: (at, node, rel, asOf) =>
     read(`${at}/inbound`, "nodes", { node: text("node", node), rel: text("rel", rel), as_of: asOf }),
   batch: (at, items, rest) => write(`${at}/batch`, "results", { items, ...rest }, KEYED),
-  ops: (at, afterSeq, limit, waitMs) =>
-    read(`${at}/changes`, "changes", { after_seq: afterSeq, limit, wait_ms: waitMs }, { extraMs: waitMs ?? 0 }),
+  ops: (at, afterSeq, limit, waitMs, afterHash) =>
+    read(
+      `${at}/changes`,
+      "changes",
+      { after_seq: afterSeq, after_hash: afterHash, limit, wait_ms: waitMs },
+      { extraMs: waitMs ?? 0 },
+    ),
   checkpoint: (at, note) =>
     write(`${at}/checkpoint`, "seq", note === undefined || note === null ? {} : texts({ note }), LONG),
   verify: (at) => read(`${at}/verify`, "ok", {}, LONG),

@@ -264,16 +264,20 @@ class Database {
 
   /**
    * Reads every op after a seq, in order, none twice; then waits for those to come. Resume with the seq of
-   * the last op that you have. With `follow: false` it ends with the last op there is.
+   * the last op that you have. With `follow: false` it ends with the last op there is. Where another log takes
+   * the place of the one that is read it throws `PRECONDITION_FAILED`.
    */
   async *changes(afterSeq = -1, { follow = true, signal } = {}) {
     let next = afterSeq;
+    let hash;
     for (;;) {
-      const page = await this.#ask(calls.ops(this.#at, next, PAGE_COUNT, follow ? WAIT_MS : undefined), signal);
+      const call = calls.ops(this.#at, next, PAGE_COUNT, follow ? WAIT_MS : undefined, hash);
+      const page = await this.#ask(call, signal);
       if (page.length === 0 && !follow) return;
       for (const op of page) {
         yield op;
         next = op.seq;
+        hash = op.hash;
       }
     }
   }

@@ -135,3 +135,72 @@ def test_a_client_that_reads_nothing_does_not_hold_up_writers(start: Start) -> N
             server.ok("POST", f"{db}/put", {"coll": "c", "id": str(n), "doc": document})
         eventually(lambda: b"nedbd_connections 1" in server.get("/metrics").body)
     assert server.ok("GET", db)["seq"] == 39
+
+
+def test_no_op_is_asked_for_and_none_is_given(server: Nedbd, db: str) -> None:
+    put(server, db, "a")
+    page = server.ok("GET", f"{db}/changes?limit=0&wait_ms=5000")
+    assert (page["changes"], page["seq"], page["more"]) == ([], -1, True)
+    page = server.ok("GET", f"{db}/changes?limit=0&after_seq=0")
+    assert (page["changes"], page["seq"], page["more"]) == ([], 0, False)
+
+
+def test_a_reader_is_not_led_on_in_another_log(server: Nedbd, db: str) -> None:
+    heads = [put(server, db, str(n))["head"] for n in range(3)]
+    for after_seq, head in [(-1, "0" * 64), *enumerate(heads)]:
+        page = server.ok("GET", f"{db}/changes?after_seq={after_seq}&after_hash={head}")
+        assert [op["seq"] for op in page["changes"]] == list(range(after_seq + 1, 3))
+    server.ok("DELETE", db)
+    server.create()
+    for n in range(3):
+        put(server, db, f"other{n}")
+    for after_seq, head in [*enumerate(heads), (5, heads[0]), (-1, heads[0]), (0, "x"), (-2, heads[0])]:
+        for headers in [{}, {"Accept": "text/event-stream"}, {"Accept": "text/event-stream", "Last-Event-ID": "2"}]:
+            answer = server.get(f"{db}/changes?after_seq={after_seq}&after_hash={head}", headers=headers)
+            assert (answer.status, answer.code) == (412, "PRECONDITION_FAILED"), (after_seq, headers)
+
+
+def test_a_stream_of_long_ops_is_whole(server: Nedbd, db: str) -> None:
+    sizes = [10, 60_000, 70_000, 1_500_000, 10, 1_000_000]
+    for n, size in enumerate(sizes):
+        server.ok("POST", f"{db}/put", {"coll": "c", "id": str(n), "doc": {"t": "é" * size}})
+    events = Events(server, f"{db}/changes?after_seq=-1")
+    for (seq, op), size in zip(events.take(len(sizes)), sizes):
+        assert op["seq"] == seq and len(op["payload"]["doc"]["t"]) == size
+    events.close()
+
+
+def resident_kib(server: Nedbd) -> int:
+    """Reads how much memory the server has."""
+    from pathlib import Path
+
+    status = Path(f"/proc/{server.process.pid}/status").read_text()
+    return int(next(line for line in status.splitlines() if line.startswith("VmRSS")).split()[1])
+
+
+def test_subscribers_that_read_nothing_hold_up_nobody_and_hold_little(start: Start) -> None:
+    server = start("--durability", "never")
+    db = server.create()
+    document = {"t": "x" * 4_000}
+    for n in range(10):
+        docs = {f"{n}-{i}": document for i in range(1_000)}
+        server.ok("POST", f"{db}/put_many", {"coll": "c", "docs": docs})
+    before, clients = resident_kib(server), []
+    slowest: dict[str, float] = {}
+    for _ in range(150):
+        client = server.socket()
+        client.sendall(f"GET {db}/changes HTTP/1.1\r\nHost: localhost\r\nAccept: text/event-stream\r\n\r\n".encode())
+        clients.append(client)
+    deadline = time.monotonic() + 3
+    while time.monotonic() < deadline:
+        for name, method, path, body in [("health", "GET", "/health", None),
+                                         ("put", "POST", f"{db}/put", {"coll": "d", "id": "x", "doc": {}})]:
+            begun = time.monotonic()
+            server.ok(method, path, body)
+            slowest[name] = max(slowest.get(name, 0), time.monotonic() - begun)
+    grown = (resident_kib(server) - before) / len(clients)
+    print(f"{grown:.0f} KiB each, {slowest}")
+    assert grown < 700, "a subscriber holds a few windows"
+    assert slowest["put"] < 1 and slowest["health"] < 1, slowest
+    for client in clients:
+        client.close()

@@ -574,3 +574,17 @@ def test_importing_nedb_loads_no_client_and_the_blocking_one_no_httpx() -> None:
             "from nedb.client import NedbClient; NedbClient(); assert 'httpx' not in sys.modules")
     path = str(Path(nedb.__file__).parent.parent)
     subprocess.run([sys.executable, "-c", code], check=True, env={**os.environ, "PYTHONPATH": path})
+
+
+def test_a_reader_of_changes_is_told_of_another_log(server: Nedbd, connect: Connect) -> None:
+    client = connect(server.url)
+    db = client.create_database("db")
+    db.put("c", "a", {})
+    ops = iter(db.changes())
+    assert next(ops).seq == 0
+    client.drop_database("db")
+    other = client.create_database("db")
+    for n in range(3):
+        other.put("c", f"other{n}", {})
+    with pytest.raises(nedb.PreconditionFailed, match="after_hash"):
+        next(ops)

@@ -51,6 +51,29 @@ def test_wrong_usage_is_said_in_one_line(tmp_path) -> None:
     assert subprocess.run([BINARY, "--version"], capture_output=True, text=True).stdout.startswith("nedbd 2.")
 
 
+@pytest.mark.parametrize("line", ["tmk = SECRET", 'token = "SECRET', "token SECRET", "SECRET = 1", 'token = ["SECRET"]',
+                                  "token = 5", 'tmk = "SECRETx"', 'token_file = "SECRET"', 'port = "SECRET"'])
+def test_a_settings_file_that_is_wrong_shows_its_place_and_no_secret(tmp_path, line: str) -> None:
+    secret, file = "c8c9d0e1f2a3b4c5c8c9d0e1f2a3b4c5", tmp_path / "nedbd.toml"
+    file.write_text(f"# settings\n{line}\n".replace("SECRET", secret))
+    run = subprocess.run([BINARY, "--config", str(file)], capture_output=True, text=True, timeout=PATIENCE_S)
+    assert run.returncode == 2 and f"{file}: line 2, column" in run.stderr and run.stderr.count("\n") == 1
+    assert secret[:6] not in run.stdout + run.stderr
+
+
+def test_what_is_given_in_the_wrong_place_is_not_shown(tmp_path) -> None:
+    secret = "c8c9d0e1f2a3b4c5c8c9d0e1f2a3b4c5"
+    for flags, variables in [(["--insecure", secret], {}), ([f"--insecure={secret}"], {}), (["--token-file", secret], {}),
+                             ([], {"NEDBD_TOKEN_FILE": secret}), ([], {"NEDB_TMK": f"{secret}x"}),
+                             ([], {"NEDBD_TOKEN": f"{secret} "}), (["--token", secret], {})]:
+        run = subprocess.run([BINARY, *flags], capture_output=True, text=True, timeout=PATIENCE_S, env=variables)
+        assert run.returncode == 2 and secret[:6] not in run.stdout + run.stderr, run.stderr
+    # A token that is no text was left out before, and the server ran without one.
+    run = subprocess.run([BINARY, "--port", "0", "--data", str(tmp_path / "data")], capture_output=True,
+                         timeout=PATIENCE_S, env={b"NEDBD_TOKEN": b"s3cret\xff"})
+    assert run.returncode == 2 and run.stderr == b"nedbd: NEDBD_TOKEN is no Unicode text\n"
+
+
 def test_a_page_of_another_origin_may_do_nothing(server: Nedbd, db: str) -> None:
     for headers in [BROWSER, {"Origin": "null"}, {"Host": "evil.example"}]:
         answer = server.post("/v1/databases", {"name": "x"}, headers=headers)
@@ -237,16 +260,153 @@ def test_a_request_whose_client_leaves_is_counted(start: Start) -> None:
     assert server.get("/health").status == 200
 
 
+def busy(server: Nedbd, db: str, count: int) -> list:
+    """Opens connections that owe an answer for some seconds."""
+    held = []
+    for _ in range(count):
+        held.append(client := server.socket())
+        token = "" if server.token is None else f"Authorization: Bearer {server.token}\r\n"
+        head = f"GET {db}/changes HTTP/1.1\r\nHost: localhost\r\n{token}Accept: text/event-stream\r\n\r\n"
+        client.sendall(head.encode())
+        assert client.recv(1000).startswith(b"HTTP/1.1 200 ")
+    return held
+
+
+def metric(server: Nedbd, name: str) -> float:
+    """Reads one number of the metrics."""
+    lines = server.get("/metrics").body.decode().splitlines()
+    return float(next(line for line in lines if line.startswith(f"{name} ")).split()[-1])
+
+
 def test_there_are_as_many_connections_as_there_may_be(start: Start) -> None:
     server = start("--connections-count-max", "4")
-    held = [server.connect() for _ in range(4)]
-    for connection in held:
-        assert server.get("/health", connection=connection).status == 200
-    answer = server.get("/health")
-    assert (answer.status, answer.code) == (429, "TOO_MANY_REQUESTS") and answer.headers["retry-after"] == "1"
-    assert server.get("/health", connection=held[0]).status == 200
+    db = server.create()
+    held = busy(server, db, 4)
+    for _ in range(20):
+        answer = server.get(db)
+        assert (answer.status, answer.code) == (429, "TOO_MANY_REQUESTS") and answer.headers["retry-after"] == "1"
+        assert answer.headers["connection"] == "close"
+    for client in held:
+        client.setblocking(False)
+        with pytest.raises(BlockingIOError):
+            client.recv(1)
     held.pop().close()
-    eventually(lambda: server.get("/health").status == 200)
+    eventually(lambda: server.get(db).status == 200)
+
+
+def test_health_is_answered_when_all_connections_are_busy(start: Start) -> None:
+    server = start("--connections-count-max", "4", token="t")
+    db = server.create()
+    other = server.connect()
+    assert server.get(db, connection=other).status == 200
+    held = busy(server, db, 4)
+    # Those who say nothing in a place for health do not keep it either.
+    silent = [server.socket() for _ in range(30)]
+    for _ in range(20):
+        answer = server.get("/health", headers={"Authorization": ""})
+        assert answer.status == 200 and answer.headers["connection"] == "close"
+        assert server.get(db).status == 429
+    for client in held + silent:
+        client.close()
+
+
+def test_silent_connections_give_way_to_those_that_ask(start: Start) -> None:
+    server = start("--connections-count-max", "64", token="t")
+    db = server.create()
+    used = server.connect()
+    assert server.get(db, connection=used).status == 200
+    silent = [server.socket() for _ in range(100)]
+    for client in silent[::2]:
+        client.sendall(b"GET /health HTTP/1.1\r\nHost: local")
+    begun = time.monotonic()
+    for n in range(20):
+        assert server.get("/health", headers={"Authorization": ""}).status == 200
+        assert server.ok("POST", f"{db}/put", {"coll": "c", "id": str(n), "doc": {}})["seq"] == n
+    assert time.monotonic() - begun < 5
+    # One that was used goes after those that never asked.
+    assert server.get(db, connection=used).status == 200
+    assert metric(server, "nedbd_connections_given_up_total") >= 37
+    for client in silent:
+        client.close()
+
+
+def test_an_answer_on_its_way_is_not_broken_off_for_others(start: Start) -> None:
+    server = start("--connections-count-max", "2")
+    db = server.create(seed={"c": [{"id": str(n), "t": "x" * 100_000} for n in range(200)]})
+    body = b'{"nql":"FROM c"}'
+    with server.socket() as client:
+        head = f"POST {db}/query HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\nContent-Length: {len(body)}\r\n\r\n"
+        client.sendall(head.encode() + body)
+        first = client.recv(1000)
+        for _ in range(10):
+            server.socket().close()
+            assert server.get("/health").status == 200
+        assert len(first + read_all(client)) > 20_000_000
+
+
+def test_one_address_does_not_have_all_connections(start: Start) -> None:
+    import http.client
+
+    server = start("--connections-count-max", "8", "--peer-connections-count-max", "3")
+    db = server.create()
+    held = busy(server, db, 3)
+    assert server.get(db).status == 429 and server.get("/health").status == 200
+    other = http.client.HTTPConnection(server.host, server.port, timeout=PATIENCE_S, source_address=("127.0.0.2", 0))
+    assert server.get(db, connection=other).status == 200
+    held.pop().close()
+    eventually(lambda: server.get(db).status == 200)
+    for flags in [("--peer-connections-count-max", "0"), ()]:
+        free = start("--connections-count-max", "4", *flags, NEDBD_DATA=str(server.data.parent / f"free{len(flags)}"))
+        assert len(busy(free, free.create(), 4)) == 4
+
+
+@pytest.mark.parametrize("hosts", ["", "Host: localhost\r\nHost: evil.example\r\n", "Host: localhost\r\nHost: localhost\r\n",
+                                   "Host: localhost:7070.evil\r\n", "Host: [::1].evil\r\n", "Host: localhost:99999\r\n",
+                                   "Host: a b\r\n", "Host: user@localhost\r\n"])
+def test_a_request_has_one_host_and_all_of_it_is_one(start: Start, hosts: str) -> None:
+    for token in (None, "t"):
+        server = start(token=token)
+        with server.socket() as client:
+            client.sendall(f"GET /v1/databases HTTP/1.1\r\n{hosts}Connection: close\r\n\r\n".encode())
+            answer = read_all(client)
+        assert answer.startswith(b"HTTP/1.1 400 ") and b"INVALID_ARGUMENT" in answer, answer
+        assert server.stop() == 0
+
+
+def test_a_host_of_this_machine_is_answered(server: Nedbd) -> None:
+    for line in ["GET /v1/databases HTTP/1.1\r\nHost: LOCALHOST", f"GET /v1/databases HTTP/1.1\r\nHost: 127.0.0.1:{server.port}",
+                 "GET /v1/databases HTTP/1.1\r\nHost: [::1]:1", "GET /v1/databases HTTP/1.1\r\nHost: localhost:",
+                 "GET http://localhost/v1/databases HTTP/1.1\r\nHost: localhost", "GET /v1/databases HTTP/1.0\r\nX: y"]:
+        with server.socket() as client:
+            client.sendall(f"{line}\r\nConnection: close\r\n\r\n".encode())
+            assert read_all(client).split(b"\r\n")[0].split()[1] == b"200", line
+    for line in ["GET http://evil.example/v1/databases HTTP/1.1\r\nHost: localhost"]:
+        with server.socket() as client:
+            client.sendall(f"{line}\r\nConnection: close\r\n\r\n".encode())
+            assert read_all(client).startswith(b"HTTP/1.1 400 ")
+
+
+def test_a_path_and_a_query_are_text(server: Nedbd, db: str) -> None:
+    for path in [f"{db}/rows/c/%ff", f"{db}/get?coll=c&id=%ff", f"{db}/get?coll=c&id=%c3%28", "/v1/databases/%ff",
+                 f"{db}/neighbors?node=c:%80&rel=x", f"{db}/files/%ed%a0%80", "/health?x=%ff", "/nowhere%ff"]:
+        answer = server.get(path)
+        assert (answer.status, answer.code) == (400, "INVALID_ARGUMENT"), path
+    assert server.get(f"{db}/get?coll=c&id=%C3%A9").json["doc"] is None
+
+
+def test_what_a_database_begins_with_is_bounded_and_quickly_there(server: Nedbd) -> None:
+    for init in [{"indexes": [["c", f"f{n}", "eq"] for n in range(20_000)]}, {"links": [["c:a", "to", "c:b"]] * 100_001},
+                 {"seed": {"c": [{"_id": str(n)} for n in range(100_001)]}}]:
+        answer = server.post("/v1/databases", {"name": "large", "init": init})
+        assert (answer.status, answer.code) == (413, "LIMIT_EXCEEDED")
+        assert list(server.data.iterdir()) == []
+    begun = time.monotonic()
+    server.create("many", indexes=[["c", f"f{n}", "eq"] for n in range(1_000)])
+    # One sync for all: one for each took nine seconds.
+    assert time.monotonic() - begun < 3
+    assert len(server.ok("GET", "/v1/databases/many")["indexes"]) == 1_000
+    answer = server.post("/v1/databases/many/index", {"coll": "d", "field": "f", "kind": "eq"})
+    assert (answer.status, answer.code) == (413, "LIMIT_EXCEEDED")
 
 
 def test_a_body_that_nobody_asked_for_does_not_end_the_connection(start: Start) -> None:

@@ -230,15 +230,17 @@ class Database:
         """Yield every op after a seq, in order, none twice; then wait for those to come.
 
         Resume with the seq of the last op that you have. Without ``follow`` it ends with the last op there is.
+        Where another log takes the place of the one that is read it raises PreconditionFailed.
         """
         wait_ms = WAIT_MS if follow else 0
+        after_hash: Optional[str] = None
         while True:
-            page = self._run(calls.ops(self._at, after_seq, PAGE_COUNT, wait_ms))
+            page = self._run(calls.ops(self._at, after_seq, PAGE_COUNT, wait_ms, after_hash))
             if not page and not follow:
                 return
             for op in page:
                 yield op
-                after_seq = op.seq
+                after_seq, after_hash = op.seq, op.hash
 
     @property
     def log(self) -> OpLog:

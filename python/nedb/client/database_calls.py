@@ -392,9 +392,14 @@ def read_only(at: str) -> Call[bool]:
     return ask(at, "", member("read_only"))
 
 
-def ops(at: str, after_seq: int, limit: int, wait_ms: int = 0) -> Call[list[Op]]:
-    """Return the ops that follow a seq, as many as fit in an answer; wait so long for the first."""
+def ops(
+    at: str, after_seq: int, limit: int, wait_ms: int = 0, after_hash: Optional[str] = None
+) -> Call[list[Op]]:
+    """Return the ops that follow a seq, as many as fit in an answer; wait so long for the first.
+
+    With the hash of the op at the seq they are refused where the log is another one.
+    """
     call = ask(at, "changes", lambda answer: [Op.of(it) for it in answer.value()["changes"]],
-               after_seq=seq_given("after_seq", after_seq), limit=limit, wait_ms=wait_ms or None)
+               after_seq=seq_given("after_seq", after_seq), after_hash=after_hash, limit=limit, wait_ms=wait_ms or None)
     call.extra_s = wait_ms / 1000
     return call

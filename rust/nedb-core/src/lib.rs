@@ -33,6 +33,7 @@ pub use db::{
 pub use error::{Error, ErrorCode, QueryPosition, Result};
 pub use hash::ZERO_HASH;
 pub use json::{Path, Value};
+pub use limits::INDEXES_COUNT_MAX;
 pub use log::Damage;
 pub use merkle::Side;
 pub use op::{Seq, Tier};

@@ -20,6 +20,8 @@ pub const CAUSES_COUNT_MAX: usize = 10_000;
 pub const BATCH_ITEMS_COUNT_MAX: usize = 1_000_000;
 /// Most ranges of old seqs that the op of a repair names; the log that it keeps has them all.
 pub const REPAIR_RANGES_COUNT_MAX: usize = 1_000;
+/// Most indexes of one database: every write looks at those of its collection, and every opening at all.
+pub const INDEXES_COUNT_MAX: usize = 1_000;
 /// Longest query text, in bytes.
 pub const QUERY_BYTES_MAX: usize = 1 << 20;
 /// Deepest nesting of a WHERE or HAVING expression.

@@ -6,6 +6,7 @@
 //! * The comparison of a token takes the same time wherever it differs.
 //! * A token is never part of a message, a log line or `Debug`.
 
+use crate::secret::Secret;
 use axum::http::HeaderMap;
 use axum::http::header::{AUTHORIZATION, HOST, ORIGIN};
 use std::net::{IpAddr, Ipv6Addr, SocketAddr};
@@ -14,17 +15,12 @@ use subtle::ConstantTimeEq;
 /// Longest token, in bytes: it must fit in a header beside the others.
 const TOKEN_BYTES_MAX: usize = 4_096;
 
-/// What a client must know.
-#[derive(Clone)]
-pub struct Token {
-    text: String,
-}
+/// What a name in a `Host` may have beside letters and digits: RFC 3986, 3.2.2.
+const NAME_MARKS: &[u8] = b"-._~%!$&'()*+,;=";
 
-impl std::fmt::Debug for Token {
-    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        formatter.write_str("Token")
-    }
-}
+/// What a client must know.
+#[derive(Clone, Debug)]
+pub struct Token(Secret);
 
 impl Token {
     /// Makes a token of what a header can carry: visible ASCII without blanks.
@@ -35,7 +31,7 @@ impl Token {
                 "a token is 1 to {TOKEN_BYTES_MAX} visible ASCII characters without blanks"
             ));
         }
-        Ok(Token { text: text.to_owned() })
+        Ok(Token(Secret::new(text)))
     }
 
     /// Tells whether a request carries the token.
@@ -48,7 +44,7 @@ impl Token {
             return false;
         };
         scheme.eq_ignore_ascii_case("bearer")
-            && bool::from(token.trim_start().as_bytes().ct_eq(self.text.as_bytes()))
+            && bool::from(token.trim_start().as_bytes().ct_eq(self.0.reveal().as_bytes()))
     }
 }
 
@@ -157,12 +153,30 @@ fn origin_of(headers: &HeaderMap) -> Option<&str> {
 
 /// Tells whether a `Host` is this machine by its own name or address, with or without a port.
 fn names_this_machine(host: &str) -> bool {
-    let name = match host.strip_prefix('[') {
-        Some(rest) => rest.split(']').next().unwrap_or_default(),
-        None => host.rsplit_once(':').map_or(host, |(name, _)| name),
-    };
+    let Some((name, _)) = split_host(host) else { return false };
+    let address = name.trim_start_matches('[').trim_end_matches(']');
     name.eq_ignore_ascii_case("localhost")
-        || name.parse::<IpAddr>().is_ok_and(|address| address.is_loopback())
+        || address.parse::<IpAddr>().is_ok_and(|address| address.is_loopback())
+}
+
+/// Splits a `Host` into its name, or an address in its brackets, and its port, which may be empty; None for what is
+/// no `Host` from its beginning to its end.
+pub fn split_host(host: &str) -> Option<(&str, Option<&str>)> {
+    let end = match host.starts_with('[') {
+        true => host.find(']')? + 1,
+        false => host.find(':').unwrap_or(host.len()),
+    };
+    let (name, rest) = host.split_at(end);
+    let is_name = match name.strip_prefix('[') {
+        Some(address) => address.strip_suffix(']')?.parse::<Ipv6Addr>().is_ok(),
+        None => name.bytes().all(|byte| byte.is_ascii_alphanumeric() || NAME_MARKS.contains(&byte)),
+    };
+    let port = if rest.is_empty() { None } else { Some(rest.strip_prefix(':')?) };
+    let is_port = |port: &str| {
+        port.bytes().all(|byte| byte.is_ascii_digit())
+            && (port.is_empty() || port.parse::<u16>().is_ok())
+    };
+    (is_name && port.is_none_or(is_port)).then_some((name, port))
 }
 
 #[cfg(test)]
@@ -263,6 +277,10 @@ mod tests {
             ("evil.example:7070", None, false),
             ("evil.example:7070", Some("http://evil.example:7070"), false),
             ("127.0.0.1.evil.example", None, false),
+            ("localhost:7070.evil", None, false),
+            ("[::1].evil", None, false),
+            ("[::1]7070", None, false),
+            ("", None, false),
         ] {
             let mut pairs = vec![(HOST, host)];
             pairs.extend(origin.map(|origin| (ORIGIN, origin)));

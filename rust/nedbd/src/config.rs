@@ -7,9 +7,11 @@
 //! * A flag wins over the environment, the environment over the file, the file over the default.
 //! * Every setting has one row in [`SETTINGS`]; its flag, its variable, its key in the file and its line of
 //!   help are made from that row.
-//! * The token is never printed, also not by `Debug`.
+//! * The token and the key are never printed, also not by `Debug`; nor is the text of a file that may hold them, nor
+//!   what was given where they may have been meant.
 
 use crate::auth::{Token, check_origin};
+use crate::settings_file::{self, Entry};
 use lexopt::Arg;
 use nedb_core::{Durability, Tmk};
 use std::ffi::OsString;
@@ -74,6 +76,8 @@ pub struct Limits {
     pub query_memory_bytes_max: usize,
     /// Most connections at a time; a call to the engine has one too.
     pub connections_count_max: usize,
+    /// Most connections of one address; 0 is as many as there are, None half of them but for those on this machine.
+    pub peer_connections_count_max: Option<usize>,
     /// Most files on their way in and out at a time: each needs the memory of a few chunks, up to 64 MiB.
     pub files_count_max: usize,
     /// Longest time for a body to arrive, and for a read to be answered.
@@ -131,6 +135,7 @@ impl Default for Limits {
             answer_bytes_max: 64 << 20,
             query_memory_bytes_max: 256 << 20,
             connections_count_max: 512,
+            peer_connections_count_max: None,
             files_count_max: 32,
             request_timeout: Duration::from_secs(30),
             idle_timeout: Duration::from_secs(75),
@@ -160,6 +165,13 @@ pub struct Setting {
     apply: Apply,
 }
 
+impl Setting {
+    /// Tells whether the value is one that nobody else may see.
+    fn is_secret(&self) -> bool {
+        ["token", "tmk"].contains(&self.name)
+    }
+}
+
 const fn flag(
     name: &'static str,
     value: &'static str,
@@ -171,7 +183,7 @@ const fn flag(
 
 /// Every setting, in the order of the help text.
 #[rustfmt::skip]
-pub const SETTINGS: [Setting; 34] = [
+pub const SETTINGS: [Setting; 35] = [
     flag("host", "ADDRESS", "address to listen on (127.0.0.1)", |it, text| { it.host = text.to_owned(); Ok(()) }),
     flag("port", "NUMBER", "port to listen on; 0 takes a free one (7070)", |it, text| set(&mut it.port, text)),
     flag("data", "DIRECTORY", "where the databases are, each in a directory of its name (./nedb-data)", |it, text| { it.data = text.into(); Ok(()) }),
@@ -185,7 +197,7 @@ pub const SETTINGS: [Setting; 34] = [
     flag("tls_key", "FILE", "the key of that certificate, in PEM", |it, text| { it.tls_key = Some(text.into()); Ok(()) }),
     flag("insecure", "", "let other machines connect without a token", |it, text| switch(&mut it.insecure, text)),
     flag("read_only", "", "read beside a process that writes, and write nothing", |it, text| switch(&mut it.read_only, text)),
-    flag("durability", "WHEN", "when a write is answered: always, never, or milliseconds between syncs (always)", |it, text| { it.durability = Durability::parse(text).map_err(|error| error.to_string())?; Ok(()) }),
+    flag("durability", "WHEN", "when a write is answered: always, never, or milliseconds between syncs (always)", set_durability),
     flag("checkpoint_every_ops", "NUMBER", "ops after which a checkpoint is saved; 0 is only at a stop (100000)", set_checkpoint_every_ops),
     flag("cache_bytes", "BYTES", "memory for texts of documents, for each database (64 MiB)", |it, text| set(&mut it.cache_bytes, text)),
     flag("cors_origins", "LIST", "origins, with commas between, whose pages may call the server (none)", set_cors_origins),
@@ -197,7 +209,8 @@ pub const SETTINGS: [Setting; 34] = [
     flag("rows_count_max", "NUMBER", "most rows, nodes, files or versions in one answer (100000)", |it, text| positive(&mut it.limits.rows_count_max, text)),
     flag("answer_bytes_max", "BYTES", "longest answer of a query (64 MiB)", |it, text| positive(&mut it.limits.answer_bytes_max, text)),
     flag("query_memory_bytes_max", "BYTES", "most memory that a query holds to sort, group and search (256 MiB)", |it, text| positive(&mut it.limits.query_memory_bytes_max, text)),
-    flag("connections_count_max", "NUMBER", "most connections at a time (512)", set_connections_count_max),
+    flag("connections_count_max", "NUMBER", "most connections at a time, without those that ask for health (512)", set_connections_count_max),
+    flag("peer_connections_count_max", "NUMBER", "most connections of one address; 0 is no bound (half, but for this machine)", |it, text| { set(it.limits.peer_connections_count_max.insert(0), text) }),
     flag("files_count_max", "NUMBER", "most files on their way in and out at a time (32)", |it, text| positive(&mut it.limits.files_count_max, text)),
     flag("request_timeout_ms", "MS", "longest time for a body to arrive and for a read to be answered (30000)", |it, text| milliseconds(&mut it.limits.request_timeout, text)),
     flag("idle_timeout_ms", "MS", "longest time that a connection stands still (75000)", |it, text| milliseconds(&mut it.limits.idle_timeout, text)),
@@ -213,7 +226,7 @@ pub const SETTINGS: [Setting; 34] = [
 /// The error is a sentence for the person at the keyboard.
 pub fn load(
     arguments: impl IntoIterator<Item = OsString>,
-    variable: impl Fn(&str) -> Option<String>,
+    variable: impl Fn(&str) -> Option<OsString>,
 ) -> Result<Command, String> {
     let (flags, file) = match read_flags(arguments)? {
         Flags::Help => return Ok(Command::Help),
@@ -228,6 +241,8 @@ pub fn load(
         let name = variable_of(setting.name);
         // An empty variable is how a shell or a compose file says that there is none.
         if let Some(text) = variable(&name).filter(|text| !text.is_empty()) {
+            // To leave it out would be to serve without the token that somebody set.
+            let text = text.into_string().map_err(|_| format!("{name} is no Unicode text"))?;
             (setting.apply)(&mut config, &text).map_err(|why| format!("{name}: {why}"))?;
         }
     }
@@ -269,12 +284,12 @@ enum Flags {
 fn read_flags(arguments: impl IntoIterator<Item = OsString>) -> Result<Flags, String> {
     let mut parser = lexopt::Parser::from_args(arguments);
     let (mut values, mut file) = (Vec::new(), None);
-    while let Some(argument) = parser.next().map_err(|error| error.to_string())? {
+    while let Some(argument) = parser.next().map_err(wrong_flag)? {
         match argument {
             Arg::Short('h') | Arg::Long("help") => return Ok(Flags::Help),
             Arg::Short('V') | Arg::Long("version") => return Ok(Flags::Version),
             Arg::Long("config") => {
-                file = Some(PathBuf::from(parser.value().map_err(|error| error.to_string())?));
+                file = Some(PathBuf::from(parser.value().map_err(wrong_flag)?));
             }
             Arg::Long(name) => {
                 let is_named = |it: &&Setting| it.is_flag && it.name.replace('_', "-") == name;
@@ -283,17 +298,36 @@ fn read_flags(arguments: impl IntoIterator<Item = OsString>) -> Result<Flags, St
                 };
                 values.push((setting, flag_value(&mut parser, setting)?));
             }
-            other => return Err(format!("{}; --help says what is understood", other.unexpected())),
+            Arg::Short(letter) => {
+                return Err(format!("there is no flag -{letter}; --help lists them"));
+            }
+            Arg::Value(_) => {
+                let after = values.last().map_or(String::new(), |(setting, _)| {
+                    format!(" (the first one after {})", flag_of(setting.name))
+                });
+                return Err(format!(
+                    "there is an argument that belongs to no flag{after}; --help says what is understood"
+                ));
+            }
         }
     }
     Ok(Flags::Given { values, file })
+}
+
+/// Says what is wrong with a flag, and not what was given: it may be what is secret.
+fn wrong_flag(error: lexopt::Error) -> String {
+    match error {
+        lexopt::Error::UnexpectedValue { option, .. } => format!("{option} takes no value"),
+        lexopt::Error::MissingValue { option: Some(option) } => format!("{option} needs a value"),
+        _ => "the flags are not understood; --help lists them".to_owned(),
+    }
 }
 
 fn flag_value(parser: &mut lexopt::Parser, setting: &Setting) -> Result<String, String> {
     if setting.value.is_empty() {
         return Ok("true".to_owned());
     }
-    let value = parser.value().map_err(|error| error.to_string())?;
+    let value = parser.value().map_err(wrong_flag)?;
     value.into_string().map_err(|_| format!("{} is no Unicode text", flag_of(setting.name)))
 }
 
@@ -311,33 +345,28 @@ fn flag_of(name: &str) -> String {
 fn apply_file(config: &mut Config, path: &PathBuf) -> Result<(), String> {
     let shown = path.display();
     let text = std::fs::read_to_string(path).map_err(|error| format!("{shown}: {error}"))?;
-    let table: toml::Table = text.parse().map_err(|error| format!("{shown}: {error}"))?;
-    for (key, value) in table {
-        let Some(setting) = SETTINGS.iter().find(|it| it.name == key) else {
-            return Err(format!("{shown}: there is no setting {key:?}; --help lists them"));
-        };
-        let text = text_of(&value).ok_or_else(|| format!("{shown}: {key} has the wrong type"))?;
-        (setting.apply)(config, &text).map_err(|why| format!("{shown}: {key}: {why}"))?;
+    let entries = settings_file::read(&text).map_err(|why| format!("{shown}: {why}"))?;
+    for entry in &entries {
+        apply_entry(config, entry).map_err(|why| format!("{shown}: {}: {why}", entry.place))?;
     }
     Ok(())
 }
 
-/// Spells a value of the file as a flag would, so that one parser decides.
-fn text_of(value: &toml::Value) -> Option<String> {
-    match value {
-        toml::Value::String(text) => Some(text.clone()),
-        toml::Value::Integer(number) => Some(number.to_string()),
-        toml::Value::Boolean(on) => Some(on.to_string()),
-        toml::Value::Array(items) => {
-            let texts: Option<Vec<&str>> = items.iter().map(toml::Value::as_str).collect();
-            texts.map(|texts| texts.join(","))
-        }
-        _ => None,
-    }
+fn apply_entry(config: &mut Config, entry: &Entry) -> Result<(), String> {
+    let Some(setting) = SETTINGS.iter().find(|it| it.name == entry.name.reveal()) else {
+        return Err("there is no setting of that name; --help lists them".to_owned());
+    };
+    let name = setting.name;
+    let value = entry.value.as_ref().filter(|_| entry.is_quoted || !setting.is_secret());
+    let Some(value) = value else {
+        let expected = if setting.is_secret() { "a text in quotes" } else { setting.value };
+        return Err(format!("{name} has the wrong type: it is {expected}"));
+    };
+    (setting.apply)(config, value.reveal()).map_err(|why| format!("{name}: {why}"))
 }
 
 fn set<T: FromStr>(place: &mut T, text: &str) -> Result<(), String> {
-    *place = text.parse().map_err(|_| format!("{text:?} is no number in range"))?;
+    *place = text.parse().map_err(|_| "is no whole number, or none in range".to_owned())?;
     Ok(())
 }
 
@@ -353,7 +382,7 @@ fn switch(place: &mut bool, text: &str) -> Result<(), String> {
     *place = match text {
         "1" | "true" | "yes" | "on" => true,
         "0" | "false" | "no" | "off" => false,
-        _ => return Err(format!("{text:?} is neither true nor false")),
+        _ => return Err("is neither true nor false".to_owned()),
     };
     Ok(())
 }
@@ -383,7 +412,7 @@ fn set_token(config: &mut Config, text: &str) -> Result<(), String> {
 }
 
 fn set_token_file(config: &mut Config, path: &str) -> Result<(), String> {
-    let text = std::fs::read_to_string(path).map_err(|error| format!("{path}: {error}"))?;
+    let text = std::fs::read_to_string(path).map_err(unreadable)?;
     set_token(config, text.trim_end_matches(['\r', '\n']))
 }
 
@@ -393,8 +422,20 @@ fn set_tmk(config: &mut Config, text: &str) -> Result<(), String> {
 }
 
 fn set_tmk_file(config: &mut Config, path: &str) -> Result<(), String> {
-    let bytes = std::fs::read(path).map_err(|error| format!("{path}: {error}"))?;
+    let bytes = std::fs::read(path).map_err(unreadable)?;
     config.tmk = Some(Tmk::from_file_bytes(&bytes));
+    Ok(())
+}
+
+/// Says why a file with a secret is not read, and not its name: whoever takes one setting for the other puts the
+/// secret there.
+fn unreadable(error: std::io::Error) -> String {
+    format!("the file that it names is not read: {error}")
+}
+
+fn set_durability(config: &mut Config, text: &str) -> Result<(), String> {
+    let wrong = |_| "is always, never or a number of milliseconds".to_owned();
+    config.durability = Durability::parse(text).map_err(wrong)?;
     Ok(())
 }
 
@@ -447,7 +488,7 @@ mod tests {
 
     fn loaded(flags: &[&str], variables: &[(&str, &str)]) -> Result<Config, String> {
         let variable = |name: &str| {
-            variables.iter().find(|(it, _)| *it == name).map(|(_, text)| (*text).to_owned())
+            variables.iter().find(|(it, _)| *it == name).map(|(_, text)| OsString::from(*text))
         };
         match load(flags.iter().map(OsString::from), variable)? {
             Command::Serve(config) => Ok(*config),
@@ -504,10 +545,18 @@ mod tests {
             (vec!["--cors-origins", "https://a.example,https://b.example/"], vec![], "b.example/"),
             (vec![], vec![("NEDBD_CORS_ORIGINS", "app.example")], "NEDBD_CORS_ORIGINS"),
             (vec!["--token", "secret"], vec![], "no flag --token"),
-            (vec!["shop"], vec![], "shop"),
+            (vec!["--insecure", "shop"], vec![], "after --insecure"),
+            (vec!["--insecure=two words"], vec![], "--insecure takes no value"),
+            (vec!["--port"], vec![], "--port needs a value"),
+            (vec!["-ttwo words"], vec![], "no flag -t"),
             (vec!["--config", "/does/not/exist"], vec![], "/does/not/exist"),
             (vec![], vec![("NEDBD_READ_ONLY", "maybe")], "NEDBD_READ_ONLY"),
             (vec![], vec![("NEDBD_TOKEN", "two words")], "NEDBD_TOKEN"),
+            (vec![], vec![("NEDBD_TOKEN_FILE", "two words")], "NEDBD_TOKEN_FILE"),
+            (vec![], vec![("NEDB_TMK", "two words")], "NEDB_TMK"),
+            (vec!["--tmk-file", "two words"], vec![], "--tmk-file"),
+            (vec!["--port", "two words"], vec![], "--port: is no whole number"),
+            (vec!["--durability", "two words"], vec![], "--durability: is always"),
         ] {
             let error = loaded(&flags, &variables).unwrap_err();
             assert!(error.contains(named), "{flags:?}: {error}");
@@ -519,16 +568,94 @@ mod tests {
     fn an_unknown_key_of_the_file_is_refused() {
         let directory = tempfile::tempdir().unwrap();
         let path = directory.path().join("nedbd.toml");
-        for (text, named) in [("prot = 1", "prot"), ("port = [1]", "port"), ("port", "nedbd.toml")]
-        {
+        for (text, named) in [
+            ("\nprot = 1", "line 2, column 1: there is no setting"),
+            ("port = [1]", "line 1, column 1: port has the wrong type: it is NUMBER"),
+            ("port", "line 1, column 5: it is no TOML"),
+            ("port = 70000", "line 1, column 1: port: is no whole number"),
+            ("token = 5", "token has the wrong type: it is a text in quotes"),
+            ("tmk = 11111111111111111111111111111111", "tmk has the wrong type"),
+        ] {
             std::fs::write(&path, text).unwrap();
             let error = loaded(&["--config", path.to_str().unwrap()], &[]).unwrap_err();
-            assert!(error.contains(named), "{text}: {error}");
+            assert!(error.contains(named) && error.contains("nedbd.toml: "), "{text}: {error}");
         }
         let origins = "cors_origins = [\"https://a.example\", \"https://b.example\"]";
         std::fs::write(&path, origins).unwrap();
         let config = loaded(&["--config", path.to_str().unwrap()], &[]).unwrap();
         assert_eq!(config.cors_origins, ["https://a.example", "https://b.example"]);
+    }
+
+    #[test]
+    fn a_malformed_file_shows_nothing_of_a_secret() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("nedbd.toml");
+        let secret = "c8c9d0e1f2a3b4c5d6e7f8a9";
+        for malformed in [
+            "tmk = SECRET",
+            "token = SECRET",
+            "token = \"SECRET",
+            "token = 'SECRET",
+            "token = \"\"\"SECRET",
+            "token = \"SECRET\" x",
+            "token = \"SECRET\"\"",
+            "token = SECRET\"",
+            "token = \"\\qSECRET\"",
+            "token SECRET",
+            "token: SECRET",
+            "token == \"SECRET\"",
+            "token = [\"SECRET\"]",
+            "token = {value = \"SECRET\"}",
+            "token = {\"SECRET\"}",
+            "token.SECRET = 1",
+            "[token]\nSECRET = 1",
+            "[SECRET",
+            "[[SECRET]]",
+            "SECRET",
+            "SECRET = \"token\"",
+            "\"SECRET\" = \"token\"",
+            "= SECRET",
+            "token = \"a\"\ntoken = \"SECRET\"",
+            "SECRET = 1\nSECRET = 2",
+            "tmk = 0xSECRET",
+            "tmk = \"SECRETx\"",
+            "tmk = 1979-05-27SECRET",
+            "tmk = 1_SECRET",
+            "tmk = +SECRET",
+            "token = \"SECRET two\"",
+            "token = \"SECRET\u{7f}\"",
+            "token_file = \"SECRET\"",
+            "tmk_file = \"SECRET\"",
+            "port = \"SECRET\"",
+            "durability = \"SECRET\"",
+            "read_only = \"SECRET\"",
+            "log_format = \"SECRET\"",
+        ] {
+            std::fs::write(&path, malformed.replace("SECRET", secret)).unwrap();
+            let error = loaded(&["--config", path.to_str().unwrap()], &[]).unwrap_err();
+            assert!(error.contains("nedbd.toml: line "), "{malformed}: {error}");
+            assert!(!error.contains(&secret[..6]) && !error.contains('\n'), "{malformed}: {error}");
+        }
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn a_variable_that_is_no_text_is_refused_and_not_left_out() {
+        use std::os::unix::ffi::OsStringExt;
+        let variable = |name: &str| {
+            (name == "NEDBD_TOKEN").then(|| OsString::from_vec(b"s3cret\xff".to_vec()))
+        };
+        let error = load([], variable).unwrap_err();
+        assert_eq!(error, "NEDBD_TOKEN is no Unicode text");
+    }
+
+    #[test]
+    fn secrets_are_not_shown_with_the_rest() {
+        let variables =
+            [("NEDBD_TOKEN", "my-secret"), ("NEDB_TMK", "c8c9d0e1f2a3b4c5c8c9d0e1f2a3b4c5")];
+        let config = loaded(&[], &variables).unwrap();
+        let shown = format!("{config:?}");
+        assert!(shown.contains("Token(***)") && shown.contains("Tmk(***)"), "{shown}");
     }
 
     #[test]

@@ -1,19 +1,24 @@
-//! Connections: accepted up to a number, each with its bounds of size and time.
+//! Connections: accepted where there is a place for them, each with its bounds of size and time.
 //!
 //! In: a listener. Out: requests to the service, answers to clients.
 //!
 //! Invariants:
 //! * A client that does not shake hands has no connection for long.
-//! * A client that sends nothing, or takes nothing, costs a connection and no thread, and not for ever.
+//! * A client that sends nothing, or takes nothing, costs a connection and no thread, and not for ever; one that sends
+//!   nothing is closed as soon as another needs its place.
 //! * What of a body was not read is never taken for a request: the connection ends instead, and only once the client
 //!   can have read why.
 //! * After a stop no connection is accepted, and those that are idle end at once.
 
+use crate::http::{HEALTH, no_place};
+use crate::places::{Activity, Place, Places};
 use crate::server::Shared;
 use crate::tls::Tls;
 use axum::Router;
+use axum::http::HeaderValue;
+use axum::http::header::CONNECTION;
 use hyper::Request;
-use hyper::body::Incoming;
+use hyper::body::{Body, Frame, Incoming, SizeHint};
 use hyper::server::conn::http1;
 use hyper::service::{Service, service_fn};
 use hyper_util::rt::{TokioIo, TokioTimer};
@@ -78,7 +83,8 @@ pub async fn serve(
     server: &Shared,
 ) -> Ended {
     let graceful = GracefulShutdown::new();
-    let places = Arc::new(Semaphore::new(server.config.limits.connections_count_max));
+    let limits = &server.config.limits;
+    let places = Places::new(limits.connections_count_max, limits.peer_connections_count_max);
     let told = Arc::new(Semaphore::new(TOLD_COUNT_MAX));
     let mut stop = server.stop.subscribe();
     loop {
@@ -86,8 +92,8 @@ pub async fn serve(
             accepted = listener.accept() => accepted,
             _ = stop.wait_for(|stops| *stops) => break,
         };
-        let stream = match accepted {
-            Ok((stream, _)) => stream,
+        let (stream, address) = match accepted {
+            Ok(accepted) => accepted,
             Err(error) => {
                 tracing::error!(target: crate::logs::OPERATION, %error, "no connection accepted");
                 // Out of file descriptors: some come back when others end.
@@ -95,20 +101,17 @@ pub async fn serve(
                 continue;
             }
         };
-        match Arc::clone(&places).try_acquire_owned() {
-            Ok(place) => {
+        match places.admit(address.ip()) {
+            Some(place) => {
                 let client = Client {
                     watcher: graceful.watcher(),
                     router: router.clone(),
                     server: Arc::clone(server),
+                    place,
                 };
-                let tls = tls.clone();
-                tokio::spawn(async move {
-                    client.serve(stream, tls).await;
-                    drop(place);
-                });
+                tokio::spawn(client.serve(stream, tls.clone()));
             }
-            Err(_) => {
+            None => {
                 server.metrics.refused();
                 if let Ok(place) = Arc::clone(&told).try_acquire_owned() {
                     tokio::spawn(async move {
@@ -133,24 +136,33 @@ struct Client {
     watcher: Watcher,
     router: Router,
     server: Shared,
+    place: Place,
 }
 
 impl Client {
     async fn serve(self, stream: TcpStream, tls: Option<Arc<Tls>>) {
-        let server = Arc::clone(&self.server);
+        let (server, activity) = (Arc::clone(&self.server), self.place.activity());
         server.metrics.connected();
+        tokio::select! {
+            () = self.converse(stream, tls) => {}
+            () = activity.given_up() => server.metrics.given_up(),
+        }
+        server.metrics.disconnected();
+    }
+
+    async fn converse(self, stream: TcpStream, tls: Option<Arc<Tls>>) {
         // An answer is one piece, so there is nothing to wait for.
         let _slower_without = stream.set_nodelay(true);
         let unread = Unread::default();
-        let stream = Paced::new(stream, server.config.limits.idle_timeout, unread.clone());
+        let timeout = self.server.config.limits.idle_timeout;
+        let stream = Paced::new(stream, timeout, unread.clone(), self.place.activity());
         match tls {
             None => self.answer(stream, unread).await,
             Some(tls) => match self.shake_hands(stream, &tls).await {
                 Some(stream) => self.answer(stream, unread).await,
-                None => server.metrics.handshake_failed(),
+                None => self.server.metrics.handshake_failed(),
             },
         }
-        server.metrics.disconnected();
     }
 
     /// Returns the stream that the client and the server have agreed on; None when it did not come to that.
@@ -172,19 +184,87 @@ impl Client {
         stream: S,
         unread: Unread,
     ) {
-        let limits = &self.server.config.limits;
-        let router = TowerToHyperService::new(self.router);
+        let limits = self.server.config.limits.clone();
+        let Client { watcher, router, server, place } = self;
+        let (router, activity) = (TowerToHyperService::new(router), place.activity());
+        let is_for_health = place.is_for_health();
         let service = service_fn(move |mut request: Request<Incoming>| {
+            let turn = Turn::begin(&activity);
+            let is_refused = is_for_health && request.uri().path() != HEALTH;
+            if is_refused {
+                server.metrics.refused();
+                unread.note();
+            }
             request.extensions_mut().insert(unread.clone());
-            router.call(request)
+            request.extensions_mut().insert(activity.clone());
+            // Whoever is refused asks for nothing: what is not polled is not begun.
+            let answer = router.call(request);
+            async move {
+                let turn = turn?;
+                let mut response = match is_refused {
+                    true => no_place(),
+                    false => answer.await.unwrap_or_else(|never| match never {}),
+                };
+                if is_for_health {
+                    response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
+                }
+                Ok::<_, io::Error>(response.map(|body| Owed { body, _turn: turn }))
+            }
         });
         let connection = http1::Builder::new()
             .timer(TokioTimer::new())
             .header_read_timeout(limits.idle_timeout)
+            // What is read ahead of a head, and what waits to be sent before more of an answer is asked for.
             .max_buf_size(limits.header_bytes_max)
             .serve_connection(TokioIo::new(stream), service);
         // Whatever ended it, there is nobody left to tell.
-        let _ended = self.watcher.watch(connection).await;
+        let _ended = watcher.watch(connection).await;
+        drop(place);
+    }
+}
+
+/// A request that is owed an answer.
+struct Turn(Activity);
+
+impl Turn {
+    /// Begins one; an error on a connection that gave up its place before the request was whole.
+    fn begin(activity: &Activity) -> io::Result<Turn> {
+        match activity.begin() {
+            true => Ok(Turn(activity.clone())),
+            false => Err(io::ErrorKind::ConnectionAborted.into()),
+        }
+    }
+}
+
+impl Drop for Turn {
+    fn drop(&mut self) {
+        self.0.end();
+    }
+}
+
+/// The body of an answer, which is owed until it is handed over.
+struct Owed<B> {
+    body: B,
+    _turn: Turn,
+}
+
+impl<B: Body + Unpin> Body for Owed<B> {
+    type Data = B::Data;
+    type Error = B::Error;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<B::Data>, B::Error>>> {
+        Pin::new(&mut self.body).poll_frame(context)
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.body.is_end_stream()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        self.body.size_hint()
     }
 }
 
@@ -207,13 +287,22 @@ struct Paced<S> {
     deadline: Pin<Box<Sleep>>,
     is_waiting: bool,
     unread: Unread,
+    activity: Activity,
     is_shut_down: bool,
 }
 
 impl<S> Paced<S> {
-    fn new(stream: S, timeout: Duration, unread: Unread) -> Self {
+    fn new(stream: S, timeout: Duration, unread: Unread, activity: Activity) -> Self {
         let deadline = Box::pin(tokio::time::sleep(timeout));
-        Paced { stream, timeout, deadline, is_waiting: false, unread, is_shut_down: false }
+        Paced {
+            stream,
+            timeout,
+            deadline,
+            is_waiting: false,
+            unread,
+            activity,
+            is_shut_down: false,
+        }
     }
 
     /// Notes how a write went; an error once it has waited too long.
@@ -223,11 +312,15 @@ impl<S> Paced<S> {
         written: Poll<io::Result<T>>,
     ) -> Poll<io::Result<T>> {
         if written.is_ready() {
-            self.is_waiting = false;
+            if self.is_waiting {
+                self.is_waiting = false;
+                self.activity.note_sending(false);
+            }
             return written;
         }
         if !self.is_waiting {
             self.is_waiting = true;
+            self.activity.note_sending(true);
             self.deadline.as_mut().reset(Instant::now() + self.timeout);
         }
         ready!(self.deadline.as_mut().poll(context));
@@ -318,7 +411,8 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn a_client_that_takes_nothing_is_let_go() {
         let (ours, _theirs) = tokio::io::duplex(16);
-        let mut paced = Paced::new(ours, Duration::from_secs(5), Unread::default());
+        let mut paced =
+            Paced::new(ours, Duration::from_secs(5), Unread::default(), Activity::default());
         paced.write_all(&[0; 16]).await.unwrap();
         let begun = Instant::now();
         let error = paced.write_all(&[0; 16]).await.unwrap_err();
@@ -334,7 +428,7 @@ mod tests {
             if unread {
                 noted.note();
             }
-            let mut paced = Paced::new(ours, Duration::from_secs(60), noted);
+            let mut paced = Paced::new(ours, Duration::from_secs(60), noted, Activity::default());
             let sending = tokio::spawn(async move {
                 for _ in 0..if sends_on { usize::MAX } else { 100 } {
                     theirs.write_all(&[0; 100]).await?;
@@ -354,7 +448,8 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn a_slow_client_that_gets_on_is_waited_for() {
         let (ours, mut theirs) = tokio::io::duplex(16);
-        let mut paced = Paced::new(ours, Duration::from_secs(5), Unread::default());
+        let mut paced =
+            Paced::new(ours, Duration::from_secs(5), Unread::default(), Activity::default());
         let reading = tokio::spawn(async move {
             let mut read = [0; 16];
             for _ in 0..8 {

@@ -292,11 +292,12 @@ impl Databases {
 
     /// Makes a database with what `init` says is in it.
     ///
-    /// Errors: `INVALID_ARGUMENT` for the name; `DATABASE_EXISTS`; `READ_ONLY`; `WRONG_KEY` and `KEY_REQUIRED`
+    /// Errors: `INVALID_ARGUMENT` for the name; `LIMIT_EXCEEDED`; `DATABASE_EXISTS`; `READ_ONLY`; `WRONG_KEY` and `KEY_REQUIRED`
     /// where that was said of another database, and `NOT_READY` until it is known; those of the engine for what
     /// is in `init`. No database is there then.
     pub fn create(&self, name: &str, init: &Init<'_>) -> Result<Arc<Served>> {
         check_name(name)?;
+        init.check()?;
         self.check_writes()?;
         let _changing = self.hold_changes();
         if self.read_slots().contains_key(name) || self.root.join(name).exists() {

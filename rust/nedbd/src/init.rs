@@ -4,10 +4,13 @@
 //! need not be a transaction: one line that holds a thousand documents is read whole for each of them.
 
 use crate::refusal::{Refusal, Result};
-use nedb_core::{Database, IndexKind, Value, WriteOptions};
+use nedb_core::{Database, INDEXES_COUNT_MAX, IndexKind, Value, WriteOptions};
 use serde::Deserialize;
 use serde_json::value::RawValue;
 use std::collections::BTreeMap;
+
+/// Most documents and links together that a new database begins with: nobody else makes or drops one meanwhile.
+const ENTRIES_COUNT_MAX: usize = 100_000;
 
 /// What a new database begins with.
 #[derive(Debug, Default, Deserialize)]
@@ -23,13 +26,34 @@ pub struct Init<'a> {
 }
 
 impl Init<'_> {
+    /// Checks how much it is, before anything is made of it.
+    ///
+    /// Errors: `LIMIT_EXCEEDED`.
+    pub fn check(&self) -> Result<()> {
+        if self.indexes.len() > INDEXES_COUNT_MAX {
+            return Err(Refusal::limit(format!(
+                "init.indexes has {} entries, and a database has at most {INDEXES_COUNT_MAX} indexes",
+                self.indexes.len()
+            )));
+        }
+        let count = self.seed.values().map(Vec::len).sum::<usize>() + self.links.len();
+        if count > ENTRIES_COUNT_MAX {
+            return Err(Refusal::limit(format!(
+                "init has {count} documents and links, and at most {ENTRIES_COUNT_MAX} are taken; write the \
+                 others once the database is there"
+            )));
+        }
+        Ok(())
+    }
+
     /// Puts everything into an empty database, one op each.
     ///
     /// Errors: `INVALID_ARGUMENT`, and those of the engine; some of it may be there then.
     pub fn apply(&self, database: &Database) -> Result<()> {
-        for (collection, field, kind) in &self.indexes {
-            database.create_index(collection, field, IndexKind::parse(kind)?)?;
-        }
+        let indexes = self.indexes.iter().map(|(collection, field, kind)| {
+            Ok((collection.as_str(), field.as_str(), IndexKind::parse(kind)?))
+        });
+        database.create_indexes(&indexes.collect::<Result<Vec<_>>>()?)?;
         let options = WriteOptions::default();
         for (collection, documents) in &self.seed {
             let named =
@@ -88,6 +112,20 @@ mod tests {
     #[test]
     fn nothing_is_nothing() {
         assert_eq!(applied("{}").unwrap().seq(), -1);
+    }
+
+    #[test]
+    fn what_it_begins_with_is_bounded() {
+        let init = |indexes: usize, documents: usize, links: usize| Init {
+            indexes: vec![("c".to_owned(), "f".to_owned(), "eq".to_owned()); indexes],
+            seed: BTreeMap::from([("c".to_owned(), vec![RawValue::NULL; documents])]),
+            links: vec![("c:a".to_owned(), "to".to_owned(), "c:b".to_owned()); links],
+        };
+        assert!(
+            init(INDEXES_COUNT_MAX, ENTRIES_COUNT_MAX / 2, ENTRIES_COUNT_MAX / 2).check().is_ok()
+        );
+        assert!(init(INDEXES_COUNT_MAX + 1, 0, 0).check().is_err());
+        assert!(init(0, ENTRIES_COUNT_MAX, 1).check().is_err());
     }
 
     #[test]

@@ -3,9 +3,12 @@
 //! | file | what it owns |
 //! |---|---|
 //! | `config` | flags, environment, file |
+//! | `settings_file` | the file of settings, and places in it |
+//! | `secret` | a text that is never shown |
 //! | `logs` | what is written about itself |
 //! | `run` | the life of a server: listen, open, serve, stop |
 //! | `connections` | how many, how long, how much |
+//! | `places` | who has a place among the connections |
 //! | `tls` | the certificate and its key |
 //! | `directory` | what the data directory holds |
 //! | `databases` | the databases in it, by name |
@@ -31,9 +34,12 @@ mod http;
 mod init;
 mod logs;
 mod metrics;
+mod places;
 mod refusal;
 mod run;
+mod secret;
 mod server;
+mod settings_file;
 mod tls;
 mod trouble;
 
@@ -50,7 +56,7 @@ static ALLOCATOR: MiMalloc = MiMalloc;
 const WRONG_USAGE: u8 = 2;
 
 fn main() -> ExitCode {
-    let variable = |name: &str| std::env::var(name).ok();
+    let variable = |name: &str| std::env::var_os(name);
     match config::load(std::env::args_os().skip(1), variable) {
         Ok(Command::Help) => say(&config::help()),
         Ok(Command::Version) => say(&format!("nedbd {}\n", env!("CARGO_PKG_VERSION"))),

@@ -27,6 +27,7 @@ pub struct Metrics {
     open_connections: AtomicI64,
     accepted_connections: AtomicU64,
     refused_connections: AtomicU64,
+    given_up_connections: AtomicU64,
     failed_handshakes: AtomicU64,
 }
 
@@ -93,6 +94,11 @@ impl Metrics {
         self.refused_connections.fetch_add(1, Ordering::Relaxed);
     }
 
+    /// Counts a silent connection that was closed since another one needed its place.
+    pub fn given_up(&self) {
+        self.given_up_connections.fetch_add(1, Ordering::Relaxed);
+    }
+
     /// Counts a client that did not agree on TLS with the server.
     pub fn handshake_failed(&self) {
         self.failed_handshakes.fetch_add(1, Ordering::Relaxed);
@@ -112,6 +118,12 @@ impl Metrics {
                 "counter",
                 "Connections for which there was no place.",
                 &self.refused_connections,
+            ),
+            (
+                "connections_given_up_total",
+                "counter",
+                "Silent connections that were closed for others.",
+                &self.given_up_connections,
             ),
             (
                 "tls_handshakes_failed_total",

@@ -9,6 +9,7 @@
 //! * A write that has begun is waited for, however long it takes: an answer that it may not have happened
 //!   would be wrong. A read that takes too long is given up; it keeps its place among the calls until it
 //!   ends, so that what was given up cannot pile up.
+//! * What reads the log for feeds leaves half of the cores to everybody else: a hundred that catch up would take all.
 
 use crate::auth::OriginGuard;
 use crate::config::Config;
@@ -44,6 +45,8 @@ pub struct Server {
     files: Arc<Semaphore>,
     /// The places of long answers on their way out, one for each KiB.
     answers: Arc<Semaphore>,
+    /// The turns of those who read the log for feeds: each who waits has one after the others.
+    feeds: Arc<Semaphore>,
 }
 
 /// The places of the bytes of a long answer.
@@ -83,6 +86,7 @@ impl Server {
     pub fn new(config: Config, databases: Databases, origins: OriginGuard) -> Server {
         let calls = Arc::new(Semaphore::new(config.limits.connections_count_max));
         let files = Arc::new(Semaphore::new(config.limits.files_count_max));
+        let feeds = Arc::new(Semaphore::new(feed_turns_count()));
         let answers_bytes = config.limits.answer_bytes_max.saturating_mul(LONG_ANSWERS_COUNT_MAX);
         let answers = Arc::new(Semaphore::new((answers_bytes >> 10).min(Semaphore::MAX_PERMITS)));
         let processors_count = std::thread::available_parallelism().map_or(2, usize::from);
@@ -102,6 +106,7 @@ impl Server {
             queries_count_max,
             files,
             answers,
+            feeds,
         }
     }
 
@@ -235,6 +240,21 @@ impl Server {
         spawn(place, work).await.map_err(defect)?
     }
 
+    /// Runs one short step of a feed, when it is its turn.
+    ///
+    /// Errors: what the step says.
+    pub async fn feed_step<T: Send + 'static>(
+        &self,
+        work: impl FnOnce() -> Result<T> + Send + 'static,
+    ) -> Result<T> {
+        let turn = Arc::clone(&self.feeds).acquire_owned().await.map_err(|_| none_left("feeds"))?;
+        let work = move || {
+            let _held_until_the_end = turn;
+            work()
+        };
+        self.step(work).await
+    }
+
     /// Takes a place among the files on their way in and out, and waits for one for as long as a request may
     /// take.
     ///
@@ -308,6 +328,11 @@ fn give_way() {
 
 #[cfg(not(target_os = "linux"))]
 fn give_way() {}
+
+/// How many read the log for feeds at a time.
+fn feed_turns_count() -> usize {
+    std::thread::available_parallelism().map_or(1, |cores| (cores.get() / 2).max(1))
+}
 
 fn none_left(what: &str) -> Refusal {
     let message = format!("as many {what} are under way as there may be; ask again in a moment");

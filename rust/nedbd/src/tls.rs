@@ -91,7 +91,17 @@ fn read_pair(certificate: &Path, key: &Path) -> Result<Arc<ServerConfig>, String
 fn wrong(path: &Path, error: &pem::Error) -> String {
     match error {
         pem::Error::Io(error) => format!("{}: {error}", path.display()),
-        other => format!("{}: it is no PEM: {other}", path.display()),
+        other => format!("{}: it is no PEM: {}", path.display(), kind_of(other)),
+    }
+}
+
+/// Says what is wrong with a text in PEM, and nothing of the text: it may be that of a key.
+fn kind_of(error: &pem::Error) -> &'static str {
+    match error {
+        pem::Error::MissingSectionEnd { .. } => "a section has no line with its END",
+        pem::Error::IllegalSectionStart { .. } => "a line with a BEGIN is malformed",
+        pem::Error::Base64Decode(_) => "what is in a section is no base64",
+        _ => "it has the wrong form, or is too long",
     }
 }
 
@@ -112,5 +122,23 @@ mod tests {
         assert!(refusal(None, Some(&empty)).contains("--tls-cert"));
         assert!(refusal(Some(&none), Some(&empty)).contains("none.pem"));
         assert!(refusal(Some(&empty), Some(&empty)).contains("empty.pem: no certificate"));
+    }
+
+    #[test]
+    fn a_malformed_key_shows_nothing_of_itself() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("key.pem");
+        let (begin, end) = ("-----BEGIN PRIVATE KEY-----", "-----END PRIVATE KEY-----");
+        for text in [
+            format!("{begin}\ns3cret!\n{end}\n"),
+            format!("{begin}\nc2VjcmV0\n"),
+            "-----BEGIN PRIVATE KEY s3cret\n".to_owned(),
+            format!("{begin} s3cret {end}"),
+        ] {
+            std::fs::write(&path, &text).unwrap();
+            let error = Tls::open(Some(&path), Some(&path)).unwrap_err();
+            assert!(error.contains("key.pem: it is no PEM"), "{text}: {error}");
+            assert!(!error.contains("cret") && !error.contains("115, 51"), "{text}: {error}");
+        }
     }
 }

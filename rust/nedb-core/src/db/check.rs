@@ -164,6 +164,17 @@ pub(super) fn collection(collection: &str) -> Result<()> {
     Ok(())
 }
 
+/// Checks what an index is to be on.
+///
+/// Errors: `InvalidArgument`, `LimitExceeded`.
+pub(super) fn index(collection_name: &str, field: &str) -> Result<()> {
+    collection(collection_name)?;
+    if field.is_empty() {
+        return Err(Error::invalid("an index needs a field: a name or a dotted path"));
+    }
+    name("the field of an index", field)
+}
+
 /// Checks a document's id.
 ///
 /// Errors: `InvalidArgument`, `LimitExceeded`.

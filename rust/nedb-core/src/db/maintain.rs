@@ -10,7 +10,7 @@ use super::{Database, Inner};
 use crate::error::{Error, ErrorCode, Result};
 use crate::fold::{backfill, fold};
 use crate::json::{Path as FieldPath, write_string};
-use crate::limits::REFOLDED_AT_ONCE_COUNT;
+use crate::limits::{INDEXES_COUNT_MAX, REFOLDED_AT_ONCE_COUNT};
 use crate::log::{Damage, LogReader, Verification, read_log_bytes, verify};
 use crate::op::Seq;
 use crate::snapshot::IndexKind;
@@ -59,45 +59,39 @@ impl Database {
     /// An index that exists stays as it is. On a disk the definition survives reopening.
     ///
     /// Cost: one text read for every version ever written; readers go on meanwhile, writers wait.
-    /// Errors: `InvalidArgument`, `ReadOnly`, `DatabaseClosed`, `StorageError`, `IntegrityError`.
+    /// Errors: `InvalidArgument`, `LimitExceeded`, `ReadOnly`, `DatabaseClosed`, `StorageError`, `IntegrityError`.
     pub fn create_index(&self, collection: &str, field: &str, kind: IndexKind) -> Result<()> {
-        check::collection(collection)?;
-        if field.is_empty() {
-            return Err(Error::invalid("an index needs a field: a name or a dotted path"));
-        }
-        let path = FieldPath::parse(field);
+        self.create_indexes(&[(collection, field, kind)])
+    }
+
+    /// Adds indexes, each on a field of a collection: all of them or, with an error, none.
+    ///
+    /// Cost: as one for each of their collections, and one sync. Errors: as `create_index`.
+    pub fn create_indexes(&self, wanted: &[(&str, &str, IndexKind)]) -> Result<()> {
+        wanted.iter().try_for_each(|(collection, field, _)| check::index(collection, field))?;
         // No op is appended, but the writer is held: what is folded in must not change meanwhile.
         self.inner.check_process()?;
         let writer = self.inner.lock_when_idle();
         self.inner.check_open()?;
         self.inner.check_takes_writes(&writer)?;
-        let built = {
-            let state = self.inner.state.read();
-            let number = state.views.documents.collection(collection);
-            let mut indexes = CollectionIndexes::default();
-            let existing = number.and_then(|number| state.views.indexes.of(number));
-            for (kind, path) in existing.iter().flat_map(|existing| existing.definitions()) {
-                indexes.add(kind, path.clone());
-            }
-            if !indexes.add(kind, path) {
-                return Ok(());
-            }
-            if let Some(number) = number {
-                backfill(&state, number, &mut indexes)?;
-            }
-            indexes
-        };
+        let built = with_indexes(&self.inner.state.read(), wanted)?;
+        if built.is_empty() {
+            return Ok(());
+        }
         if let Some(directory) = &self.inner.directory {
             let _held = self.inner.checkpoints.hold_files();
-            let text = self.inner.meta_text(Some((collection, &built)));
+            let text = self.inner.meta_text(Some(&built));
             directory.write_meta(&self.inner.protection.seal_text(META_CONTEXT, &text)?)?;
             // The file that is there lacks the index: it is no use any more, and only a warning at opening.
             remove_saved(directory, |_| true);
             self.inner.checkpoints.set_covered_seq(-1);
         }
         let mut state = self.inner.state.write();
-        let number = state.views.documents.add_collection(collection);
-        let replaced = state.views.indexes.replace(number, built);
+        let mut replaced = Vec::with_capacity(built.len());
+        for (collection, indexes) in built {
+            let number = state.views.documents.add_collection(collection);
+            replaced.push(state.views.indexes.replace(number, indexes));
+        }
         drop(state);
         drop(writer);
         // Nobody waits for that.
@@ -389,19 +383,20 @@ impl Inner {
         *self.legacy.lock() = None;
     }
 
-    /// Returns `meta.json`, with the indexes of one collection as they will be.
-    pub(super) fn meta_text(&self, changed: Option<(&str, &CollectionIndexes)>) -> String {
+    /// Returns `meta.json`, with the indexes of some collections as they will be.
+    pub(super) fn meta_text(&self, changed: Option<&Changed<'_>>) -> String {
         let state = self.state.read();
         let others = state.views.indexes.definitions().into_iter().map(|(number, kind, path)| {
             (state.views.documents.collection_name(number).to_owned(), path.to_string(), kind)
         });
-        let mine = changed.into_iter().flat_map(|(collection, indexes)| {
+        let mine = changed.into_iter().flatten().flat_map(|(collection, indexes)| {
             let named = move |(kind, path): (IndexKind, &FieldPath)| {
-                (collection.to_owned(), path.to_string(), kind)
+                ((*collection).to_owned(), path.to_string(), kind)
             };
             indexes.definitions().map(named)
         });
-        let is_changed = |name: &str| changed.is_some_and(|(collection, _)| collection == name);
+        let is_changed =
+            |name: &str| changed.is_some_and(|changed| changed.iter().any(|(it, _)| *it == name));
         let all = others.filter(|(name, _, _)| !is_changed(name)).chain(mine);
         let mut out = String::from("{\"indexes\":[");
         for (place, (name, field, kind)) in all.enumerate() {
@@ -417,6 +412,48 @@ impl Inner {
         out.push_str("]}\n");
         out
     }
+}
+
+/// The indexes of collections as they will be, in the order in which the collections were named.
+type Changed<'a> = Vec<(&'a str, CollectionIndexes)>;
+
+/// Makes the indexes of every collection that has not all that are wanted, with its documents folded in.
+///
+/// Errors: `LimitExceeded`, before anything is folded; `StorageError`, `IntegrityError`.
+fn with_indexes<'a>(state: &State, wanted: &[(&'a str, &str, IndexKind)]) -> Result<Changed<'a>> {
+    let (documents, indexes) = (&state.views.documents, &state.views.indexes);
+    let mut count = indexes.definitions().len();
+    let mut changed = Changed::new();
+    for (collection, field, kind) in wanted {
+        let path = FieldPath::parse(field);
+        let known = documents.collection(collection).and_then(|number| indexes.of(number));
+        if known.is_some_and(|known| known.has(*kind, &path)) {
+            continue;
+        }
+        let place = changed.iter().position(|(it, _)| it == collection);
+        let is_new = match place.and_then(|place| changed.get_mut(place)) {
+            Some((_, indexes)) => indexes.add(*kind, path),
+            None => {
+                let mut indexes = known.map_or_else(Default::default, CollectionIndexes::emptied);
+                indexes.add(*kind, path);
+                changed.push((*collection, indexes));
+                true
+            }
+        };
+        count += usize::from(is_new);
+        if is_new && count > INDEXES_COUNT_MAX {
+            return Err(Error::new(
+                ErrorCode::LimitExceeded,
+                format!("a database has at most {INDEXES_COUNT_MAX} indexes"),
+            ));
+        }
+    }
+    for (collection, indexes) in &mut changed {
+        if let Some(number) = documents.collection(collection) {
+            backfill(state, number, indexes)?;
+        }
+    }
+    Ok(changed)
 }
 
 /// Returns the documents whose end has come, soonest first, those with one end in the order written:
@@ -462,11 +499,7 @@ impl Replica {
             let number =
                 fresh.views.documents.add_collection(documents.collection_name(collection));
             let Some(indexes) = state.views.indexes.of(collection) else { continue };
-            let mut empty = CollectionIndexes::default();
-            for (kind, path) in indexes.definitions() {
-                empty.add(kind, path.clone());
-            }
-            fresh.views.indexes.replace(number, empty);
+            fresh.views.indexes.replace(number, indexes.emptied());
         }
         Replica { state: fresh, definitions: state.views.indexes.definitions() }
     }

@@ -14,7 +14,7 @@ use crate::error::{Error, Result};
 use crate::fold::fold;
 use crate::hash::{ZERO_HASH, hash_of};
 use crate::json::{Path as FieldPath, elements, members, string_text};
-use crate::limits::CHECKPOINT_BYTES_MAX;
+use crate::limits::{CHECKPOINT_BYTES_MAX, INDEXES_COUNT_MAX};
 use crate::log::{LogReader, ReplayEnd, ReplayStart, replay};
 use crate::op::{Op, OpKind, Seq};
 use crate::snapshot::IndexKind;
@@ -302,8 +302,8 @@ pub(super) fn remove_saved_from(directory: &Directory, first_seq: Seq) {
     remove_saved(directory, |name| seq_of(name).is_none_or(|seq| seq >= first_seq));
 }
 
-/// Reads `meta.json`: `{"indexes": [[collection, field, kind], ...]}`. What is no index is added to
-/// `warnings`.
+/// Reads `meta.json`: `{"indexes": [[collection, field, kind], ...]}`. What is no index, or one too many, is added
+/// to `warnings`: without it every query has the same result.
 ///
 /// Errors: `StorageError`, `IntegrityError`.
 pub(super) fn read_definitions(
@@ -316,7 +316,14 @@ pub(super) fn read_definitions(
         crate::json::canonicalize(&text).map_err(|error| damaged_definitions(error.message()))?;
     let list = members(&canonical).find(|(key, _)| *key == "indexes").map_or("[]", |(_, it)| it);
     let mut definitions = Vec::new();
-    for definition in elements(list) {
+    for (place, definition) in elements(list).enumerate() {
+        if place == INDEXES_COUNT_MAX {
+            warnings.push(format!(
+                "meta.json names more than {INDEXES_COUNT_MAX} indexes, the most that a database has; the others \
+                 are ignored"
+            ));
+            break;
+        }
         let parts: Vec<_> = elements(definition).filter_map(string_text).collect();
         let kind = parts.get(2).map(|kind| IndexKind::parse(kind));
         match (parts.as_slice(), kind) {

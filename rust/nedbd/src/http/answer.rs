@@ -43,6 +43,12 @@ pub fn created(text: String) -> Response {
     response
 }
 
+/// Makes the answer to whoever asks for more than health where all other places are taken.
+pub fn no_place() -> Response {
+    let message = "as many connections are open as there may be";
+    Refusal::new(Code::TooManyRequests, message).into_response()
+}
+
 /// Returns the status of a code.
 pub fn status(code: Code) -> StatusCode {
     match code {

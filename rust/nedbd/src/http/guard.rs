@@ -2,6 +2,7 @@
 
 use super::answer::CLIENT_LEFT;
 use super::leftover::discard_leftover;
+use super::malformed::malformed;
 use crate::logs::REQUEST;
 use crate::metrics::Answered;
 use crate::refusal::{Code, Refusal};
@@ -21,7 +22,7 @@ use tower_http::cors::{AllowOrigin, CorsLayer};
 pub const HEALTH: &str = "/health";
 
 /// What every request passes, from the outside in: it is counted, what is left of its body is thrown away, and
-/// what comes without the token or from a page of another origin is refused. One layer, since each costs a copy of
+/// what is none, or comes without the token or from a page of another origin is refused. One layer, since each costs a copy of
 /// what it stands before.
 pub async fn pass(State(server): State<Shared>, request: Request, next: Next) -> Response {
     let observed = Observed::begin(&server, &request);
@@ -29,9 +30,11 @@ pub async fn pass(State(server): State<Shared>, request: Request, next: Next) ->
     let is_checked_later =
         !server.config.cors_origins.is_empty() && request.method() != Method::OPTIONS;
     let answer = |request: Request| async {
-        match is_checked_later {
-            true => next.run(request).await,
-            false => checked(&server, request, next).await,
+        match malformed(&request) {
+            // Whoever looks at its Host later looks at one.
+            Some(refusal) => refusal.into_response(),
+            None if is_checked_later => next.run(request).await,
+            None => checked(&server, request, next).await,
         }
     };
     let response = answer_or_defect(discard_leftover(&server, request, answer)).await;

@@ -8,6 +8,7 @@
 //! In: requests and their answers. Out: the answers, which say `Connection: close` where something is left.
 
 use crate::connections::Unread;
+use crate::places::Activity;
 use crate::server::Server;
 use axum::body::{Body, HttpBody};
 use axum::extract::Request;
@@ -39,12 +40,15 @@ pub async fn discard_leftover<F: Future<Output = Response>>(
     // Whoever asks first whether to send it has not begun, and need not.
     let waits_for_leave = request.headers().contains_key(EXPECT);
     let unread = request.extensions().get::<Unread>().cloned();
+    let activity = request.extensions().get::<Activity>().cloned();
     let (give_back, given_back) = oneshot::channel();
     let request = request.map(|body| Body::new(Returned::new(body, give_back)));
     let mut response = answer(request).await;
     let Ok(leftover) = given_back.await else { return response };
     // Who was too slow is not waited for again.
     let is_given_up = waits_for_leave || response.status() == StatusCode::REQUEST_TIMEOUT;
+    // Whoever sends on what nobody wants gives way to those who ask for something.
+    activity.inspect(Activity::end);
     let limits = &server.config.limits;
     let discarding = discard(leftover, limits.body_bytes_max * DISCARDED_BODIES_MAX);
     let timeout = DISCARD_TIMEOUT.min(limits.request_timeout);

@@ -4,6 +4,7 @@
 //! |---|---|
 //! | `router` | which path is which handler, and what stands before all of them |
 //! | `guard` | tokens, origins, counts: what every request passes |
+//! | `malformed` | what is no request, whatever it asks for |
 //! | `leftover` | what of a body nobody has read |
 //! | `request` | bodies, query strings and path segments as values |
 //! | `range` | which part of a file is asked for |
@@ -18,6 +19,7 @@ mod answer;
 mod changes;
 mod guard;
 mod leftover;
+mod malformed;
 mod openapi;
 mod range;
 mod request;
@@ -26,4 +28,6 @@ mod routes;
 mod shapes;
 mod stream;
 
+pub use answer::no_place;
+pub use guard::HEALTH;
 pub use router::router;

@@ -123,6 +123,15 @@ impl CollectionIndexes {
         true
     }
 
+    /// Returns the same indexes with nothing in them.
+    pub fn emptied(&self) -> CollectionIndexes {
+        let mut empty = CollectionIndexes::default();
+        for (kind, path) in self.definitions() {
+            empty.add(kind, path.clone());
+        }
+        empty
+    }
+
     /// Tells whether there is an index of a kind on a field.
     pub fn has(&self, kind: IndexKind, path: &Path) -> bool {
         self.definitions().any(|definition| definition == (kind, path))

@@ -4,6 +4,7 @@ use super::fields::{ok, position, position_members, position_of};
 use crate::databases::{Served, Verified};
 use crate::directory::check_name;
 use crate::http::answer::{Answer, json};
+use crate::http::changes::PAGE_BYTES_MAX;
 use crate::http::request::{At, JsonBody, Url};
 use crate::http::shapes;
 use crate::init::quoted;
@@ -26,7 +27,7 @@ const LOG_COUNT_MAX: usize = 10_000;
 #[serde(default, deny_unknown_fields)]
 #[into_params(parameter_in = Query)]
 pub struct LogQuery {
-    /// 50 when left out, at most 10,000.
+    /// 50 when left out, at most 10,000; fewer where they are long.
     limit: Option<usize>,
     /// Only ops before this one.
     before_seq: Option<i64>,
@@ -163,13 +164,15 @@ fn verified(served: &Served, query: &VerifyQuery) -> Result<String> {
     Ok(format!(r#"{{"ok":{ok},{position},"report":{report}{deterministic}{files}}}"#))
 }
 
-/// Returns ops as a JSON array, from `last` downwards.
+/// Returns ops as a JSON array, from `last` downwards: so many, or one at least and as many as an answer holds.
 pub fn newest(database: &Database, last: Seq, limit: usize) -> Result<String> {
-    let mut ops = Vec::new();
+    let (mut ops, mut bytes) = (Vec::new(), 0);
     let mut seq = last;
     while ops.len() < limit
+        && bytes < PAGE_BYTES_MAX
         && let Some(op) = database.op(seq)?
     {
+        bytes += op.len();
         ops.push(op);
         seq -= 1;
     }
