@@ -9,9 +9,16 @@ use tokio::time::{MissedTickBehavior, interval};
 /// How often it is looked whether a database that could not be opened can be now.
 const TRY_AGAIN_INTERVAL: Duration = Duration::from_secs(1);
 
+/// How often the allocator is made to give back what is free.
+const GIVE_BACK_INTERVAL: Duration = Duration::from_secs(1);
+/// More than the allocator keeps in a thread: it asks for such a block, and takes it back, where it looks after what is
+/// free in all.
+const LARGE_BLOCK_BYTES: usize = 64 << 20;
+
 /// Begins the chores; they end with the server.
 pub fn begin(server: &Shared) {
     let config = &server.config;
+    tokio::spawn(repeat(server.clone(), GIVE_BACK_INTERVAL, give_back));
     if config.read_only {
         tokio::spawn(repeat(server.clone(), config.refresh_interval, refresh));
         return;
@@ -45,6 +52,12 @@ async fn repeat(server: Shared, every: Duration, chore: fn(&Shared)) {
         // When all places are taken it is done the next time.
         let _done_or_not = done.await;
     }
+}
+
+/// Has what a burst took given back to the system: the allocator does so only when something large is asked for or
+/// freed, and after a burst nothing may be for hours. The block itself is never touched, and so takes no memory.
+fn give_back(_server: &Shared) {
+    drop(std::hint::black_box(Vec::<u8>::with_capacity(LARGE_BLOCK_BYTES)));
 }
 
 fn sweep(server: &Shared) {
