@@ -170,6 +170,16 @@ def test_a_stream_of_long_ops_is_whole(server: Nedbd, db: str) -> None:
     events.close()
 
 
+def test_a_subscriber_that_reads_nothing_does_not_hold_up_a_stop(server: Nedbd, db: str) -> None:
+    for n in range(20):
+        server.ok("POST", f"{db}/put", {"coll": "c", "id": str(n), "doc": {"t": "x" * 1_000_000}})
+    with server.socket() as client:
+        client.sendall(f"GET {db}/changes HTTP/1.1\r\nHost: localhost\r\nAccept: text/event-stream\r\n\r\n".encode())
+        time.sleep(0.5)
+        begun = time.monotonic()
+        assert server.stop() == 0 and time.monotonic() - begun < 15
+
+
 def resident_kib(server: Nedbd) -> int:
     """Reads how much memory the server has."""
     from pathlib import Path

@@ -8,7 +8,8 @@
 //!   nothing is closed as soon as another needs its place.
 //! * What of a body was not read is never taken for a request: the connection ends instead, and only once the client
 //!   can have read why.
-//! * After a stop no connection is accepted, and those that are idle end at once.
+//! * After a stop no connection is accepted, those that are idle end at once, and a client that takes nothing is not
+//!   waited for.
 
 use crate::http::{HEALTH, no_place};
 use crate::places::{Activity, Place, Places};
@@ -51,6 +52,8 @@ const HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(10);
 const LINGER_TIMEOUT: Duration = Duration::from_secs(5);
 /// How much of that is taken at a time.
 const LINGER_BYTES: usize = 16 << 10;
+/// How long a client may take nothing of its answer while the server stops.
+const STILL_AT_STOP_TIMEOUT: Duration = Duration::from_secs(3);
 
 /// Says of a connection that its client was answered before all was read that it sends.
 #[derive(Clone, Debug, Default)]
@@ -146,6 +149,7 @@ impl Client {
         tokio::select! {
             () = self.converse(stream, tls) => {}
             () = activity.given_up() => server.metrics.given_up(),
+            () = stands_still_at_stop(&server, &activity) => {}
         }
         server.metrics.disconnected();
     }
@@ -221,6 +225,14 @@ impl Client {
         let _ended = watcher.watch(connection).await;
         drop(place);
     }
+}
+
+/// Returns when the server stops and a client takes nothing of what waits for it: a stop would wait as long as it may.
+async fn stands_still_at_stop(server: &Shared, activity: &Activity) {
+    let mut stop = server.stop.subscribe();
+    let is_to_stop = stop.wait_for(|stops| *stops).await.is_ok();
+    debug_assert!(is_to_stop, "the server, which tells of the stop, is there");
+    activity.stands_still(STILL_AT_STOP_TIMEOUT).await;
 }
 
 /// A request that is owed an answer.

@@ -13,6 +13,7 @@ use std::collections::HashMap;
 use std::net::IpAddr;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 use tokio::sync::Notify;
 
 /// How many places there are beside the others in which nothing but the server's health is asked for.
@@ -63,8 +64,9 @@ struct Doing {
     /// Counts the times at which one falls silent, of all connections.
     ticks: Arc<AtomicU64>,
     phase: AtomicU64,
-    /// Whether something of an answer waits to be taken by the client.
+    /// Whether something of an answer waits to be taken by the client, and how often that began.
     is_sending: AtomicBool,
+    waits_count: AtomicU64,
     is_given_up: Notify,
 }
 
@@ -192,6 +194,7 @@ impl Activity {
             phase: AtomicU64::new(ticks.fetch_add(1, Ordering::Relaxed)),
             ticks: Arc::clone(ticks),
             is_sending: AtomicBool::new(false),
+            waits_count: AtomicU64::new(0),
             is_given_up: Notify::new(),
         }))
     }
@@ -210,7 +213,20 @@ impl Activity {
 
     /// Notes whether something of an answer waits for the client to take it.
     pub fn note_sending(&self, is_sending: bool) {
+        self.0.waits_count.fetch_add(u64::from(is_sending), Ordering::Relaxed);
         self.0.is_sending.store(is_sending, Ordering::Release);
+    }
+
+    /// Returns when a client has taken nothing of what waits for it, for some time.
+    pub async fn stands_still(&self, time: Duration) {
+        loop {
+            let before = self.0.waits_count.load(Ordering::Relaxed);
+            tokio::time::sleep(time).await;
+            let is_same = self.0.waits_count.load(Ordering::Relaxed) == before;
+            if is_same && self.0.is_sending.load(Ordering::Acquire) {
+                return;
+            }
+        }
     }
 
     /// Waits until the place is given to another.
@@ -318,6 +334,26 @@ mod tests {
         sending.activity().note_sending(false);
         assert!(!places.admit(address("127.0.0.1")).unwrap().is_for_health());
         assert!(is_given_up(&sending));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn one_that_takes_nothing_stands_still() {
+        let (activity, begun) = (Activity::default(), tokio::time::Instant::now());
+        let stands_still = activity.stands_still(Duration::from_secs(5));
+        let takes = async {
+            for _ in 0..10 {
+                activity.note_sending(true);
+                tokio::time::sleep(Duration::from_secs(2)).await;
+                activity.note_sending(false);
+            }
+            activity.note_sending(true);
+            std::future::pending::<()>().await
+        };
+        tokio::select! {
+            () = stands_still => {}
+            () = takes => {}
+        }
+        assert!((25..=30).contains(&begun.elapsed().as_secs()));
     }
 
     #[test]

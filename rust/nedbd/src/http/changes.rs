@@ -36,11 +36,12 @@ const PAGE_COUNT: usize = 100;
 const PAGE_COUNT_MAX: usize = 10_000;
 /// A page, or a part of the log, ends with the op that makes it this long.
 pub const PAGE_BYTES_MAX: usize = 1 << 20;
-/// What is read at once for a stream, in bytes: with what waits to be sent a subscriber that reads nothing holds
-/// three times as much, unless it stands at an op that is longer.
+/// What is read at once for a stream, in bytes: with what waits to be sent a subscriber that reads nothing holds two
+/// of them and a part of an op.
 const WINDOW_BYTES: usize = 64 << 10;
-/// In how many windows the longest op is sent: it is read anew for each, and a subscriber holds one.
-const OP_WINDOWS_COUNT_MAX: usize = 16;
+/// A longer op is sent in parts of this length, or so many parts as it may have: it is read anew for each.
+const PART_BYTES: usize = 256 << 10;
+const PARTS_COUNT_MAX: usize = 16;
 /// A stream that has nothing to say says so this often, so that a lost client is noticed.
 const KEEP_ALIVE: Duration = Duration::from_secs(15);
 const EVENT_STREAM: &str = "text/event-stream";
@@ -279,7 +280,7 @@ fn read_window(database: &Database, mut after_seq: Seq, mut sent_bytes: usize) -
             events
                 .extend_from_slice(format!("id: {}\nevent: op\ndata: ", after_seq + 1).as_bytes());
         }
-        let at_once = WINDOW_BYTES.max(op.len().div_ceil(OP_WINDOWS_COUNT_MAX));
+        let at_once = PART_BYTES.max(op.len().div_ceil(PARTS_COUNT_MAX));
         let rest = op.as_bytes().get(sent_bytes..).unwrap_or_default();
         if rest.len() > at_once {
             events.extend_from_slice(rest.get(..at_once).unwrap_or_default());
@@ -348,8 +349,8 @@ mod tests {
 
     #[test]
     fn a_stream_is_the_same_however_long_its_ops_are_and_its_windows_are_bounded() {
-        let long_bytes = WINDOW_BYTES * (OP_WINDOWS_COUNT_MAX + 4);
-        for text_bytes in [10, WINDOW_BYTES / 3, WINDOW_BYTES - 200, WINDOW_BYTES + 1, long_bytes] {
+        let long_bytes = PART_BYTES * (PARTS_COUNT_MAX - 1);
+        for text_bytes in [10, WINDOW_BYTES / 3, WINDOW_BYTES - 200, PART_BYTES + 1, long_bytes] {
             let database = database(5, &format!("{{\"t\":\"{}\"}}", "é".repeat(text_bytes / 2)));
             let (mut after_seq, mut sent_bytes, mut stream) = (-1, 0, Vec::new());
             loop {
@@ -357,7 +358,7 @@ mod tests {
                 if window.events.is_empty() {
                     break;
                 }
-                assert!(window.events.len() <= 2 * WINDOW_BYTES + 200, "{text_bytes}");
+                assert!(window.events.len() <= WINDOW_BYTES + PART_BYTES + 200, "{text_bytes}");
                 stream.extend_from_slice(&window.events);
                 (after_seq, sent_bytes) = (window.after_seq, window.sent_bytes);
             }
