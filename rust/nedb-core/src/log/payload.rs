@@ -65,11 +65,11 @@ pub(super) fn op_kind<'t>(
         }
         kind::DELETE => shape.delete()?,
         kind::LINK => {
-            let (from, relation, to) = shape.edge()?;
+            let [from, relation, to] = shape.edge()?;
             OpKind::Link { from, relation, to }
         }
         kind::UNLINK => {
-            let (from, relation, to) = shape.edge()?;
+            let [from, relation, to] = shape.edge()?;
             OpKind::Unlink { from, relation, to }
         }
         kind::PUT_FILE => OpKind::PutFile(shape.put_file()?),
@@ -189,8 +189,8 @@ impl<'t> Shape<'_, 't> {
         Ok(OpKind::Delete { collection, id })
     }
 
-    fn edge(&self) -> Result<(Cow<'t, str>, Cow<'t, str>, Cow<'t, str>), Fault> {
-        Ok((self.name("frm")?, self.name("rel")?, self.name("to")?))
+    fn edge(&self) -> Result<[Cow<'t, str>; 3], Fault> {
+        Ok([self.name("frm")?, self.name("rel")?, self.name("to")?])
     }
 
     /// Reads a version of a file: one of ours, which says of which tree its root is, or one of NEDB 1.x.
