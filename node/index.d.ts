@@ -274,11 +274,23 @@ export interface CompactReport {
   damageCount: number;
 }
 
+/** A checkpoint file that is not what the log says, or views that came from one: the log is another matter. */
+export interface DerivedDamage {
+  /** The name of the file. */
+  file: string;
+  /** The last op that it says it covers. */
+  seq: number;
+  reason: string;
+}
+
 export interface VerifyReport {
   ok: boolean;
   opCount: number;
   head: string;
+  /** What is wrong with the log. */
   damage: Damage | null;
+  /** What is wrong with what was derived from it, which loses nothing: `repair()` puts it right. */
+  derivedDamage: DerivedDamage | null;
   warnings: string[];
 }
 
@@ -293,7 +305,7 @@ export interface BackupReport {
 }
 
 export interface RepairReport {
-  /** What was wrong; null when there was nothing to repair, and nothing was done. */
+  /** What was wrong with the log; null when it was right, and nothing was done to it. */
   damage: Damage | null;
   /** Bytes that were taken off the log. */
   cutBytes: number;
@@ -301,6 +313,8 @@ export interface RepairReport {
   carriedOpCount: number;
   /** Where the damaged log is kept, whole. */
   damagedFile: string | null;
+  /** Checkpoint files that were removed, by name: they did not hold, or went beyond what was kept of the log. */
+  removedCheckpoints: string[];
 }
 
 export interface OpenReport {
@@ -311,6 +325,8 @@ export interface OpenReport {
   cutBytes: number;
   cutFile: string | null;
   damage: Damage | null;
+  /** What `verify()` has found to be wrong with the views that were loaded, while the log is right. */
+  derivedDamage: DerivedDamage | null;
   warnings: string[];
 }
 

@@ -502,7 +502,11 @@ class NEDB:
         """
 
     def verify(self) -> bool:
-        """Read the log again and check every hash and link; the bytes of files are ``verify_files``'s."""
+        """Read the log again and check every hash, link and payload, and what is derived from it.
+
+        A checkpoint file must have the hash that its op says, and views that came from one that no op seals must
+        be those that the log says. The bytes of files are ``verify_files``'s.
+        """
 
     def backup(
         self, path: str | os.PathLike[str], *, skip_damaged_files: bool = False
@@ -522,8 +526,10 @@ class NEDB:
         It is damaged where opening found so, or a read or ``verify()`` since, which ``open_report()`` names.
         Keeps the damaged log beside as ``log.aof.damaged-<seq>``, cuts the log before the first op that
         does not hold, and appends an op that says so. Where the seqs alone are wrong, as 1.x left them, the
-        ops are kept with new ones. Returns ``damage`` (None when there was none, and nothing was done),
-        ``cut_bytes``, ``carried_op_count`` (ops with new seqs) and ``damaged_file``.
+        ops are kept with new ones. What is derived is put right without an op: checkpoint files that do not
+        hold are removed, and views that are not those of the log are made anew. Returns ``damage`` (None when
+        the log was right, and nothing was done to it), ``cut_bytes``, ``carried_op_count`` (ops with new seqs),
+        ``damaged_file`` and ``removed_checkpoints``.
         """
 
     def rewrap_key(self, old_tmk: bytes | bytearray, new_tmk: bytes | bytearray) -> None:
@@ -533,14 +539,19 @@ class NEDB:
         """
 
     def verify_report(self) -> dict[str, Any]:
-        """Do what ``verify`` does, and say what is wrong and where."""
+        """Do what ``verify`` does, and say what is wrong and where.
+
+        ``damage`` is of the log; ``derived_damage`` (``file``, ``seq``, ``reason``) of a checkpoint file or of views
+        that came from one, while the log may be right.
+        """
 
     def verify_determinism(self) -> bool:
         """Replay the log into fresh views and compare them with those in use."""
 
     def open_report(self) -> dict[str, Any]:
         """Return what the opening of this handle found: ``op_count``, ``checkpoint_seq`` (the last op of
-        the checkpoint that was loaded, or None), ``cut_bytes``, ``cut_file``, ``damage``, ``warnings``.
+        the checkpoint that was loaded, or None), ``cut_bytes``, ``cut_file``, ``damage``, ``warnings``;
+        and ``derived_damage``, where ``verify()`` has found since that the views are not those of the log.
         """
 
     def flush(self) -> None:

@@ -49,7 +49,10 @@ def test_a_checkpoint_that_was_changed_is_ignored_with_a_warning(directory: Path
         assert "checkpoint.0 is ignored" in report["warnings"][0]
         assert db.get("c", "a") == {"_id": "a", "_seq": 0, "n": 1}
         assert not db.verify()
-        assert db.verify_report()["damage"]["seq"] == 1
+        found = db.verify_report()
+        assert (found["damage"], found["derived_damage"]["file"]) == (None, "checkpoint.0")
+        assert db.repair()["removed_checkpoints"] == ["checkpoint.0"]
+        assert db.verify()
 
 
 def test_in_memory_a_checkpoint_is_a_mark(db: NEDB) -> None:

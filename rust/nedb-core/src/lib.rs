@@ -24,10 +24,10 @@ mod views;
 pub use clock::{Clock, ManualClock, SystemClock};
 pub use crypto::{Randomness, SystemRandomness, Tmk};
 pub use db::{
-    BackupOptions, BackupReport, CompactReport, CompressionStats, Database, DirectoryHold,
-    Distribution, Durability, FileAt, FileDamage, FileDamages, FileInfo, FileProof, FileReader,
-    FileWriter, OpenReport, Options, Progress, QueryOptions, ReadOptions, Receipt, RepairReport,
-    Statistics, Subscription, Update, VerifyFilesReport, VerifyReport, WriteOptions,
+    BackupOptions, BackupReport, CompactReport, CompressionStats, Database, DerivedDamage,
+    DirectoryHold, Distribution, Durability, FileAt, FileDamage, FileDamages, FileInfo, FileProof,
+    FileReader, FileWriter, OpenReport, Options, Progress, QueryOptions, ReadOptions, Receipt,
+    RepairReport, Statistics, Subscription, Update, VerifyFilesReport, VerifyReport, WriteOptions,
     hold_directory, rewrap_key,
 };
 pub use error::{Error, ErrorCode, QueryPosition, Result};

@@ -223,14 +223,14 @@ fn a_sealed_file_that_was_changed_is_ignored_at_opening_and_verify_names_its_op(
     assert_eq!(checkpoint_seq, None);
     assert!(warnings[0].contains("not the file that op 12"), "{warnings:?}");
     let report = db.verify_report().unwrap();
-    let damage = report.damage.unwrap();
-    assert_eq!((report.ok, damage.seq), (false, 12));
-    let lines = log_of(folder.path());
-    let start: usize = support::lines(&lines)[..12].iter().map(|line| line.len()).sum();
-    assert_eq!(damage.offset_bytes, start as u64);
-    assert!(damage.reason.contains("checkpoint.11"), "{}", damage.reason);
-    // The log is whole, so there is nothing to repair; another checkpoint makes all good.
-    assert_eq!(db.repair().unwrap().damage, None);
+    let damage = report.derived_damage.unwrap();
+    assert_eq!((report.ok, report.damage, damage.seq), (false, None, 11));
+    assert_eq!(damage.file, "checkpoint.11");
+    for said in ["the log is right", "op 12", "repair()"] {
+        assert!(damage.reason.contains(said), "{}", damage.reason);
+    }
+    // What is read was folded from the log, so writes go on, and another checkpoint makes all good.
+    assert!(!db.is_read_only());
     db.checkpoint(None).unwrap();
     assert!(db.verify().unwrap());
     // Changed while the database is open.
@@ -242,25 +242,237 @@ fn a_sealed_file_that_was_changed_is_ignored_at_opening_and_verify_names_its_op(
 }
 
 #[test]
-fn an_unsealed_file_that_was_edited_is_found_by_verify_determinism() {
+fn a_torn_checkpoint_beside_a_whole_log_is_no_damage_of_it_and_repair_removes_it() {
+    for is_sealed in [true, false] {
+        let folder = if is_sealed { with_checkpoint() } else { with_unsealed() };
+        let path = only_saved(folder.path());
+        let file = fs::read(&path).unwrap();
+        fs::write(&path, &file[..file.len() - 40]).unwrap();
+        let name = path.file_name().unwrap().to_str().unwrap();
+        let (db, checkpoint_seq, warnings) = open_and_compare(folder.path());
+        assert_eq!((checkpoint_seq, warnings.len()), (None, 1), "{warnings:?}");
+        let (seq, head) = (db.seq(), db.head());
+        let report = db.verify_report().unwrap();
+        assert_eq!((report.ok, report.damage), (!is_sealed, None));
+        assert_eq!(report.derived_damage.is_some(), is_sealed);
+        assert_eq!(report.warnings, warnings, "{name}");
+        put(&db, "writes go on", 1);
+        let repaired = db.repair().unwrap();
+        assert_eq!((repaired.damage, repaired.cut_bytes), (None, 0));
+        assert_eq!(repaired.removed_checkpoints, [name]);
+        assert_eq!((db.seq(), saved(folder.path()).len()), (seq + 1, 0), "no op says so");
+        let report = db.verify_report().unwrap();
+        assert!(report.ok && report.warnings.is_empty(), "{report:?}");
+        assert!(db.open_report().warnings.is_empty());
+        assert!(db.repair().unwrap().removed_checkpoints.is_empty(), "there is nothing left");
+        drop(db);
+        let (db, checkpoint_seq, warnings) = open_and_compare(folder.path());
+        assert_eq!((checkpoint_seq, warnings), (None, vec![]));
+        assert!(db.verify().unwrap() && db.head() != head);
+    }
+}
+
+#[test]
+fn repair_leaves_a_checkpoint_that_holds() {
+    for folder in [with_checkpoint(), with_unsealed()] {
+        let path = only_saved(folder.path());
+        let db = open(folder.path());
+        let repaired = db.repair().unwrap();
+        assert_eq!((repaired.damage, repaired.removed_checkpoints), (None, vec![]));
+        assert!(path.exists() && db.verify().unwrap());
+    }
+}
+
+/// Makes a database with a checkpoint that no op seals.
+fn with_unsealed() -> TempDir {
     let folder = tempfile::tempdir().unwrap();
     let automatic = Options { checkpoint_every_ops: Some(1_000), ..options(NOW) };
     let db = Database::open(folder.path(), automatic).unwrap();
+    db.create_index("c", "n", IndexKind::Ordered).unwrap();
+    let caused = WriteOptions {
+        caused_by: vec![0],
+        idem: Some("key".to_owned()),
+        ttl_seconds: Some(1e9),
+        ..WriteOptions::default()
+    };
     put(&db, "alice", 1);
+    db.put("c", "bob", r#"{"n":2,"t":"x"}"#, &caused).unwrap();
+    put(&db, "alice", 3);
+    db.link("c:alice", "knows", "c:bob", &WriteOptions::default()).unwrap();
+    db.delete("c", "nobody", &WriteOptions::default()).unwrap();
     db.close().unwrap();
-    let path = only_saved(folder.path());
+    folder
+}
+
+/// Gives a document another id in the only checkpoint file of a directory, under a checksum that fits.
+fn forge(folder: &Path) {
+    let path = only_saved(folder);
     let mut changed = fs::read(&path).unwrap();
     let at = changed.windows(5).position(|text| text == b"alice").unwrap();
     changed[at..at + 5].copy_from_slice(b"alica");
     fix_checksum(&mut changed);
     fs::write(&path, &changed).unwrap();
+}
+
+#[test]
+fn verify_does_not_trust_a_checkpoint_that_no_op_seals_and_says_that_the_log_is_right() {
+    let folder = with_unsealed();
+    forge(folder.path());
+    let log = log_of(folder.path());
     let db = open(folder.path());
-    assert_eq!(db.open_report().checkpoint_seq, Some(0), "nothing tells but the content");
-    assert!(!db.verify_determinism().unwrap());
-    assert!(db.verify().unwrap(), "the log is whole");
-    // The text is not that of the document it is said to be.
+    assert_eq!(db.open_report().checkpoint_seq, Some(4), "nothing tells but the content");
+    assert_eq!(get(&db, "c", "alice"), None, "which is wrong");
+    assert!(!db.verify_determinism().unwrap() && !db.is_read_only());
+    assert!(!db.verify().unwrap());
+    let report = db.verify_report().unwrap();
+    let damage = report.derived_damage.clone().unwrap();
+    assert_eq!((report.ok, report.damage.as_ref(), report.op_count), (false, None, 5));
+    assert_eq!((damage.file.as_str(), damage.seq), ("checkpoint.4", 4));
+    for said in ["the log is right", "no op seals", "repair()", "reopening"] {
+        assert!(damage.reason.contains(said), "{}", damage.reason);
+    }
+    assert!(report.to_json().starts_with(
+        "{\"damage\":null,\"derived_damage\":{\"file\":\"checkpoint.4\",\"reason\":\"the log is right"
+    ));
+    // The text is not that of the document it is said to be; that does not change what is known.
     let read = db.get("c", "alica", &Default::default());
     assert_eq!(code(read).as_str(), "INTEGRITY_ERROR");
+    let opened = db.open_report();
+    assert_eq!((opened.damage, opened.derived_damage), (None, Some(damage.clone())));
+    // Nothing is written on from such views, nor are they saved or sealed.
+    assert!(db.is_read_only());
+    let refused = db.put("c", "x", "{}", &WriteOptions::default()).unwrap_err();
+    assert_eq!((refused.code().as_str(), refused.message()), ("READ_ONLY", &*damage.reason));
+    assert_eq!(code(db.checkpoint(None)).as_str(), "READ_ONLY");
+    assert!(!db.save_checkpoint().unwrap());
+    let repaired = db.repair().unwrap();
+    assert_eq!((repaired.damage, repaired.cut_bytes, repaired.damaged_file), (None, 0, None));
+    assert_eq!(repaired.removed_checkpoints, ["checkpoint.4"]);
+    assert!(log_of(folder.path()) == log && saved(folder.path()).is_empty());
+    assert_eq!(get(&db, "c", "alice").unwrap(), r#"{"_id":"alice","_seq":2,"n":3}"#);
+    let opened = db.open_report();
+    assert_eq!((opened.derived_damage, opened.checkpoint_seq), (None, None));
+    put(&db, "x", 1);
+    assert!(db.verify().unwrap() && db.verify_determinism().unwrap());
+    drop(db);
+    let (db, _, warnings) = open_and_compare(folder.path());
+    assert!(db.verify().unwrap() && warnings.is_empty());
+}
+
+#[test]
+fn repair_finds_wrong_views_without_being_told_and_so_does_reopening_without_the_file() {
+    let folder = with_unsealed();
+    forge(folder.path());
+    let repaired = open(folder.path()).repair().unwrap();
+    assert_eq!(
+        (repaired.damage, repaired.removed_checkpoints),
+        (None, vec!["checkpoint.4".to_owned()])
+    );
+    assert!(open(folder.path()).verify().unwrap());
+    let folder = with_unsealed();
+    forge(folder.path());
+    let reader = open_read_only(folder.path()).unwrap();
+    assert!(!reader.verify().unwrap());
+    assert!(reader.open_report().derived_damage.is_some());
+    fs::remove_file(only_saved(folder.path())).unwrap();
+    assert!(open(folder.path()).verify().unwrap());
+}
+
+#[test]
+fn views_that_are_wrong_are_not_sealed_nor_saved_when_closing() {
+    let folder = with_unsealed();
+    forge(folder.path());
+    let log = log_of(folder.path());
+    let automatic = || Options { checkpoint_every_ops: Some(1_000), ..options(NOW) };
+    let db = Database::open(folder.path(), automatic()).unwrap();
+    assert_eq!(code(db.checkpoint(None)).as_str(), "READ_ONLY", "before anybody has verified");
+    assert!(log_of(folder.path()) == log);
+    drop(db);
+    let db = Database::open(folder.path(), automatic()).unwrap();
+    put(&db, "more", 1);
+    assert!(!db.verify().unwrap());
+    drop(db);
+    assert_eq!(saved(folder.path()), ["checkpoint.4"], "what is wrong is not saved again");
+}
+
+#[test]
+fn an_unsealed_checkpoint_that_holds_is_compared_once_and_can_be_sealed() {
+    let folder = with_unsealed();
+    let db = open(folder.path());
+    assert_eq!(db.open_report().checkpoint_seq, Some(4));
+    for _ in 0..2 {
+        let report = db.verify_report().unwrap();
+        assert!(report.ok && report.warnings.is_empty() && report.derived_damage.is_none());
+        put(&db, "more", 1);
+    }
+    db.checkpoint(None).unwrap();
+    drop(db);
+    let (db, checkpoint_seq, _) = open_and_compare(folder.path());
+    assert_eq!(checkpoint_seq, Some(6));
+    assert!(db.verify().unwrap());
+}
+
+#[test]
+fn a_log_that_is_damaged_beside_wrong_views_is_named_first_and_one_repair_mends_both() {
+    let folder = with_unsealed();
+    let db = open(folder.path());
+    put(&db, "after the checkpoint", 1);
+    put(&db, "and more", 2);
+    drop(db);
+    forge(folder.path());
+    let log = String::from_utf8(log_of(folder.path())).unwrap();
+    fs::write(
+        folder.path().join("log.aof"),
+        log.replace("after the checkpoint", "after the checkpoinT"),
+    )
+    .unwrap();
+    let db = open(folder.path());
+    assert_eq!(db.open_report().checkpoint_seq, Some(4));
+    let report = db.verify_report().unwrap();
+    assert_eq!((report.damage.unwrap().seq, report.derived_damage), (5, None));
+    let repaired = db.repair().unwrap();
+    assert_eq!(
+        (repaired.damage.unwrap().seq, repaired.removed_checkpoints),
+        (5, vec!["checkpoint.4".to_owned()])
+    );
+    assert!(db.verify().unwrap() && get(&db, "c", "alice").is_some());
+    put(&db, "x", 1);
+    drop(db);
+    assert!(open(folder.path()).verify().unwrap());
+}
+
+#[test]
+fn whatever_an_unsealed_checkpoint_was_changed_to_what_verify_calls_right_is_right() {
+    let folder = with_unsealed();
+    let path = only_saved(folder.path());
+    let good = fs::read(&path).unwrap();
+    let truth = {
+        let db = open_read_only(folder.path()).unwrap();
+        (contents(&db).unwrap(), db.neighbors("c:alice", "knows", None).unwrap())
+    };
+    let (mut found_count, mut loaded_count) = (0, 0);
+    for at in 20..good.len() {
+        for bit in [0x01, 0x06, 0x80] {
+            let mut changed = good.clone();
+            changed[at] ^= bit;
+            fix_checksum(&mut changed);
+            fs::write(&path, &changed).unwrap();
+            let db = open_read_only(folder.path()).unwrap();
+            let name = format!("byte {at} ^ {bit}");
+            loaded_count += usize::from(db.open_report().checkpoint_seq.is_some());
+            let report = db.verify_report().unwrap();
+            assert_eq!(report.damage, None, "{name}: the log is right");
+            assert_eq!(report.ok, report.derived_damage.is_none(), "{name}");
+            assert_eq!(report.ok, db.verify_determinism().unwrap(), "{name}");
+            if report.ok {
+                assert_eq!(contents(&db).unwrap(), truth.0, "{name}");
+                assert_eq!(db.neighbors("c:alice", "knows", None).unwrap(), truth.1, "{name}");
+            } else {
+                found_count += 1;
+            }
+        }
+    }
+    assert!(found_count > 50 && loaded_count > found_count / 2, "{found_count} of {loaded_count}");
 }
 
 #[test]

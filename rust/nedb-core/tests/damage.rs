@@ -10,7 +10,7 @@ mod support;
 
 use nedb_core::{Database, Options, ReadOptions, Tmk, WriteOptions};
 use std::path::Path;
-use support::mutate::{Mutation, of_byte, of_lines, rehashed, replaced_in_line};
+use support::mutate::{Layout, Mutation, forged, of_byte, of_lines, rehashed, replaced_in_line};
 use support::{code, contents, copy_of, files, lines, log_of, open, ops, sample};
 use tempfile::TempDir;
 
@@ -379,6 +379,252 @@ fn an_op_that_cannot_be_understood_is_damage_even_behind_what_was_synced() {
         assert_eq!(db.verify_report().unwrap().damage, Some(damage));
         assert_eq!(log_of(folder.path()), log[..log.len() - 1]);
     }
+}
+
+const GOOD_PUT: (&str, &str) =
+    ("put", r#"{"coll":"u","doc":{"_id":"a","n":1},"id":"a","key":"u:a"}"#);
+
+/// Ops whose hash is right and whose payload has not the shape of their kind, and what is said of them.
+const MISSHAPEN: [(&str, &str, &str); 46] = [
+    ("put", r#"{"coll":"u","doc":-1,"id":"a","key":"u:a"}"#, "put whose doc is no object"),
+    ("put", r#"{"coll":"u","doc":"x","id":"a","key":"u:a"}"#, "put whose doc is no object"),
+    ("put", r#"{"coll":"u","doc":[1],"id":"a","key":"u:a"}"#, "put whose doc is no object"),
+    ("put", r#"{"coll":"u","doc":[],"id":"a","key":"u:a"}"#, "put whose doc is no object"),
+    ("put", r#"{"coll":"u","doc":null,"id":"a","key":"u:a"}"#, "put whose doc is no object"),
+    ("put", r#"{"coll":"u","id":"a","key":"u:a"}"#, "put without doc"),
+    ("put", r#"{"doc":{"_id":"a"},"id":"a","key":"u:a"}"#, "put without coll"),
+    ("put", r#"{"coll":"u","doc":{"_id":"a"},"key":"u:a"}"#, "put without id"),
+    ("put", r#"{"coll":"u","doc":{"_id":"a"},"id":"a"}"#, "put without key"),
+    ("put", r#"{"coll":"u","doc":{"_id":"a"},"id":"a","key":"u:b"}"#, "key is not coll:id"),
+    ("put", r#"{"coll":"u","doc":{"_id":"a"},"id":"a","key":"ua"}"#, "key is not coll:id"),
+    ("put", "[]", "put whose payload is no object"),
+    ("put", "5", "put whose payload is no object"),
+    ("delete", r#"{"coll":"u","key":"u:a"}"#, "delete without id"),
+    ("delete", r#"{"coll":"u","id":"a","key":"u:b"}"#, "key is not coll:id"),
+    ("delete", "null", "delete whose payload is no object"),
+    ("link", r#"{"frm":"u:a","to":"u:b"}"#, "link without rel"),
+    ("link", r#"{"rel":"r","to":"u:b"}"#, "link without frm"),
+    ("unlink", r#"{"frm":"u:a","rel":"r"}"#, "unlink without to"),
+    ("put_file", r#"{"name":"f","tier":"warm","version":0}"#, "put_file without root"),
+    ("put_file", r#"{"name":"f","root":"x","tier":"warm","version":0}"#, "root is no hash"),
+    ("put_file", r#"{"name":"f","root":5,"tier":"warm","version":0}"#, "root is no string"),
+    ("put_file", r#"{"name":"f","root":"ROOT","tier":"hot","version":0}"#, "neither warm nor cold"),
+    ("put_file", r#"{"name":"f","root":"ROOT","tier":"warm","version":-1}"#, "version is no count"),
+    ("put_file", r#"{"name":"f","root":"ROOT","tier":"warm","version":"0"}"#, "is no count"),
+    ("put_file", r#"{"root":"ROOT","tier":"warm","version":0}"#, "put_file without name"),
+    (
+        "put_file",
+        r#"{"name":"f","root":"ROOT","tier":"warm","tree":1,"version":0}"#,
+        "put_file without size",
+    ),
+    (
+        "put_file",
+        r#"{"manifest":"x","name":"f","root":"ROOT","size":1,"tier":"warm","tree":1,"version":0}"#,
+        "manifest is no hash",
+    ),
+    (
+        "put_file",
+        r#"{"name":"f","root":"ROOT","tier":"warm","tree":2,"version":0}"#,
+        "tree is not 1",
+    ),
+    ("checkpoint", r#"{}"#, "checkpoint without note"),
+    ("checkpoint", r#"{"note":5}"#, "note is no string"),
+    ("checkpoint", r#"{"note":"n","views":"x"}"#, "views is no hash"),
+    ("checkpoint", r#"{"note":"n","views":null}"#, "views is no string"),
+    ("repair", r#"{"cut_bytes":1,"damaged_file":"f","offset_bytes":0}"#, "repair without reason"),
+    (
+        "repair",
+        r#"{"cut_bytes":1,"damaged_file":"f","offset_bytes":"0","reason":"r"}"#,
+        "offset_bytes is no count",
+    ),
+    ("encrypt", r#"{}"#, "encrypt without plain_op_count"),
+    ("tx", r#"{}"#, "tx without items"),
+    ("tx", r#"{"items":{}}"#, "tx whose items are no list"),
+    ("tx", r#"{"items":[5]}"#, "item 0 of the tx: without op"),
+    ("tx", r#"{"items":[{"op":7,"payload":{}}]}"#, "item 0 of the tx: without op"),
+    ("tx", r#"{"items":[{"op":"put"}]}"#, "item 0 of the tx: without payload"),
+    ("tx", r#"{"items":[{"op":"put","payload":[]}]}"#, "put whose payload is no object"),
+    ("tx", r#"{"items":[{"op":"tx","payload":{"items":[]}}]}"#, "item 0 of the tx: a tx"),
+    (
+        "tx",
+        r#"{"items":[{"op":"link","payload":{"frm":"a:b","rel":"r","to":"a:c"}},{"op":"put","payload":{"coll":"u","doc":-1,"id":"a","key":"u:a"}}]}"#,
+        "item 1 of the tx: put whose doc is no object",
+    ),
+    (
+        "tx",
+        r#"{"items":[{"op":"delete","payload":{"coll":"u","key":"u:a"}}]}"#,
+        "delete without id",
+    ),
+    ("tx", "[]", "tx without items"),
+];
+
+/// What NEDB 1.x wrote, since it checked no types, and no line of ours may be.
+const MISSHAPEN_IN_OURS: [(&str, &str, &str); 7] = [
+    ("put", r#"{"coll":7,"doc":{"_id":"a"},"id":"a","key":"7:a"}"#, "coll is no string"),
+    ("put", r#"{"coll":"u","doc":{"_id":5},"id":5,"key":"u:5"}"#, "id is no string"),
+    ("put", r#"{"coll":"u","doc":{"_id":"b"},"id":"a","key":"u:a"}"#, "doc is one of another _id"),
+    ("put", r#"{"coll":"u","doc":{"n":1},"id":"a","key":"u:a"}"#, "or of none"),
+    ("delete", r#"{"coll":"u","id":null,"key":"u:None"}"#, "id is no string"),
+    ("link", r#"{"frm":1,"rel":2,"to":3}"#, "frm is no string"),
+    (
+        "put_file",
+        r#"{"name":null,"root":"ROOT","tier":"warm","version":0}"#,
+        "put_file whose name is no string",
+    ),
+];
+
+/// A chain in which everything holds but the payload of the second of three ops.
+fn with_misshapen(layout: Layout, op: &str, payload: &str) -> Vec<u8> {
+    let payload = payload.replace("ROOT", &"ab".repeat(32));
+    forged(layout, &[GOOD_PUT, (op, &payload), GOOD_PUT])
+}
+
+#[test]
+fn an_op_whose_payload_has_not_the_shape_of_its_kind_is_damage_and_named() {
+    let legacy = MISSHAPEN.iter().map(|it| (Layout::Legacy, it));
+    let ours = MISSHAPEN.iter().chain(&MISSHAPEN_IN_OURS).map(|it| (Layout::Ours, it));
+    for (layout, (op, payload, reason)) in legacy.chain(ours) {
+        let log = with_misshapen(layout, op, payload);
+        let name = format!("{layout:?} {op} {payload}");
+        let folder = support::folder_with(&log, Some(log.len() as u64));
+        let db = open(folder.path());
+        let damage = db.open_report().damage.expect(&name);
+        assert_eq!((damage.seq, db.seq(), db.is_read_only()), (1, 0, true), "{name}");
+        assert_eq!(damage.offset_bytes as usize, lines(&log)[0].len(), "{name}");
+        assert!(damage.reason.contains(reason), "{name}: {}", damage.reason);
+        assert_eq!(code(db.delete("u", "a", &WriteOptions::default())).as_str(), "READ_ONLY");
+        assert!(!db.verify().unwrap(), "{name}");
+        assert_eq!(db.verify_report().unwrap().damage, Some(damage), "{name}");
+        assert_eq!(log_of(folder.path()), log, "{name}");
+    }
+}
+
+#[test]
+fn a_misshapen_op_that_comes_under_an_open_database_is_found_by_verify_and_not_served() {
+    let good = forged(Layout::Ours, &[GOOD_PUT, GOOD_PUT, GOOD_PUT]);
+    for (op, payload, reason) in MISSHAPEN.iter().chain(&MISSHAPEN_IN_OURS) {
+        let folder = support::folder_with(&good, Some(good.len() as u64));
+        let db = open(folder.path());
+        support::write_log(folder.path(), &with_misshapen(Layout::Ours, op, payload));
+        let report = db.verify_report().unwrap();
+        let damage = report.damage.unwrap();
+        assert_eq!((report.ok, report.op_count, damage.seq), (false, 1, 1), "{op} {payload}");
+        assert!(damage.reason.contains(reason), "{op} {payload}: {}", damage.reason);
+        let copy = tempfile::tempdir().unwrap();
+        assert_eq!(code(db.backup(copy.path())).as_str(), "INTEGRITY_ERROR", "{op} {payload}");
+    }
+}
+
+#[test]
+fn what_nedb_1_wrote_without_a_check_of_types_opens_as_it_did() {
+    let ops: Vec<(&str, String)> = [
+        ("put", r#"{"coll":"u","doc":{"_id":"other","n":1},"id":"a","key":"u:a"}"#),
+        ("put", r#"{"coll":null,"doc":{"_id":"a"},"id":"a","key":"None:a"}"#),
+        ("put", r#"{"coll":"u","doc":{"_id":{"a":1}},"id":{"a":1},"key":"u:{'a': 1}"}"#),
+        ("put", r#"{"coll":"u","doc":{},"id":true,"key":"u:True"}"#),
+        ("delete", r#"{"coll":"u","id":1.5,"key":"u:1.5"}"#),
+        ("link", r#"{"frm":null,"rel":[1],"to":"u:b"}"#),
+        ("put_file", r#"{"name":5,"root":"ROOT","tier":"cold","version":0}"#),
+        ("checkpoint", r#"{"note":"snapshot captured"}"#),
+    ]
+    .map(|(op, payload)| (op, payload.replace("ROOT", &"ab".repeat(32))))
+    .to_vec();
+    let ops: Vec<(&str, &str)> = ops.iter().map(|(op, payload)| (*op, payload.as_str())).collect();
+    let log = forged(Layout::Legacy, &ops);
+    let folder = support::folder_with(&log, None);
+    let db = open(folder.path());
+    assert_eq!((db.open_report().damage, db.seq()), (None, 7));
+    assert!(db.verify().unwrap());
+    let a = support::get(&db, "u", "a").unwrap();
+    assert_eq!(a, r#"{"_id":"a","_seq":0,"n":1}"#);
+    assert_eq!(support::get(&db, "u", "true").unwrap(), r#"{"_id":"true","_seq":3}"#);
+}
+
+#[test]
+fn unknown_kinds_and_unknown_members_of_payloads_are_accepted() {
+    let more = r#"{"coll":"u","doc":{"_id":"a"},"id":"a","key":"u:a","sealed":{"x":[1]}}"#;
+    let items = r#"{"erase":5,"items":[{"op":"frob","payload":7},{"more":1,"op":"unlink","payload":{"frm":"a","rel":"r","to":"b","x":null}}]}"#;
+    let ops = [
+        ("put", more),
+        ("frobnicate", "[1]"),
+        ("frobnicate", "{}"),
+        ("redis", r#"{"do":1}"#),
+        ("tx", items),
+        ("checkpoint", r#"{"note":"n","state":5,"views":"ROOT"}"#),
+    ]
+    .map(|(op, payload)| (op, payload.replace("ROOT", &"ab".repeat(32))));
+    let ops: Vec<(&str, &str)> = ops.iter().map(|(op, payload)| (*op, payload.as_str())).collect();
+    for layout in [Layout::Ours, Layout::Legacy] {
+        let folder = support::folder_with(&forged(layout, &ops), None);
+        let db = open(folder.path());
+        assert_eq!((db.open_report().damage, db.seq()), (None, 5), "{layout:?}");
+        assert!(db.verify().unwrap() && db.verify_determinism().unwrap(), "{layout:?}");
+    }
+}
+
+#[test]
+fn members_of_a_document_that_the_engine_sets_may_have_any_type_and_texts_stay_json_objects() {
+    // NEDB 1.x stored each of them, and so they are read as absent.
+    let values = ["\"x\"", "5", "-1", "null", "true", "[]", "[\"x\",null]", "{\"a\":1}", "1e+300"];
+    let names = [
+        "_caused_by",
+        "_confidence",
+        "_evidence",
+        "_expires_at",
+        "_score",
+        "_seq",
+        "_valid_from",
+        "_valid_to",
+    ];
+    for (layout, name) in [Layout::Ours, Layout::Legacy]
+        .into_iter()
+        .flat_map(|layout| names.map(|name| (layout, name)))
+    {
+        for value in values {
+            let mut members = [format!("\"_id\":\"a\""), format!("\"{name}\":{value}")];
+            members.sort();
+            let [first, second] = members;
+            let payload =
+                format!(r#"{{"coll":"u","doc":{{{first},{second},"n":1}},"id":"a","key":"u:a"}}"#);
+            let folder =
+                support::folder_with(&forged(layout, &[("put", &payload), GOOD_PUT]), None);
+            let db = open(folder.path());
+            assert_eq!(db.open_report().damage, None, "{layout:?} {payload}");
+            check_served(&db, &payload);
+        }
+    }
+}
+
+/// Reads what the first op of a database says of a document, in every way, and writes it again.
+fn check_served(db: &Database, name: &str) {
+    let object = |text: &str| {
+        let value: serde_json::Value = serde_json::from_str(text).expect(name);
+        assert!(value.is_object(), "{name}: {text}");
+    };
+    let first = ReadOptions { as_of: Some(0), ..ReadOptions::default() };
+    db.get("u", "a", &first).unwrap().iter().for_each(|text| object(text));
+    for tail in [
+        "",
+        " ORDER BY _confidence DESC",
+        " TRACE caused_by",
+        " VALID AS OF \"2024-01-01\"",
+        " WHERE _seq = 0",
+    ] {
+        let rows = db.query(&format!("FROM u AS OF 0{tail}"), &nedb_core::Params::none()).unwrap();
+        rows.iter().for_each(object);
+    }
+    object(&db.op(0).unwrap().unwrap());
+    assert!(db.verify().unwrap() && db.verify_determinism().unwrap(), "{name}");
+    let none = WriteOptions::default();
+    db.delete("u", "a", &none).unwrap();
+    db.sweep().unwrap();
+    let document = db.get("u", "a", &first).unwrap();
+    if let Some(document) = document {
+        object(&db.put("u", "a", &document, &none).unwrap());
+    }
+    db.expire("u", "a", 5.0, &none).unwrap();
+    support::get(db, "u", "a").iter().for_each(|text| object(text));
+    assert!(db.verify().unwrap() && db.verify_determinism().unwrap(), "{name}");
 }
 
 #[test]

@@ -107,6 +107,7 @@ impl Database {
             cut_bytes,
             carried_op_count,
             damaged_file: Some(damaged_file.clone()),
+            removed_checkpoints: Vec::new(),
         };
         let written = self
             .write_repaired(directory, &*log, start, &chained, &report)
@@ -170,6 +171,7 @@ impl Database {
             cut_bytes: report.cut_bytes,
             cut_file: report.damaged_file.clone(),
             damage: None,
+            derived_damage: None,
             warnings: vec![format!(
                 "op {} was damaged and the log was repaired; the seqs of {} ops may be others than before",
                 damage.seq, report.carried_op_count

@@ -1,5 +1,6 @@
 //! Every check of an argument: what is wrong, and what would be right.
 
+use super::derived::is_of_views;
 use super::options::{Options, WriteOptions};
 use crate::error::{Error, ErrorCode, Result};
 use crate::instant::{self, Bound, Instant};
@@ -35,8 +36,12 @@ pub(super) fn damaged(damage: &Damage) -> Error {
     )
 }
 
-/// Makes the refusal of a write to a database in whose log a line was found not to hold after it was opened.
+/// Makes the refusal of a write to a database in whose log a line was found not to hold after it was opened, or whose
+/// views were.
 pub(super) fn damaged_behind(damage: &Damage) -> Error {
+    if is_of_views(damage) {
+        return Error::new(ErrorCode::ReadOnly, damage.reason.clone());
+    }
     Error::new(
         ErrorCode::ReadOnly,
         format!(

@@ -12,17 +12,14 @@ use super::commit::Writer;
 use super::group::Draft;
 use super::keeper::{Job, Keeper};
 use super::options::{Durability, WriteOptions};
-use super::restore::{self, seal_in};
+use super::restore;
 use super::write::stage_one;
 use super::{Database, Inner, check};
-use crate::crypto::Protection;
-use crate::error::{ErrorCode, Result};
+use crate::error::Result;
 use crate::hash::hash_of;
 use crate::json::write_string;
 use crate::limits::CHECKPOINT_ON_CLOSE_OPS_MIN;
-use crate::log::Damage;
 use crate::op::{Item, Items, OpKind, Seq, kind};
-use crate::store::Directory;
 use crate::views::Checkpoint;
 use parking_lot::MutexGuard;
 use std::borrow::Cow;
@@ -31,15 +28,20 @@ impl Database {
     /// Saves the views as they are now in a file, so that opening reads only what comes after, and
     /// appends an op that seals the file's hash. Returns the op's seq.
     ///
-    /// In memory, and when there is no op yet, there is nothing to save: the op alone is appended, a mark.
+    /// In memory, and when there is no op yet, there is nothing to save: the op alone is appended, a mark. Views that
+    /// came from a file that no op seals are compared with the log first.
     ///
-    /// Cost: linear in what the views hold; readers go on meanwhile, writers wait.
-    /// Errors: `StorageError` when the file cannot be written, and nothing is appended then; `ReadOnly`,
+    /// Cost: linear in what the views hold; readers go on meanwhile, writers wait. Where they are compared, that of
+    /// `verify_determinism`, and nobody waits. Errors: `StorageError` when the file cannot be written, and nothing is appended then; `ReadOnly`,
     /// `DatabaseClosed`, `DatabaseLocked`, `CommitUnknown`, `LimitExceeded`.
     pub fn checkpoint(&self, note: Option<&str>) -> Result<Seq> {
         let note = note.unwrap_or("checkpoint");
         let inner = &*self.inner;
         inner.check_process()?;
+        if !inner.options.read_only {
+            // What an op seals is trusted from then on; where they are wrong, writes are refused below.
+            self.wrong_views()?;
+        }
         let (writer, synced) = inner.lock_when_synced();
         inner.check_open()?;
         inner.check_takes_writes(&writer)?;
@@ -83,6 +85,9 @@ impl Database {
         };
         let job = {
             let state = inner.read_state()?;
+            if state.log.damage().is_some() {
+                return Ok(false);
+            }
             Job { seq: state.views.seq, log_bytes: state.log.len_bytes() }
         };
         let before_seq = inner.checkpoints.covered_seq();
@@ -144,6 +149,10 @@ impl Inner {
     pub(super) fn save_at_the_end(&self) {
         let Some(directory) = &self.directory else { return };
         let state = self.state.read();
+        if state.log.damage().is_some() {
+            // What was met may be of the log or of these very views.
+            return;
+        }
         if self.checkpoints.is_due_at_the_end(state.views.seq, CHECKPOINT_ON_CLOSE_OPS_MIN) {
             let _held = self.checkpoints.hold_files();
             let bytes = Checkpoint::encode(&state);
@@ -153,54 +162,6 @@ impl Inner {
                 self.checkpoints.set_covered_seq(state.views.seq);
             }
         }
-    }
-
-    /// Compares the checkpoint files with the ops that seal them; returns the first that is another.
-    ///
-    /// Cost: one hash of each file. Errors: `StorageError`, `DatabaseClosed`.
-    pub(super) fn broken_seal(&self) -> Result<Option<Damage>> {
-        let Some(directory) = &self.directory else { return Ok(None) };
-        for seq in restore::saved_seqs(directory).unwrap_or_default() {
-            let Some((sealed, offset_bytes)) = self.seal_of(seq)? else { continue };
-            if is_other_file(directory, &self.protection, seq, &sealed) {
-                return Ok(Some(Damage {
-                    seq: seq + 1,
-                    offset_bytes,
-                    reason: format!(
-                        "the file {} is not the one that this op was written for: it was changed, \
-                         and opening ignores it; delete it, or save another checkpoint",
-                        restore::file_name(seq)
-                    ),
-                }));
-            }
-        }
-        Ok(None)
-    }
-
-    /// Returns the hash that the op after a checkpoint holds, if it seals one, and where its line starts.
-    fn seal_of(&self, seq: Seq) -> Result<Option<(String, u64)>> {
-        let state = self.read_state()?;
-        if seq >= state.views.seq {
-            return Ok(None);
-        }
-        let found = state.log.with_fields(seq + 1, |fields| Ok(seal_in(&fields.to_op()?)));
-        let start = state.log.line_starts().get(seq as usize + 1).copied().unwrap_or(0);
-        match found {
-            Ok(seal) => Ok(seal.map(|seal| (seal, start))),
-            // A bad line is named by whoever checks lines.
-            Err(error) if error.code() == ErrorCode::IntegrityError => Ok(None),
-            Err(error) => Err(error),
-        }
-    }
-}
-
-/// Tells whether a checkpoint file is there and is not the one that was sealed.
-fn is_other_file(directory: &Directory, protection: &Protection, seq: Seq, sealed: &str) -> bool {
-    match restore::read_saved(directory, protection, seq) {
-        Ok(Some(bytes)) => hash_of(&bytes) != sealed,
-        // Replaced by a newer one meanwhile.
-        Ok(None) => false,
-        Err(_) => true,
     }
 }
 

@@ -1,6 +1,7 @@
 //! Indexes, verification, sweeping, closing.
 
 use super::check;
+use super::derived::{DerivedDamage, write_derived};
 use super::open::{OpenReport, write_damage, write_texts};
 use super::options::WriteOptions;
 use super::protect::META_CONTEXT;
@@ -8,15 +9,15 @@ use super::restore::remove_saved;
 use super::write::{Target, delete_draft};
 use super::{Database, Inner};
 use crate::error::{Error, ErrorCode, Result};
-use crate::fold::{backfill, fold};
+use crate::fold::backfill;
 use crate::json::{Path as FieldPath, write_string};
-use crate::limits::{INDEXES_COUNT_MAX, REFOLDED_AT_ONCE_COUNT};
-use crate::log::{Damage, LogReader, Verification, read_log_bytes, verify};
+use crate::limits::INDEXES_COUNT_MAX;
+use crate::log::{Damage, Verification, read_log_bytes, verify};
 use crate::op::Seq;
 use crate::snapshot::IndexKind;
 use crate::store::{Directory, LogBytes};
+use crate::views::State;
 use crate::views::index::CollectionIndexes;
-use crate::views::{Compared, State};
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -27,14 +28,17 @@ const SWEEP_CLIENT: &str = "__ttl__";
 /// What checking a log found.
 #[derive(Clone, Debug)]
 pub struct VerifyReport {
-    /// Whether every hash and every link holds, and the log is the one that was read.
+    /// Whether the log and what is derived from it hold: there is neither of the two damages.
     pub ok: bool,
     /// How many ops from the start hold.
     pub op_count: u64,
     /// The hash after the last of them.
     pub head: String,
-    /// The first op that does not hold.
+    /// What is wrong with the log: the first op that does not hold.
     pub damage: Option<Damage>,
+    /// What is wrong with what was derived from it: a sealed checkpoint file that is another, or views that came from
+    /// one that no op seals and that are not those of the log. Nothing is lost by it.
+    pub derived_damage: Option<DerivedDamage>,
     /// What else a person should know.
     pub warnings: Vec<String>,
 }
@@ -44,6 +48,8 @@ impl VerifyReport {
     pub fn to_json(&self) -> String {
         let mut out = String::from("{\"damage\":");
         write_damage(self.damage.as_ref(), &mut out);
+        out.push_str(",\"derived_damage\":");
+        write_derived(self.derived_damage.as_ref(), &mut out);
         out.push_str(",\"head\":");
         write_string(&self.head, &mut out);
         out.push_str(&format!(",\"ok\":{},\"op_count\":{},\"warnings\":", self.ok, self.op_count));
@@ -136,36 +142,38 @@ impl Database {
         })
     }
 
-    /// Reads the log again and tells whether every hash and every link holds, and the checkpoint file
-    /// too, where an op seals its hash. The bytes of files, of which the log holds the roots, are not read:
+    /// Reads the log again and tells whether every hash, every link and every payload holds, and what is derived
+    /// from it too: a checkpoint file must have the hash that its op says, and views that came from one that no op
+    /// seals must be those that the log says. The bytes of files, of which the log holds the roots, are not read:
     /// that is `verify_files`.
     ///
-    /// Cost: one hash an op, on all cores. Errors: `DatabaseClosed`, `StorageError`.
+    /// Cost: one hash an op, on all cores; once after opening from a checkpoint that no op seals, that of
+    /// `verify_determinism`. Errors: `DatabaseClosed`, `StorageError`, `IntegrityError` where the log changed meanwhile.
     pub fn verify(&self) -> Result<bool> {
         Ok(self.verify_report()?.ok)
     }
 
-    /// Reads the log again and says where and why the chain does not hold, if it does not.
+    /// Does what `verify` does, and says what does not hold, where and why: the log, or what is derived from it. A
+    /// checkpoint file that is broken and was not used is a warning.
     ///
-    /// Errors: `DatabaseClosed`, `StorageError`.
+    /// Errors: as `verify`.
     pub fn verify_report(&self) -> Result<VerifyReport> {
         // What reads have met is in the log and found again, or it was the views that were wrong.
         let report = self.opening_report();
         let (_, found, damage) = self.verify_log(&report)?;
-        // What is damaged is named first where it stands first in the log.
-        let damages = damage.into_iter().chain(self.inner.broken_seal()?);
-        let damage = damages.min_by_key(|damage| damage.seq);
         let mut warnings = report.warnings;
+        let derived_damage = self.derived_damage(damage.is_none(), &mut warnings)?;
         if let Some((seq, key)) = found.uncovered {
             warnings.push(format!("op {seq} has a member {key:?} that no hash covers"));
         }
         warnings.sort();
         warnings.dedup();
         Ok(VerifyReport {
-            ok: damage.is_none(),
+            ok: damage.is_none() && derived_damage.is_none(),
             op_count: found.op_count,
             head: found.head,
             damage,
+            derived_damage,
             warnings,
         })
     }
@@ -196,7 +204,7 @@ impl Database {
             self.inner.wait_to_read()?.log.note_damage(damage);
         }
         let is_known = found.head == known.head && found.op_count as Seq == known.seq + 1;
-        // Opening looks into payloads, which the chain does not: the first of all is named.
+        // The first of all is named.
         let is_other = (!is_known && found.damage.is_none()).then(|| Damage {
             seq: found.op_count as Seq,
             offset_bytes: end_bytes,
@@ -210,61 +218,6 @@ impl Database {
         let damages = report.damage.iter().chain(&found.damage).chain(&is_other).chain(&is_gone);
         let damage = damages.min_by_key(|damage| damage.seq).cloned();
         Ok((known, found, damage))
-    }
-
-    /// Folds the log anew and tells whether the state is what it says.
-    ///
-    /// It is about what was read: of a log that is damaged, the ops before the damage. That there is none
-    /// `verify` says.
-    ///
-    /// Reads and writes go on meanwhile, and what is written is checked too.
-    ///
-    /// Cost: as opening, and the memory of a second set of views.
-    /// Errors: `DatabaseClosed`, `StorageError`, `IntegrityError`.
-    pub fn verify_determinism(&self) -> Result<bool> {
-        loop {
-            let mut replica = Replica::of(&*self.inner.read_state()?);
-            // An index that came in between is not in the replica: begin again with it.
-            if let Some(is_same) = self.compare_with(&mut replica)? {
-                return Ok(is_same);
-            }
-        }
-    }
-
-    /// Compares the state with a replica, a piece at a time; None where other indexes were defined meanwhile, or
-    /// ops were taken back.
-    ///
-    /// Others are let in between pieces. What they write is folded into the replica too before the next: what was
-    /// the same stays the same.
-    fn compare_with(&self, replica: &mut Replica) -> Result<Option<bool>> {
-        let mut comparisons = None;
-        loop {
-            let state = self.inner.read_state()?;
-            let seq = replica.state.views.seq;
-            if state.views.indexes.definitions() != replica.definitions || seq > state.views.seq {
-                return Ok(None);
-            }
-            if seq < state.views.seq {
-                match replica.fold_next(&state)? {
-                    true => continue,
-                    false => return Ok(Some(false)),
-                }
-            }
-            if replica.state.head != state.head {
-                return Ok(Some(false));
-            }
-            let Some(comparisons) = &mut comparisons else {
-                drop(state);
-                comparisons = Some(replica.state.views.comparisons().into_iter().peekable());
-                continue;
-            };
-            let Some((_, comparison)) = comparisons.peek_mut() else { return Ok(Some(true)) };
-            match comparison(&replica.state.views, &state.views) {
-                Compared::Differs => return Ok(Some(false)),
-                Compared::More => {}
-                Compared::Same => drop(comparisons.next()),
-            }
-        }
     }
 
     /// Returns what is known of the log now.
@@ -476,50 +429,8 @@ fn due(state: &State, now_seconds: f64) -> Vec<(String, String)> {
 
 /// What is known of a log while no lock is held.
 pub(super) struct KnownLog {
-    bytes: Option<Arc<dyn LogBytes>>,
+    pub bytes: Option<Arc<dyn LogBytes>>,
     pub end_bytes: u64,
     pub head: String,
     pub seq: Seq,
-}
-
-/// A state that is folded anew, of the log of another.
-struct Replica {
-    state: State,
-    /// The indexes that it has.
-    definitions: Vec<(u32, IndexKind, FieldPath)>,
-}
-
-impl Replica {
-    /// Makes an empty one with the collections and the empty indexes of another state, so that their numbers are
-    /// the same.
-    fn of(state: &State) -> Replica {
-        let mut fresh = State::new(LogReader::memory());
-        let documents = &state.views.documents;
-        for collection in 0..documents.collection_count() {
-            let number =
-                fresh.views.documents.add_collection(documents.collection_name(collection));
-            let Some(indexes) = state.views.indexes.of(collection) else { continue };
-            fresh.views.indexes.replace(number, indexes.emptied());
-        }
-        Replica { state: fresh, definitions: state.views.indexes.definitions() }
-    }
-
-    /// Folds the next ops of the other's log; false when the log no longer holds them.
-    fn fold_next(&mut self, other: &State) -> Result<bool> {
-        let State { views, head, .. } = &mut self.state;
-        let first = views.seq + 1;
-        let last = other.views.seq.min(views.seq + REFOLDED_AT_ONCE_COUNT as Seq);
-        for seq in first..=last {
-            let folded = other.log.with_fields(seq, |fields| {
-                fold(views, &fields.to_op()?);
-                *head = fields.hash.to_owned();
-                Ok(())
-            });
-            match folded {
-                Err(error) if error.code() == ErrorCode::IntegrityError => return Ok(false),
-                other => other?,
-            }
-        }
-        Ok(true)
-    }
 }

@@ -56,6 +56,7 @@ mod commit;
 mod committer;
 #[cfg(test)]
 mod crash;
+mod derived;
 mod encrypt;
 mod file;
 mod file_check;
@@ -106,6 +107,7 @@ use parking_lot::{Condvar, Mutex, RwLock, RwLockReadGuard};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
 
+pub use derived::DerivedDamage;
 pub use file::FileWriter;
 pub use file_check::{FileDamage, FileDamages, VerifyFilesReport};
 pub use file_read::{FileAt, FileInfo, FileProof, FileReader};

@@ -9,6 +9,7 @@
 use super::checkpoint::keeper_of;
 use super::commit::{Writer, sync_periodically, tail_of};
 use super::committer::Committer;
+use super::derived::{DerivedDamage, is_of_views, write_derived};
 use super::keeper::Keeper;
 use super::options::{Durability, Options};
 use super::packs::Packs;
@@ -48,6 +49,8 @@ pub struct OpenReport {
     /// Why the database opened for reading only, if it did; or the first line that was found not to hold
     /// since, by a read or by `verify`, behind a checkpoint or where something changed the log.
     pub damage: Option<Damage>,
+    /// What `verify` has found to be wrong with the views that were loaded, while the log is right.
+    pub derived_damage: Option<DerivedDamage>,
     /// What else a person should know.
     pub warnings: Vec<String>,
 }
@@ -67,6 +70,8 @@ impl OpenReport {
         }
         out.push_str(",\"damage\":");
         write_damage(self.damage.as_ref(), &mut out);
+        out.push_str(",\"derived_damage\":");
+        write_derived(self.derived_damage.as_ref(), &mut out);
         out.push_str(&format!(",\"op_count\":{},\"warnings\":", self.op_count));
         write_texts(&self.warnings, &mut out);
         out.push('}');
@@ -219,7 +224,8 @@ impl Database {
     pub fn open_report(&self) -> OpenReport {
         let mut report = self.opening_report();
         if let (None, Ok(state)) = (&report.damage, self.inner.wait_to_read()) {
-            report.damage = state.log.damage().cloned();
+            report.damage = state.log.damage().filter(|damage| !is_of_views(damage)).cloned();
+            report.derived_damage = DerivedDamage::noted_in(&state);
         }
         report
     }

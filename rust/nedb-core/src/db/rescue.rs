@@ -10,9 +10,11 @@
 use super::commit::{Writer, tail_of};
 use super::file_check::{FileDamage, FileDamages};
 use super::group::Draft;
-use super::open::{OpenReport, write_damage};
+use super::open::{OpenReport, write_damage, write_texts};
 use super::options::WriteOptions;
-use super::restore::{LogSource, fold_from_start, read_definitions, remove_saved_from};
+use super::restore::{
+    LogSource, fold_from_start, ignored, read_definitions, remove_saved_from, saved_names,
+};
 use super::standing::Cut;
 use super::{Database, check};
 use crate::blob::Uncopied;
@@ -64,7 +66,7 @@ impl BackupReport {
 /// What a repair did.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct RepairReport {
-    /// What was wrong; None when there was nothing to repair, and nothing was done.
+    /// What was wrong with the log; None when it was right, and nothing was done to it.
     pub damage: Option<Damage>,
     /// How many bytes were taken off the log.
     pub cut_bytes: u64,
@@ -72,11 +74,20 @@ pub struct RepairReport {
     pub carried_op_count: u64,
     /// Where the damaged log is kept, whole.
     pub damaged_file: Option<PathBuf>,
+    /// The checkpoint files that were removed, by name: they did not hold, or went beyond what was kept of the log.
+    pub removed_checkpoints: Vec<String>,
 }
 
 impl RepairReport {
-    fn without_a_cut(damage: Option<Damage>) -> Self {
-        RepairReport { damage, cut_bytes: 0, carried_op_count: 0, damaged_file: None }
+    /// Makes the report of a repair that had nothing to do to the log.
+    fn of_a_right_log() -> Self {
+        RepairReport {
+            damage: None,
+            cut_bytes: 0,
+            carried_op_count: 0,
+            damaged_file: None,
+            removed_checkpoints: Vec::new(),
+        }
     }
 
     /// Returns the report as JSON text.
@@ -91,6 +102,8 @@ impl RepairReport {
             Some(path) => write_string(&path.to_string_lossy(), &mut out),
             None => out.push_str("null"),
         }
+        out.push_str(",\"removed_checkpoints\":");
+        write_texts(&self.removed_checkpoints, &mut out);
         out.push('}');
         out
     }
@@ -156,11 +169,15 @@ impl Database {
     /// What comes after the damage cannot be proven and is no longer read; it stays in the file that is
     /// kept. Where the chain goes on and the seqs alone are wrong, as in a log that NEDB 1.x linked anew, every op
     /// that it proves is kept, with a new seq; causes keep pointing to their ops, and those of which that cannot
-    /// be told are left out. A database without damage is left as it is; one whose log is whole and whose views are
-    /// not those of its log, since a checkpoint file was changed, gets views that are, and nothing is cut. One repair is
-    /// one op: where it was not acknowledged and stands all the same, asking for it again finishes it.
+    /// be told are left out. One repair is one op: where it was not acknowledged and stands all the same, asking for it
+    /// again finishes it.
     ///
-    /// Cost: a copy of the log; where damage may lie behind a checkpoint, a pass over the log to look for it.
+    /// What is derived is put right without an op, and nothing is cut for it: checkpoint files that opening would
+    /// ignore are removed, and views that came from one that no op seals and are not those of the log are made anew,
+    /// without the file. A database without damage is left as it is.
+    ///
+    /// Cost: a copy of the log; where damage may lie behind a checkpoint, a pass over the log to look for it, and that
+    /// of `verify_determinism` where no op seals the checkpoint; a read of each checkpoint file.
     /// Errors: `ReadOnly` when it was opened read-only; `DatabaseLocked`; `StorageError`, and it may be called
     /// again; `CommitUnknown` when it may be repaired or not, also by an earlier call: reopening tells;
     /// `DatabaseClosed`.
@@ -171,13 +188,29 @@ impl Database {
         }
         self.inner.check_process()?;
         self.inner.check_is_known()?;
-        let damage = self.known_damage()?;
-        let (Some(damage), Some(directory)) = (damage, &self.inner.directory) else {
-            return Ok(RepairReport::without_a_cut(None));
+        let Some(directory) = &self.inner.directory else {
+            return Ok(RepairReport::of_a_right_log());
         };
-        let damage = match self.read_up_to(directory, &damage)? {
-            Some(first) => first,
-            None => return Ok(RepairReport::without_a_cut(Some(damage))),
+        let before = saved_names(directory);
+        let mut report = self.repair_log(directory)?;
+        self.inner.remove_unusable_files(directory)?;
+        let after = saved_names(directory);
+        report.removed_checkpoints = before.into_iter().filter(|it| !after.contains(it)).collect();
+        // Nobody is to be warned of what is gone.
+        let is_of_removed = |warning: &String| {
+            report.removed_checkpoints.iter().any(|name| warning.starts_with(&ignored(name, "")))
+        };
+        self.inner.report.lock().warnings.retain(|warning| !is_of_removed(warning));
+        Ok(report)
+    }
+
+    /// Cuts what does not hold of the log, or carries it over; makes views anew that are not those of the log.
+    fn repair_log(&self, directory: &Directory) -> Result<RepairReport> {
+        let Some(known) = self.known_damage()? else {
+            return Ok(RepairReport::of_a_right_log());
+        };
+        let Some(damage) = self.read_up_to(directory, &known)? else {
+            return Ok(RepairReport::of_a_right_log());
         };
         if let Some(report) = self.finish_repair(directory, &damage)? {
             return Ok(report);
@@ -210,6 +243,7 @@ impl Database {
             cut_bytes,
             cut_file: Some(damaged_file.clone()),
             damage: None,
+            derived_damage: None,
             warnings: vec![format!("op {} was damaged and the log was repaired", damage.seq)],
         };
         RepairReport {
@@ -217,6 +251,7 @@ impl Database {
             cut_bytes,
             carried_op_count: 0,
             damaged_file: Some(damaged_file),
+            removed_checkpoints: Vec::new(),
         }
     }
 
@@ -234,7 +269,7 @@ impl Database {
     }
 
     /// Returns the damage that opening or a read has found; after opening from a checkpoint, which passes
-    /// over what comes before it, the log is checked.
+    /// over what comes before it, the log is checked, and the views where no op seals them.
     fn known_damage(&self) -> Result<Option<Damage>> {
         let found_at_opening = self.inner.report.lock().damage.clone();
         let met = self.inner.state.read().log.damage().cloned();
@@ -243,15 +278,21 @@ impl Database {
         if known.is_some() || report.checkpoint_seq.is_none() {
             return Ok(known);
         }
-        self.verify_log(&report).map(|(_, _, damage)| damage)
+        let (_, _, damage) = self.verify_log(&report)?;
+        if damage.is_none() {
+            self.wrong_views()?;
+        }
+        Ok(damage.or_else(|| self.inner.state.read().log.damage().cloned()))
     }
 
     /// Takes back what was read beyond a damage that opening has passed over: from here on the database is
     /// as if opening had found it. Returns the first damage that reading finds; None where the log is whole,
-    /// and the views alone were not those of it, which they are now.
+    /// and the views alone were not those of it, which they are now. Views that nobody has compared with the log are
+    /// made anew on the way.
     fn read_up_to(&self, directory: &Directory, known: &Damage) -> Result<Option<Damage>> {
         let found_at_opening = self.inner.report.lock().damage.clone();
-        if found_at_opening.is_some_and(|damage| damage.seq <= known.seq) {
+        let is_from_opening = found_at_opening.is_some_and(|damage| damage.seq <= known.seq);
+        if is_from_opening && self.inner.state.read().unsealed_seq.is_none() {
             self.inner.state.write().log.forget_damage();
             return Ok(Some(known.clone()));
         }
@@ -262,7 +303,7 @@ impl Database {
             Some(fault) => fault.reason(),
             None if state.head == self.inner.state.read().head => {
                 self.take_views(directory, state);
-                return Ok(None);
+                return Ok(is_from_opening.then(|| known.clone()));
             }
             // The log is another one than was read.
             None => known.reason.clone(),

@@ -68,14 +68,14 @@ pub(super) fn fold_log(source: &LogSource<'_>, on_op: OnOp<'_>) -> Result<Folded
         Vec::new()
     });
     for seq in seqs.into_iter().rev() {
-        let mut ignored = |Unusable(reason): Unusable| {
-            warnings.push(format!("the file {} is ignored: {reason}", file_name(seq)));
+        let mut ignore = |Unusable(reason): Unusable| {
+            warnings.push(ignored(&file_name(seq), &reason));
         };
         match load(source, seq) {
             Ok(None) => {}
-            Err(unusable) => ignored(unusable),
+            Err(unusable) => ignore(unusable),
             Ok(Some(loaded)) => match loaded.fold_rest(source, on_op)? {
-                Err(unusable) => ignored(unusable),
+                Err(unusable) => ignore(unusable),
                 Ok((state, end, is_sealed)) => {
                     let checkpoint_seq = Some(seq);
                     return Ok(Folded { state, end, checkpoint_seq, is_sealed, warnings });
@@ -114,7 +114,7 @@ pub(super) fn replay_into(
         next_seq: state.views.seq + 1,
         head: if state.views.seq < 0 { ZERO_HASH.to_owned() } else { state.head.clone() },
     };
-    let State { views, log, head, uncovered } = state;
+    let State { views, log, head, uncovered, .. } = state;
     let protection = log.protection();
     let end = replay(bytes, &protection, start, end_bytes, &mut |step| {
         on_op(&step.op)?;
@@ -161,7 +161,12 @@ impl Loaded {
             Some(seal) if *seal != hash_of(&self.bytes) => Ok(Err(Unusable(format!(
                 "it is not the file that op {sealing_seq} was written for"
             )))),
-            _ => Ok(Ok((self.state, end, seal.is_some()))),
+            _ => {
+                if seal.is_some() {
+                    self.state.unsealed_seq = None;
+                }
+                Ok(Ok((self.state, end, seal.is_some())))
+            }
         }
     }
 }
@@ -175,6 +180,17 @@ pub(super) fn seal_in(op: &Op<'_>) -> Option<String> {
         },
         _ => None,
     }
+}
+
+/// Says that a checkpoint file is not used.
+pub(super) fn ignored(name: &str, reason: &str) -> String {
+    format!("the file {name} is ignored: {reason}")
+}
+
+/// Tells whether a checkpoint file fits the log, as far as is to be seen without the op that may seal it; one that is
+/// gone does.
+pub(super) fn is_usable(source: &LogSource<'_>, seq: Seq) -> bool {
+    load(source, seq).is_ok()
 }
 
 /// Reads a checkpoint; None when the file is gone, or is ahead where that is to be expected.
@@ -238,6 +254,11 @@ pub(super) fn saved_seqs(directory: &Directory) -> Result<Vec<Seq>> {
     let mut seqs: Vec<Seq> = names.iter().filter_map(|name| seq_of(name)).collect();
     seqs.sort_unstable();
     Ok(seqs)
+}
+
+/// Returns the names of the checkpoint files in a directory; none where it cannot be listed.
+pub(super) fn saved_names(directory: &Directory) -> Vec<String> {
+    saved_seqs(directory).unwrap_or_default().into_iter().map(file_name).collect()
 }
 
 fn seq_of(name: &str) -> Option<Seq> {

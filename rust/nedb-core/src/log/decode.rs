@@ -8,17 +8,14 @@
 //! * A line of NEDB 1.x begins with `{"seq": ` and is serialised anew, numbers kept verbatim.
 //! * Nothing here panics, whatever the bytes are.
 
+use super::payload::{Payload, PutParts, op_kind};
 use crate::crypto::is_envelope;
-use crate::document::legacy_stored;
-use crate::hash::{ChainHasher, hash_from_hex, is_hash};
-use crate::instant::{self, Bound, Instant};
+use crate::hash::{ChainHasher, is_hash};
 use crate::json::{
     OutlinedMember, canonicalize_legacy, elements, legacy_document, members, outline, string_text,
 };
 use crate::limits::LINE_BYTES_MAX;
-use crate::op::{
-    FileContent, Item, Items, Nonce, Op, OpKind, Put, PutFile, Seq, TextPlace, Tier, kind,
-};
+use crate::op::{Item, Items, Nonce, Op, OpKind, Seq, kind};
 use std::borrow::Cow;
 
 /// Why a line is not an op of the chain.
@@ -71,7 +68,7 @@ impl Fault {
         Fault::NotWellFormed(reason.into())
     }
 
-    fn unreadable(reason: impl Into<String>) -> Fault {
+    pub(super) fn unreadable(reason: impl Into<String>) -> Fault {
         Fault::Unreadable(reason.into())
     }
 }
@@ -238,17 +235,13 @@ impl<'t> Fields<'t> {
 
     /// Builds the op.
     ///
-    /// Errors: `Fault::Unreadable` when the payload of a known kind lacks what it needs.
+    /// Errors: `Fault::Unreadable` when the payload of a known kind has not the shape that it should have.
     pub fn to_op(&self) -> Result<Op<'t>, Fault> {
         let kind = self.kind();
         let items = if kind == kind::TRANSACTION {
-            let list = member(self.payload, "items")
-                .ok_or_else(|| Fault::unreadable("tx without items"))?;
-            Items::Many(
-                elements(list).map(|item| self.transaction_item(item)).collect::<Result<_, _>>()?,
-            )
+            Items::Many(self.transaction_items()?)
         } else {
-            let kind = self.op_kind(&kind, self.payload)?;
+            let kind = op_kind(&kind, self.payload_of(self.payload), self.put_parts)?;
             let caused_by = Cow::Owned(self.caused_by_or_of(&kind));
             Items::One(Item { kind, caused_by })
         };
@@ -261,6 +254,10 @@ impl<'t> Fields<'t> {
         })
     }
 
+    fn payload_of(&self, text: &'t str) -> Payload<'t> {
+        Payload { line: self.text, text, is_legacy: self.is_legacy }
+    }
+
     /// NEDB 1.x re-put a document to let it expire, and kept its causes in the document alone.
     fn caused_by_or_of(&self, kind: &OpKind<'_>) -> Vec<Seq> {
         match kind {
@@ -271,122 +268,29 @@ impl<'t> Fields<'t> {
         }
     }
 
-    fn transaction_item(&self, item: &'t str) -> Result<Item<'t>, Fault> {
-        let kind = member(item, "op").map(text_of).unwrap_or_default();
-        let payload =
-            member(item, "payload").ok_or_else(|| Fault::unreadable("tx item without payload"))?;
-        Ok(Item {
-            kind: self.op_kind(&kind, payload)?,
-            caused_by: Cow::Owned(member(item, "caused_by").map(seqs).unwrap_or_default()),
-        })
-    }
-
-    fn op_kind(&self, kind: &str, payload: &'t str) -> Result<OpKind<'t>, Fault> {
-        let text = |key: &str| {
-            member(payload, key)
-                .map(text_of)
-                .ok_or_else(|| Fault::unreadable(format!("{kind} without {key}")))
-        };
-        Ok(match kind {
-            kind::PUT => OpKind::Put(self.put(payload)?),
-            kind::DELETE => OpKind::Delete { collection: text("coll")?, id: text("id")? },
-            kind::LINK => {
-                OpKind::Link { from: text("frm")?, relation: text("rel")?, to: text("to")? }
-            }
-            kind::UNLINK => {
-                OpKind::Unlink { from: text("frm")?, relation: text("rel")?, to: text("to")? }
-            }
-            kind::PUT_FILE => OpKind::PutFile(put_file(payload, text("name")?)?),
-            kind::CHECKPOINT => OpKind::Checkpoint { views: text("views").ok() },
-            kind::REPAIR => OpKind::Repair,
-            kind::ENCRYPT => OpKind::Encrypt,
-            _ => OpKind::Unknown,
-        })
-    }
-
-    fn put(&self, payload: &'t str) -> Result<Put<'t>, Fault> {
-        let parts = match self.put_parts.filter(|_| std::ptr::eq(payload, self.payload)) {
-            Some(parts) => parts,
-            None => PutParts::of(members(payload)),
-        };
-        let lacks = |key: &str| Fault::unreadable(format!("put without {key}"));
-        let collection = parts.collection.map(text_of).ok_or_else(|| lacks("coll"))?;
-        let id = parts.id.map(text_of).ok_or_else(|| lacks("id"))?;
-        let doc = parts.doc.ok_or_else(|| lacks("doc"))?;
-        let (text, place) = if self.is_legacy {
-            let served =
-                legacy_document(doc).map_err(|error| Fault::unreadable(error.message()))?;
-            (Cow::Owned(legacy_stored(&served, &id)), TextPlace::LEGACY)
-        } else {
-            (Cow::Borrowed(doc), self.place_of(doc))
-        };
-        let times = Times::of(&text);
-        Ok(Put {
-            collection,
-            id,
-            place,
-            valid_from: times.valid_from,
-            valid_to: times.valid_to,
-            expires_at: times.expires_at,
-            text,
-        })
-    }
-
-    fn place_of(&self, part: &str) -> TextPlace {
-        let start = part.as_ptr() as usize - self.text.as_ptr() as usize;
-        // LINE_BYTES_MAX is far below 4 GiB.
-        TextPlace { start: start as u32, bytes: part.len() as u32 }
-    }
-}
-
-/// Reads a version of a file: one of ours, which says of which tree its root is, or one of NEDB 1.x.
-fn put_file<'t>(payload: &'t str, name: Cow<'t, str>) -> Result<PutFile<'t>, Fault> {
-    let lacking = |key: &str| Fault::unreadable(format!("put_file without {key}"));
-    let raw = |key: &str| member(payload, key).ok_or_else(|| lacking(key));
-    let number = |key: &str| raw(key)?.parse().map_err(|_| lacking(key));
-    let hash = |key: &str| hash_from_hex(&text_of(raw(key)?)).ok_or_else(|| lacking(key));
-    let content = match member(payload, "tree") {
-        None => None,
-        Some("1") => Some(FileContent { size_bytes: number("size")?, manifest: hash("manifest")? }),
-        Some(tree) => return Err(Fault::unreadable(format!("put_file with a tree {tree}"))),
-    };
-    Ok(PutFile {
-        name,
-        version: number("version")?,
-        tier: Tier::parse(&text_of(raw("tier")?)).map_err(|_| lacking("a known tier"))?,
-        root: hash("root")?,
-        content,
-    })
-}
-
-/// When a version is true, and until when it is kept, as its text says.
-#[derive(Debug, Default)]
-struct Times {
-    valid_from: Option<Instant>,
-    valid_to: Option<Instant>,
-    expires_at: Option<f64>,
-}
-
-impl Times {
-    fn of(text: &str) -> Times {
-        let mut times = Times::default();
-        for (key, value) in members(text) {
-            match key {
-                // A 1.x bound that is no date counts as absent.
-                "_valid_from" => {
-                    times.valid_from =
-                        string_text(value).and_then(|date| instant::parse(&date, Bound::From));
-                }
-                "_valid_to" => {
-                    times.valid_to =
-                        string_text(value).and_then(|date| instant::parse(&date, Bound::To));
-                }
-                "_expires_at" => times.expires_at = value.parse().ok(),
-                _ if key.starts_with(|first: char| first > '_') => break,
-                _ => {}
-            }
+    fn transaction_items(&self) -> Result<Vec<Item<'t>>, Fault> {
+        let wrong = |what: &str| Fault::unreadable(format!("tx {what}"));
+        let list = member(self.payload, "items").ok_or_else(|| wrong("without items"))?;
+        if !list.starts_with('[') {
+            return Err(wrong("whose items are no list"));
         }
-        times
+        let items = elements(list).enumerate();
+        items.map(|(place, item)| self.transaction_item(place, item)).collect()
+    }
+
+    fn transaction_item(&self, place: usize, item: &'t str) -> Result<Item<'t>, Fault> {
+        let wrong = |what: &str| Fault::unreadable(format!("item {place} of the tx: {what}"));
+        let kind = member(item, "op").and_then(string_text).ok_or_else(|| wrong("without op"))?;
+        let payload = member(item, "payload").ok_or_else(|| wrong("without payload"))?;
+        if kind == kind::TRANSACTION {
+            return Err(wrong("a tx, which holds no other"));
+        }
+        let kind = op_kind(&kind, self.payload_of(payload), None).map_err(|fault| match fault {
+            Fault::Unreadable(reason) => wrong(&reason),
+            other => other,
+        })?;
+        let caused_by = Cow::Owned(member(item, "caused_by").map(seqs).unwrap_or_default());
+        Ok(Item { kind, caused_by })
     }
 }
 
@@ -406,30 +310,6 @@ fn outline_line<'t>(
 
 fn not_canonical() -> Fault {
     Fault::form("it is no canonical JSON object")
-}
-
-/// The members of a put's payload, raw.
-#[derive(Clone, Copy, Debug, Default)]
-struct PutParts<'t> {
-    collection: Option<&'t str>,
-    id: Option<&'t str>,
-    doc: Option<&'t str>,
-}
-
-impl<'t> PutParts<'t> {
-    /// One walk: to look for each member by itself would walk over the document each time.
-    fn of(members: impl Iterator<Item = (&'t str, &'t str)>) -> Self {
-        let mut parts = PutParts::default();
-        for (key, value) in members {
-            match key {
-                "coll" => parts.collection = Some(value),
-                "id" => parts.id = Some(value),
-                "doc" => parts.doc = Some(value),
-                _ => {}
-            }
-        }
-        parts
-    }
 }
 
 #[derive(Default)]

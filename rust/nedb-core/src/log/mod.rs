@@ -6,15 +6,17 @@
 //! | `decode` | one line: text → op, ours and NEDB 1.x's |
 //! | `reader` | where each line stands, and its text |
 //! | `cache` | hot document texts of a log on disk, within a byte budget |
+//! | `payload` | what an op does, by its kind; the shape that its payload must have |
 //! | `pieces` | a log in pieces of whole lines |
 //! | `recovery` | a log from some line on, decoded on all cores: every op in order, and where and why it ends |
 //! | `renumber` | lines that are chained and whose seqs do not count up, with other seqs |
 //! | `sealed` | lines of an encrypted log, opened |
-//! | `verify` | every hash and every link, on all cores |
+//! | `verify` | every hash, every link and every payload, on all cores |
 
 mod cache;
 mod decode;
 mod line;
+mod payload;
 mod pieces;
 mod reader;
 mod recovery;

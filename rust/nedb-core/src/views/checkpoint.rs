@@ -59,7 +59,7 @@ impl Checkpoint {
         out.bytes(MAGIC);
         out.bytes(&VERSION.to_le_bytes());
         out.fixed(0);
-        let State { views, log, head, uncovered } = state;
+        let State { views, log, head, uncovered, .. } = state;
         out.count(log.op_count());
         out.text(head);
         out.byte(u8::from(uncovered.is_some()));
@@ -78,6 +78,11 @@ impl Checkpoint {
         views.files.encode(&mut out);
         views.indexes.encode(|collection| views.documents.lives(collection), &mut out);
         with_checksum(out.into_bytes())
+    }
+
+    /// Checks that bytes are whole, as far as their checksum tells.
+    pub fn check(bytes: &[u8]) -> Result<(), Unusable> {
+        body_of(bytes).map(drop)
     }
 
     /// Reads what `encode` wrote.

@@ -16,19 +16,29 @@ pub(crate) struct State {
     pub head: String,
     /// The first member found that no hash covers, and its op.
     pub uncovered: Option<(Seq, String)>,
+    /// The checkpoint that the views go on from, where no op seals it and nobody has compared them with the log since:
+    /// they may say anything.
+    pub unsealed_seq: Option<Seq>,
 }
 
 impl State {
     /// Makes the state of an empty log.
     pub fn new(log: LogReader) -> Self {
-        State { views: Views::default(), log, head: ZERO_HASH.to_owned(), uncovered: None }
+        State {
+            views: Views::default(),
+            log,
+            head: ZERO_HASH.to_owned(),
+            uncovered: None,
+            unsealed_seq: None,
+        }
     }
 
-    /// Goes on from a checkpoint, in place of an empty log.
+    /// Goes on from a checkpoint, in place of an empty log. Whoever finds its seal in the log says so.
     pub fn restore(&mut self, checkpoint: Checkpoint) {
         let Checkpoint { views, head, log, uncovered } = checkpoint;
         self.log.restore_lines(log.starts, log.end);
         (self.views, self.head, self.uncovered) = (views, head, uncovered);
+        self.unsealed_seq = Some(self.views.seq);
     }
 
     /// Returns the stored text of a version.

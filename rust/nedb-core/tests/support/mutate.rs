@@ -71,6 +71,41 @@ pub fn rehashed(log: &[u8], line: usize) -> Vec<u8> {
     lines.concat()
 }
 
+/// A layout of lines.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Layout {
+    Ours,
+    Legacy,
+}
+
+/// Makes a log of ops, each a kind and a payload in canonical text, whose hashes and links are all right, whatever
+/// the payloads are.
+pub fn forged(layout: Layout, ops: &[(&str, &str)]) -> Vec<u8> {
+    let (mut log, mut prev_hash) = (String::new(), "0".repeat(64));
+    for (seq, (op, payload)) in ops.iter().enumerate() {
+        let nonce = seq + 1;
+        let parts = [
+            "\"client\":\"c\"".to_owned(),
+            format!("\"idem\":null,\"nonce\":{nonce},\"op\":\"{op}\",\"payload\":{payload}"),
+            format!("\"seq\":{seq}"),
+            "\"ts\":1.5".to_owned(),
+        ];
+        let hash = hash_of(&prev_hash, &format!("{{{}}}", parts.join(",")));
+        let [client, middle, number, ts] = &parts;
+        let (own, prev) =
+            (format!("\"hash\":\"{hash}\""), format!("\"prev_hash\":\"{prev_hash}\""));
+        log.push_str(&match layout {
+            Layout::Ours => format!("{{{client},{own},{middle},{prev},{number},{ts}}}\n"),
+            Layout::Legacy => {
+                let number = number.replacen(':', ": ", 1);
+                format!("{{{number},{client},{middle},{ts},{prev},{own}}}\n")
+            }
+        });
+        prev_hash = hash;
+    }
+    log.into_bytes()
+}
+
 fn member(text: &str, key: &str) -> String {
     let (_, rest) = text.split_once(&format!("\"{key}\":\"")).unwrap();
     rest[..64].to_owned()
