@@ -415,7 +415,7 @@ export class NEDB {
     doc: T,
     options?: WriteOptions,
   ): Promise<T & Stored>;
-  /** Stores many documents with one sync: an object id → document, or an array with `_id`s. */
+  /** Stores many documents, with a sync for each thousand: an object id → document, or an array with `_id`s. */
   putMany<T extends object = Document>(
     coll: string,
     docs: { [id: string]: T } | (T & { _id: string })[],

@@ -265,7 +265,7 @@ class NEDB:
         valid_from: str | None = None,
         valid_to: str | None = None,
     ) -> list[dict[str, Any]]:
-        """Write many documents with one sync, one op each; return them as stored.
+        """Write many documents, one op each, with a sync for each thousand; return them as stored.
 
         ``docs`` maps ids to documents, or lists documents that carry ``_id``. All are checked before the
         first is written; after a crash a prefix may stand.

@@ -143,7 +143,7 @@ def put_many(
     valid_from: Optional[str] = None,
     valid_to: Optional[str] = None,
 ) -> Call[list[Document]]:
-    """Write many documents with one sync, one op each; return them as stored.
+    """Write many documents, one op each, with a sync for each thousand; return them as stored.
 
     It takes no idempotency key, so that it is repeated only where the server surely did nothing.
     """

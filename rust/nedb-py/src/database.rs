@@ -169,7 +169,7 @@ impl Nedb {
         Ok(PyBytes::new(py, stored.as_bytes()))
     }
 
-    /// Writes many documents with one sync, one op each: a mapping of id to document, or a list of
+    /// Writes many documents, one op each, with a sync for each thousand: a mapping of id to document, or a list of
     /// documents that carry `_id`. Returns them as stored. All are checked before the first is
     /// written; after a crash a prefix may stand.
     #[pyo3(

@@ -22,7 +22,7 @@ write_body! {
     }
 }
 write_body! {
-    /// Documents to write, one op each, with one sync.
+    /// Documents to write, one op each, with a sync for each thousand.
     PutManyBody {
         coll: String,
         /// An object id → document, or an array of documents that carry `_id`.
@@ -100,7 +100,7 @@ pub async fn put(State(server): State<Shared>, At(served): At, body: JsonBody) -
     server.write(is_short, write).await.map(json)
 }
 
-/// Writes many documents of one collection with one sync.
+/// Writes many documents of one collection, with a sync for each thousand.
 #[utoipa::path(post, path = "/v1/databases/{name}/put_many", tag = "documents",
     params(("name" = String, Path)), request_body = PutManyBody,
     responses((status = 200, description = "{ok, docs, seq, head}", body = shapes::PutMany)))]
