@@ -581,7 +581,7 @@ fn members_of_a_document_that_the_engine_sets_may_have_any_type_and_texts_stay_j
         .flat_map(|layout| names.map(|name| (layout, name)))
     {
         for value in values {
-            let mut members = [format!("\"_id\":\"a\""), format!("\"{name}\":{value}")];
+            let mut members = ["\"_id\":\"a\"".to_owned(), format!("\"{name}\":{value}")];
             members.sort();
             let [first, second] = members;
             let payload =

@@ -111,6 +111,9 @@ pub struct VerifyReport {
     /// The first op that is wrong, where and why; null when none is.
     #[schema(value_type = Option<Object>, required)]
     damage: Option<Text>,
+    /// What is wrong with what was derived from the log: the file, its seq, and why; null when nothing is.
+    #[schema(value_type = Option<Object>, required)]
+    derived_damage: Option<Text>,
     warnings: Vec<String>,
 }
 
