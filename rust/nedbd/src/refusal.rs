@@ -126,7 +126,8 @@ impl From<nedb_core::Error> for Refusal {
             ErrorCode::Cancelled => {
                 return Refusal::new(Code::NotReady, "the server is stopping; ask the next one");
             }
-            _ if error.is_no_space() => Code::NoSpace,
+            // Where nobody knows whether a write is there, that is what must be said.
+            ErrorCode::StorageError if error.is_no_space() => Code::NoSpace,
             code => Code::Engine(code),
         };
         Refusal { code, message: error.to_string(), position: error.position() }

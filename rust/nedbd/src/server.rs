@@ -56,6 +56,8 @@ pub type AnswerPlaces = OwnedSemaphorePermit;
 const LONG_ANSWERS_COUNT_MAX: usize = 8;
 /// Answers that are longer have places.
 const LONG_ANSWER_BYTES: usize = 64 << 10;
+/// How long an answer waits for its places, in the place of a query.
+const ANSWER_WAIT: Duration = Duration::from_millis(200);
 /// How long queries go on after a stop: most have ended by then.
 const STOP_GRACE: Duration = Duration::from_millis(20);
 /// By how much the priority of a query's thread is lower.
@@ -177,8 +179,9 @@ impl Server {
         self.queries_count_max - self.queries.available_permits()
     }
 
-    /// Takes the places of an answer on its way out, and waits for them for as long as a request may take; a short
-    /// answer needs none.
+    /// Takes the places of an answer on its way out, and waits for them for a moment; a short answer needs none.
+    ///
+    /// Whoever waits has a place among the queries meanwhile, and clients that do not read must not keep those.
     ///
     /// Errors: `TOO_MANY_REQUESTS` while clients do not read what they asked for.
     pub async fn answer_places(&self, bytes_count: usize) -> Result<Option<AnswerPlaces>> {
@@ -189,7 +192,7 @@ impl Server {
             self.config.limits.answer_bytes_max.saturating_mul(LONG_ANSWERS_COUNT_MAX) >> 10;
         let count = u32::try_from((bytes_count >> 10).min(longest)).unwrap_or(u32::MAX);
         let places = Arc::clone(&self.answers).acquire_many_owned(count);
-        match tokio::time::timeout(self.config.limits.request_timeout, places).await {
+        match tokio::time::timeout(ANSWER_WAIT, places).await {
             Ok(Ok(places)) => Ok(Some(places)),
             _ => Err(none_left("long answers")),
         }

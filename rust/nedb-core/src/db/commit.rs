@@ -385,7 +385,13 @@ impl Inner {
                 self.take_back(writer, &reason);
                 Err(self.refused(&reason))
             }
-            Err(NotWritten::Unknown(error)) => {
+            Err(failed @ (NotWritten::Unknown(_) | NotWritten::NotSynced(_))) => {
+                let (error, is_synced) = match failed {
+                    NotWritten::NotSynced(error) => (error, false),
+                    NotWritten::Unknown(error) | NotWritten::Nothing(error) => (error, true),
+                };
+                // With every batch synced, what was acknowledged is on the disk whatever became of this one.
+                writer.has_sync_failed |= !is_synced && !syncs;
                 self.note_trouble(Some(unknown(Some(same_error(&error)))));
                 self.refuse(writer);
                 batch.signal.set(Outcome::Failed);
@@ -434,7 +440,8 @@ impl Inner {
         let is_trouble = trouble.is_some();
         // Nobody waits for a lock to hear that all is well still.
         if is_trouble || self.has_trouble.load(Ordering::Relaxed) {
-            *self.trouble.lock() = trouble.map(Arc::new);
+            let mut known = self.trouble.lock();
+            *known = trouble.map(Arc::new);
             self.has_trouble.store(is_trouble, Ordering::Relaxed);
         }
     }
@@ -446,6 +453,9 @@ impl Inner {
         if let Some(directory) = &self.directory {
             directory.probe_room()?;
         }
+        // A write may have failed meanwhile: that trouble is another, and stays.
+        let writer = self.writer.lock();
+        writer.check_takes_writes()?;
         self.note_trouble(None);
         Ok(())
     }
@@ -653,6 +663,8 @@ enum NotWritten {
     Nothing(io::Error),
     /// It may be in the log, or a part of it.
     Unknown(io::Error),
+    /// The same, and what was acknowledged before it may not be on the disk: a sync has failed, or was not reached.
+    NotSynced(io::Error),
 }
 
 fn append(
@@ -666,10 +678,13 @@ fn append(
     if let Err(error) = store.append(lines.as_bytes()) {
         // Cutting what was written needs no room, and leaves the log as it was. A disk that fails otherwise may
         // have done anything.
-        let is_taken_back = is_full(&error) && store.take_back().is_ok();
-        return Err(if is_taken_back { NotWritten::Nothing } else { NotWritten::Unknown }(error));
+        return Err(match is_full(&error).then(|| store.take_back()) {
+            None => NotWritten::Unknown(error),
+            Some(Ok(())) => NotWritten::Nothing(error),
+            Some(Err(_)) => NotWritten::NotSynced(error),
+        });
     }
-    syncs.map_or(Ok(()), |counters| counters.sync(store)).map_err(NotWritten::Unknown)
+    syncs.map_or(Ok(()), |counters| counters.sync(store)).map_err(NotWritten::NotSynced)
 }
 
 /// Returns an error like one that several are told of.

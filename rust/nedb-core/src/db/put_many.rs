@@ -181,9 +181,12 @@ fn cut_short(error: Error, written_count: usize) -> Error {
     if written_count == 0 {
         return error;
     }
+    let others = match error.code() {
+        ErrorCode::CommitUnknown => "nobody knows whether the others are",
+        _ => "the others are not",
+    };
     let message = format!(
-        "the first {written_count} documents of this put_many are written, and of the others nobody knows; put them \
-         again"
+        "the first {written_count} documents of this put_many are written, and {others}; put those again"
     );
     Error::new(ErrorCode::CommitUnknown, message).with_source(error)
 }

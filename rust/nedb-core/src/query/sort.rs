@@ -20,6 +20,8 @@ use crate::snapshot::Snapshot;
 
 /// Fewest rows held before the worst of them are thrown away.
 const HELD_COUNT_MIN: usize = 256;
+/// Most wanted rows for which the worst are thrown away on the way.
+const SHRUNK_COUNT_MAX: usize = 4_096;
 /// What an entry holds beside its key, in bytes, with its copy while runs are merged.
 const ENTRY_BYTES: usize = 80;
 /// Bytes of keys, and rows, that are put in order before the clock is asked: some milliseconds.
@@ -112,7 +114,8 @@ impl Sorter {
         let start = self.arena.len();
         self.arena.extend_from_slice(key);
         self.entries.push(Entry { prefix: prefix_of(key), start, end: self.arena.len(), index });
-        if let Some(keep) = self.keep
+        // Throwing away is ordering first, here, where writers wait: many are ordered once, at the end.
+        if let Some(keep) = self.keep.filter(|keep| *keep <= SHRUNK_COUNT_MAX)
             && self.entries.len() >= keep.saturating_mul(2).max(HELD_COUNT_MIN)
         {
             let held_bytes = self.held_bytes();

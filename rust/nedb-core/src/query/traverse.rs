@@ -40,8 +40,8 @@ pub(super) fn traverse(
                 }
                 cursor = edge;
                 snapshot.budget().spend(LOOK_OVERHEAD);
-                if snapshot.budget().is_due() {
-                    has_more = true;
+                if snapshot.budget().is_due() || reached.len() >= keep {
+                    has_more = reached.len() < keep;
                     break;
                 }
             }

@@ -117,7 +117,8 @@ impl HttpBody for HeldBody {
         _context: &mut Context<'_>,
     ) -> Poll<Option<std::result::Result<Frame<Bytes>, Self::Error>>> {
         let bytes_count = self.rest.len().min(SENT_BYTES);
-        let piece = self.rest.split_to(bytes_count);
+        // A copy: what waits to be sent when the body is gone must not keep all of it.
+        let piece = Bytes::copy_from_slice(&self.rest.split_to(bytes_count));
         Poll::Ready((!piece.is_empty()).then(|| Ok(Frame::data(piece))))
     }
 

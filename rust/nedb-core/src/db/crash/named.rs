@@ -330,3 +330,17 @@ fn many_documents_that_find_no_room_half_way_say_how_many_are_written() {
     assert_eq!((refused.code(), db.seq()), (ErrorCode::InvalidArgument, 4_023));
     assert!(db.verify().unwrap() && db.verify_determinism().unwrap());
 }
+
+#[test]
+fn what_was_acknowledged_unsynced_is_not_called_durable_after_a_sync_that_failed_while_taking_back()
+{
+    let disk = FaultDisk::new();
+    let db = open_as(&disk, Durability::Never).unwrap();
+    write(&db, 0).unwrap();
+    // The append finds no room, the cut is done, its sync fails once: what was written before may be lost by it.
+    disk.fail_at(0, Failure::Half(FULL));
+    disk.fail_at(2, Failure::NoEffect(BROKEN));
+    assert_eq!(write(&db, 1).unwrap_err().code(), ErrorCode::CommitUnknown);
+    assert_eq!(db.flush().unwrap_err().code(), ErrorCode::CommitUnknown);
+    assert!(db.durable_seq() < 0);
+}
