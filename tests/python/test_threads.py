@@ -108,8 +108,8 @@ def test_a_query_under_construction_belongs_to_one_thread_at_a_time(db: NEDB) ->
 
 def test_no_thread_stands_still_because_another_one_queries(tmp_path: Path) -> None:
     for db in (NEDB(), NEDB(tmp_path / "db")):
-        db.put("c", "x", {"s": "a" * 4_000_000})
-        pattern = "%" + "_" * 500_000 + "b%"
+        db.put("c", "x", {"s": "a" * 1_000_000})
+        pattern = "%" + "_" * 120_000 + "b%"
         reader = threading.Thread(target=db.query, args=("FROM c WHERE s LIKE $1", [pattern]))
         reader.start()
         time.sleep(0.1)
