@@ -399,8 +399,7 @@ impl<'a> Snapshot<'a> {
         (low, high): (Bound<&[u8]>, Bound<&[u8]>),
         most: usize,
     ) -> Option<usize> {
-        let index = self.indexes(collection).and_then(|indexes| indexes.ordered(path));
-        let index = index.filter(|_| self.valid_at.is_none())?;
+        let index = self.ordered(collection, path)?;
         let mut count = 0;
         let mut visit = |_: &Arc<[u8]>, _| {
             count += 1;
@@ -428,8 +427,7 @@ impl<'a> Snapshot<'a> {
         max: usize,
         out: &mut Vec<DocRef>,
     ) -> Option<bool> {
-        let index = self.indexes(collection).and_then(|indexes| indexes.ordered(path));
-        let index = index.filter(|_| self.valid_at.is_none())?;
+        let index = self.ordered(collection, path)?;
         let after = cursor.after.take();
         // The last key may have more lives.
         let (low, high) = match (&after, is_descending) {
@@ -487,8 +485,7 @@ impl<'a> Snapshot<'a> {
                 matches.push(SearchMatch { document, length: hit.length });
                 frequencies.extend_from_slice(counts);
             }
-            self.budget.spend(LOOK_OVERHEAD);
-            self.go_on()?;
+            self.go_on_after(LOOK_OVERHEAD)?;
         }
         let document_frequency = lists.iter().map(|list| list.len() as u64).collect();
         Ok(Some(SearchMatches {
@@ -622,6 +619,12 @@ impl<'a> Snapshot<'a> {
 
     fn indexes(&self, collection: CollectionId) -> Option<&CollectionIndexes> {
         self.state.views.indexes.of(collection)
+    }
+
+    /// Returns the ordered index of a field, where it may be used: at a valid time it tells no order.
+    fn ordered(&self, collection: CollectionId, path: &Path) -> Option<&ValueIndex> {
+        let index = self.indexes(collection)?.ordered(path)?;
+        self.valid_at.is_none().then_some(index)
     }
 
     fn equality(&self, collection: CollectionId, path: &Path) -> Option<&ValueIndex> {

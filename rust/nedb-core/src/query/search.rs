@@ -169,8 +169,7 @@ impl Search {
                     frequencies.extend(found.frequencies);
                 }
             }
-            snapshot.budget().spend(SCAN_CHUNK_COUNT * LOOK_OVERHEAD / 4);
-            snapshot.go_on()?;
+            snapshot.go_on_after(SCAN_CHUNK_COUNT * LOOK_OVERHEAD / 4)?;
         }
         Ok((matches, frequencies))
     }
@@ -208,8 +207,7 @@ impl Search {
         let frequencies = found.frequencies.chunks_exact(self.terms.terms.len().max(1));
         for (matched, frequencies) in found.matches.iter().zip(frequencies) {
             let SearchMatch { document, length } = *matched;
-            snapshot.budget().spend(LOOK_OVERHEAD);
-            snapshot.go_on()?;
+            snapshot.go_on_after(LOOK_OVERHEAD)?;
             if (check_phrases || self.predicate.is_some())
                 && !self.passes(snapshot, document, check_phrases)?
             {

@@ -59,8 +59,7 @@ impl Source<'_> {
         let mut found = Vec::new();
         for id in ids {
             found.extend(snapshot.find(self.name, id));
-            snapshot.budget().spend(LOOK_OVERHEAD);
-            snapshot.go_on()?;
+            snapshot.go_on_after(LOOK_OVERHEAD)?;
         }
         Ok(found)
     }
@@ -125,8 +124,7 @@ impl Source<'_> {
         let mut placed = Vec::with_capacity(handles.len());
         for chunk in handles.chunks(SCAN_CHUNK_COUNT) {
             placed.extend(chunk.iter().map(|it| (snapshot.creation_order(*it), *it)));
-            snapshot.budget().spend(chunk.len() * HANDLE_WORK);
-            snapshot.go_on()?;
+            snapshot.go_on_after(chunk.len() * HANDLE_WORK)?;
         }
         let handles = snapshot.apart(|_| {
             placed.sort_by_key(|(place, _)| *place);

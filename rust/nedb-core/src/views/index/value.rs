@@ -114,7 +114,7 @@ impl ValueIndex {
         first: LifeId,
         visit: Visitor<'_>,
     ) -> ControlFlow<()> {
-        match self.find(key).and_then(|slot| self.slots.get(slot as usize)) {
+        match self.slot_of(key) {
             Some(slot) => slot.visit(at, first, visit),
             None => ControlFlow::Continue(()),
         }
@@ -128,9 +128,7 @@ impl ValueIndex {
         first: LifeId,
         visit: Visitor<'_>,
     ) -> ControlFlow<()> {
-        let Some(slot) = self.find(key).and_then(|slot| self.slots.get(slot as usize)) else {
-            return ControlFlow::Continue(());
-        };
+        let Some(slot) = self.slot_of(key) else { return ControlFlow::Continue(()) };
         let live = slot.live.iter_from(first).filter(|(_, posting)| posting.first_seq <= at.seq);
         let is_one = |it: &&EndedPosting<()>| it.first_seq <= at.seq && it.life >= first;
         let ended = slot.ended.as_slice().iter().filter(is_one);
@@ -143,8 +141,8 @@ impl ValueIndex {
 
     /// Returns at most how many lives `visit_equal` would visit.
     pub fn count_equal_max(&self, key: &[u8], at: At) -> usize {
-        let slot = self.find(key).and_then(|slot| self.slots.get(slot as usize));
-        slot.map_or(0, |slot| slot.live.count() + if at.is_head { 0 } else { slot.ended.count() })
+        self.slot_of(key)
+            .map_or(0, |slot| slot.live.count() + if at.is_head { 0 } else { slot.ended.count() })
     }
 
     /// Visits the lives whose value is in a range, in the order of the values, equal ones in order of
@@ -201,6 +199,10 @@ impl ValueIndex {
             _ => 0,
         };
         slot.visit(at, first, &mut |life| visit(&slot.key, life))
+    }
+
+    fn slot_of(&self, key: &[u8]) -> Option<&Slot> {
+        self.slots.get(self.find(key)? as usize)
     }
 
     fn find(&self, key: &[u8]) -> Option<u32> {
