@@ -29,7 +29,10 @@ fn fold_item(views: &mut Views, seq: Seq, number: u32, item: &Item<'_>) {
         OpKind::Unlink { from, relation, to } => views.relations.unlink(from, relation, to, seq),
         OpKind::PutFile(put) => views.files.put(seq, put),
         // Marks say nothing new, and what we do not know we keep.
-        OpKind::Checkpoint { .. } | OpKind::Repair | OpKind::Encrypt | OpKind::Unknown => {}
+        OpKind::Checkpoint { .. }
+        | OpKind::Repair(_)
+        | OpKind::Encrypt { .. }
+        | OpKind::Unknown => {}
     }
 }
 

@@ -16,7 +16,7 @@ use std::borrow::Cow;
 pub type Seq = i64;
 
 /// One accepted mutation.
-#[derive(Debug)]
+#[derive(Debug, PartialEq)]
 pub(crate) struct Op<'a> {
     pub seq: Seq,
     pub client: Cow<'a, str>,
@@ -64,9 +64,15 @@ impl Item<'_> {
                 OpKind::Unlink { from: owned(from), relation: owned(relation), to: owned(to) }
             }
             OpKind::PutFile(put) => OpKind::PutFile(PutFile { name: owned(put.name), ..put }),
-            OpKind::Checkpoint { views } => OpKind::Checkpoint { views: views.map(owned) },
-            OpKind::Repair => OpKind::Repair,
-            OpKind::Encrypt => OpKind::Encrypt,
+            OpKind::Checkpoint { note, views } => {
+                OpKind::Checkpoint { note: owned(note), views: views.map(owned) }
+            }
+            OpKind::Repair(repair) => OpKind::Repair(Repair {
+                damaged_file: owned(repair.damaged_file),
+                reason: owned(repair.reason),
+                ..repair
+            }),
+            OpKind::Encrypt { plain_op_count } => OpKind::Encrypt { plain_op_count },
             OpKind::Unknown => OpKind::Unknown,
         };
         Item { kind, caused_by: Cow::Owned(self.caused_by.into_owned()) }
@@ -78,13 +84,18 @@ fn owned(text: Cow<'_, str>) -> Cow<'static, str> {
 }
 
 /// What an op does: one thing, or, in a transaction, several.
-#[derive(Debug)]
+#[derive(Debug, PartialEq)]
 pub(crate) enum Items<'a> {
     One(Item<'a>),
     Many(Vec<Item<'a>>),
 }
 
 impl<'a> Items<'a> {
+    /// Makes the one item of an op that nothing caused.
+    pub fn of(kind: OpKind<'a>) -> Items<'a> {
+        Items::One(Item { kind, caused_by: Cow::Borrowed(&[]) })
+    }
+
     /// Returns the items in order; their numbers are their places in it.
     pub fn as_slice(&self) -> &[Item<'a>] {
         match self {
@@ -92,10 +103,18 @@ impl<'a> Items<'a> {
             Items::Many(items) => items,
         }
     }
+
+    /// Returns the name of the op's kind in the log; None for a kind that this version does not know.
+    pub fn kind_name(&self) -> Option<&'static str> {
+        match self {
+            Items::One(item) => item.kind.name(),
+            Items::Many(_) => Some(kind::TRANSACTION),
+        }
+    }
 }
 
 /// One thing that an op does, and what caused it.
-#[derive(Debug)]
+#[derive(Debug, PartialEq)]
 pub(crate) struct Item<'a> {
     pub kind: OpKind<'a>,
     pub caused_by: Cow<'a, [Seq]>,
@@ -133,7 +152,7 @@ impl Tier {
 }
 
 /// The closed list of what can happen.
-#[derive(Debug)]
+#[derive(Debug, PartialEq)]
 pub(crate) enum OpKind<'a> {
     /// A document gets a new version.
     Put(Put<'a>),
@@ -146,17 +165,34 @@ pub(crate) enum OpKind<'a> {
     /// A file gets a new version; its bytes are elsewhere.
     PutFile(PutFile<'a>),
     /// A mark in the log, and the hash of the file that the views before it were saved in.
-    Checkpoint { views: Option<Cow<'a, str>> },
+    Checkpoint { note: Cow<'a, str>, views: Option<Cow<'a, str>> },
     /// What a repair did to the log before it.
-    Repair,
+    Repair(Repair<'a>),
     /// That the ops before it stood in a plain log.
-    Encrypt,
+    Encrypt { plain_op_count: u64 },
     /// A kind that this version does not know: kept, chained and verified, without effect.
     Unknown,
 }
 
+impl OpKind<'_> {
+    /// Returns its name in the log; None for a kind that this version does not know.
+    pub fn name(&self) -> Option<&'static str> {
+        Some(match self {
+            OpKind::Put(_) => kind::PUT,
+            OpKind::Delete { .. } => kind::DELETE,
+            OpKind::Link { .. } => kind::LINK,
+            OpKind::Unlink { .. } => kind::UNLINK,
+            OpKind::PutFile(_) => kind::PUT_FILE,
+            OpKind::Checkpoint { .. } => kind::CHECKPOINT,
+            OpKind::Repair(_) => kind::REPAIR,
+            OpKind::Encrypt { .. } => kind::ENCRYPT,
+            OpKind::Unknown => return None,
+        })
+    }
+}
+
 /// A new version of a file.
-#[derive(Debug)]
+#[derive(Debug, PartialEq)]
 pub(crate) struct PutFile<'a> {
     pub name: Cow<'a, str>,
     pub version: u64,
@@ -175,8 +211,35 @@ pub(crate) struct FileContent {
     pub manifest: Hash,
 }
 
+/// What a repair did to a log.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Repair<'a> {
+    /// How many bytes it took off.
+    pub cut_bytes: u64,
+    /// The name of the file that keeps the damaged log.
+    pub damaged_file: Cow<'a, str>,
+    /// Where the first op stood that did not hold.
+    pub offset_bytes: u64,
+    /// What was wrong with it.
+    pub reason: Cow<'a, str>,
+    /// What `LOCK` said was synced, where it said so.
+    pub synced_bytes: Option<u64>,
+    /// What it kept of the ops from there on, where it kept any.
+    pub carried: Option<Carried>,
+}
+
+/// Ops that a repair kept, with new seqs.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Carried {
+    pub op_count: u64,
+    /// The seqs that they had, as ranges from a first to a last; as many as an op may name.
+    pub old_seqs: Vec<(Seq, Seq)>,
+    /// How many of their causes could not be told any more.
+    pub lost_cause_count: u64,
+}
+
 /// A new version of a document.
-#[derive(Debug)]
+#[derive(Debug, PartialEq)]
 pub(crate) struct Put<'a> {
     pub collection: Cow<'a, str>,
     pub id: Cow<'a, str>,
@@ -244,7 +307,7 @@ impl Nonce {
     }
 }
 
-/// What kind of op a name in the log is, where it has no document or edge.
+/// The names of kinds of ops in the log.
 pub(crate) mod kind {
     pub const PUT: &str = "put";
     pub const DELETE: &str = "delete";

@@ -11,8 +11,7 @@
 
 use super::overlay::Overlay;
 use crate::error::{Error, ErrorCode, Result};
-use crate::log::{Fields, member};
-use crate::op::{Items, Nonce, OpKind, Seq, kind};
+use crate::op::{Item, Items, Nonce, Op, OpKind, Seq, kind};
 use crate::views::State;
 
 /// Why something is not admitted.
@@ -171,8 +170,9 @@ pub(super) fn replayed(
             if fields.idem().as_deref() != Some(idem) {
                 return Ok(None);
             }
-            let is_same = targets(&fields.to_op()?.items) == targets(items);
-            Ok(Some(if is_same { Ok(*seq) } else { Err(describe(fields)) }))
+            let op = fields.to_op()?;
+            let is_same = targets(&op.items) == targets(items);
+            Ok(Some(if is_same { Ok(*seq) } else { Err(describe(&op, &fields.kind())) }))
         })?;
         match found {
             None => {}
@@ -190,30 +190,32 @@ fn conflict(idem: &str, other: &str) -> Error {
     )
 }
 
-fn describe(fields: &Fields<'_>) -> String {
-    let payload = fields.payload();
-    let member = |key| member(payload, key).unwrap_or("").trim_matches('"').to_owned();
-    match fields.kind().as_ref() {
-        kind @ (kind::PUT | kind::DELETE) => {
-            format!("{kind} of {}:{}", member("coll"), member("id"))
+fn describe(op: &Op<'_>, kind: &str) -> String {
+    match (&op.items, targets(&op.items).1.as_slice()) {
+        (Items::One(_), [(kind::PUT | kind::DELETE, [collection, id, _])]) => {
+            format!("{kind} of {collection}:{id}")
         }
-        kind @ kind::PUT_FILE => format!("{kind} of {}", member("name")),
-        kind => kind.to_owned(),
+        (Items::One(_), [(kind::PUT_FILE, [name, ..])]) => format!("{kind} of {name}"),
+        _ => kind.to_owned(),
     }
 }
 
 /// What makes two writes the same write: the kinds and what they are about.
 fn targets<'a>(items: &'a Items<'_>) -> (bool, Vec<(&'static str, [&'a str; 3])>) {
-    let target = |item: &'a crate::op::Item<'_>| match &item.kind {
-        OpKind::Put(put) => (kind::PUT, [&*put.collection, &*put.id, ""]),
-        OpKind::Delete { collection, id } => (kind::DELETE, [&**collection, &**id, ""]),
-        OpKind::Link { from, relation, to } => (kind::LINK, [&**from, &**relation, &**to]),
-        OpKind::Unlink { from, relation, to } => (kind::UNLINK, [&**from, &**relation, &**to]),
-        OpKind::PutFile(put) => (kind::PUT_FILE, [&*put.name, "", ""]),
-        OpKind::Checkpoint { .. } => (kind::CHECKPOINT, ["", "", ""]),
-        OpKind::Repair => (kind::REPAIR, ["", "", ""]),
-        OpKind::Encrypt => (kind::ENCRYPT, ["", "", ""]),
-        OpKind::Unknown => ("", ["", "", ""]),
+    let target = |item: &'a Item<'_>| {
+        let about = match &item.kind {
+            OpKind::Put(put) => [&*put.collection, &*put.id, ""],
+            OpKind::Delete { collection, id } => [&**collection, &**id, ""],
+            OpKind::Link { from, relation, to } | OpKind::Unlink { from, relation, to } => {
+                [&**from, &**relation, &**to]
+            }
+            OpKind::PutFile(put) => [&*put.name, "", ""],
+            OpKind::Checkpoint { .. }
+            | OpKind::Repair(_)
+            | OpKind::Encrypt { .. }
+            | OpKind::Unknown => [""; 3],
+        };
+        (item.kind.name().unwrap_or_default(), about)
     };
     (matches!(items, Items::Many(_)), items.as_slice().iter().map(target).collect())
 }

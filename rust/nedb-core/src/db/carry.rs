@@ -15,11 +15,11 @@ use super::restore::remove_saved_from;
 use super::{Database, Inner};
 use crate::crypto::Sealed;
 use crate::error::{Error, ErrorCode, Result};
-use crate::json::write_string;
 use crate::limits::REPAIR_RANGES_COUNT_MAX;
-use crate::log::{Body, ChainedLine, Damage, NewSeq, ReplayStart, encode_line, walk_chain};
-use crate::op::{Nonce, Seq, kind};
+use crate::log::{ChainedLine, Damage, Header, NewSeq, ReplayStart, encode_line, walk_chain};
+use crate::op::{Carried, Items, Nonce, OpKind, Repair, Seq};
 use crate::store::{Directory, DirectoryLock, LogFile, LogStore, StoredFile};
+use std::borrow::Cow;
 use std::path::Path;
 use std::sync::atomic::Ordering;
 
@@ -57,8 +57,8 @@ impl Chained {
         }
     }
 
-    /// Appends the seqs that they had as ranges, `[[first, last], ...]`, as many as an op may name.
-    fn write_ranges(&self, out: &mut String) {
+    /// Returns the seqs that they had as ranges from a first to a last, as many as an op may name.
+    fn ranges(&self) -> Vec<(Seq, Seq)> {
         let mut ranges: Vec<(Seq, Seq)> = Vec::new();
         for seq in &self.old_seqs {
             let last = ranges.last_mut().filter(|(_, last)| last.checked_add(1) == Some(*seq));
@@ -70,9 +70,7 @@ impl Chained {
                 break;
             }
         }
-        let texts: Vec<String> =
-            ranges.iter().map(|(first, last)| format!("[{first},{last}]")).collect();
-        out.push_str(&format!("[{}]", texts.join(",")));
+        ranges
     }
 }
 
@@ -270,38 +268,38 @@ impl<'a> Rewrite<'a> {
 
     /// Appends an op that says what was done.
     fn append_note(&mut self, report: &RepairReport) -> Result<()> {
-        let payload = self.note(report);
+        let mut items = Items::of(OpKind::Repair(self.note(report)));
         let clients = &self.inner.state.read().views.clients;
         let last = clients.last_nonce(REPAIR_CLIENT).unwrap_or(Nonce::Integer(0));
-        let body = Body {
+        let header = Header {
             seq: self.next.next_seq,
             client: REPAIR_CLIENT,
             nonce: i64::try_from(last.next()).unwrap_or(i64::MAX),
-            op: kind::REPAIR,
-            payload: &payload,
             ts: self.inner.options.clock.now_seconds(),
-            ..Body::default()
+            ..Header::default()
         };
         let mut line = String::new();
-        let encoded = encode_line(&body, &self.next.head, &mut String::new(), &mut line)?;
-        self.append(line.trim_end_matches('\n'), encoded.hash)
+        let hash =
+            encode_line(&header, &mut items, &self.next.head, &mut String::new(), &mut line)?;
+        self.append(line.trim_end_matches('\n'), hash)
     }
 
-    /// Says what was done, as canonical text.
-    fn note(&self, report: &RepairReport) -> String {
-        let mut out =
-            format!("{{\"carried_op_count\":{},\"carried_seqs\":", report.carried_op_count);
-        self.chained.write_ranges(&mut out);
-        out.push_str(&format!(",\"cut_bytes\":{},\"damaged_file\":", report.cut_bytes));
+    /// Says what was done.
+    fn note<'r>(&self, report: &'r RepairReport) -> Repair<'r> {
         let path = report.damaged_file.as_deref().and_then(Path::file_name).unwrap_or_default();
-        write_string(&path.to_string_lossy(), &mut out);
-        out.push_str(&format!(
-            ",\"lost_cause_count\":{},\"offset_bytes\":{},\"reason\":",
-            self.lost_cause_count, self.start.offset_bytes
-        ));
-        write_string(report.damage.as_ref().map_or("", |damage| &damage.reason), &mut out);
-        out.push('}');
-        out
+        let reason = report.damage.as_ref().map_or("", |damage| &damage.reason);
+        Repair {
+            cut_bytes: report.cut_bytes,
+            damaged_file: path.to_string_lossy(),
+            offset_bytes: self.start.offset_bytes,
+            reason: Cow::Borrowed(reason),
+            synced_bytes: None,
+            carried: Some(Carried {
+                op_count: report.carried_op_count,
+                old_seqs: self.chained.ranges(),
+                lost_cause_count: self.lost_cause_count,
+            }),
+        }
     }
 
     fn append(&mut self, line: &str, hash: String) -> Result<()> {

@@ -1,7 +1,9 @@
 //! Every check of an argument: what is wrong, and what would be right.
 
 use super::derived::is_of_views;
+use super::group::Origin;
 use super::options::{Options, WriteOptions};
+use crate::document::Provenance;
 use crate::error::{Error, ErrorCode, Result};
 use crate::instant::{self, Bound, Instant};
 use crate::limits::{CAUSES_COUNT_MAX, EVIDENCE_BYTES_MAX, NAME_BYTES_MAX, TTL_SECONDS_MAX};
@@ -11,7 +13,7 @@ use crate::log::Damage;
 #[derive(Clone, Debug)]
 pub(super) struct CheckedOptions<'a> {
     pub given: &'a WriteOptions,
-    pub client: &'a str,
+    pub origin: Origin<'a>,
     pub valid_from: Option<Instant>,
     pub valid_to: Option<Instant>,
 }
@@ -108,7 +110,16 @@ pub(super) fn kept_options(given: &WriteOptions) -> Result<CheckedOptions<'_>> {
     }
     let valid_from = date("valid_from", given.valid_from.as_deref(), Bound::From)?;
     let valid_to = date("valid_to", given.valid_to.as_deref(), Bound::To)?;
-    Ok(CheckedOptions { given, client, valid_from, valid_to })
+    let said = Provenance {
+        caused_by: &given.caused_by,
+        confidence: given.confidence,
+        evidence: given.evidence.as_deref(),
+        expires_at: None,
+        valid_from: given.valid_from.as_deref(),
+        valid_to: given.valid_to.as_deref(),
+    };
+    let origin = Origin { client, nonce: given.nonce, idem: given.idem.as_deref(), said };
+    Ok(CheckedOptions { given, origin, valid_from, valid_to })
 }
 
 /// Checks that what a kind of write does not take was not given to it.

@@ -17,9 +17,8 @@ use super::write::stage_one;
 use super::{Database, Inner, check};
 use crate::error::Result;
 use crate::hash::hash_of;
-use crate::json::write_string;
 use crate::limits::CHECKPOINT_ON_CLOSE_OPS_MIN;
-use crate::op::{Item, Items, OpKind, Seq, kind};
+use crate::op::{OpKind, Seq};
 use crate::views::Checkpoint;
 use parking_lot::MutexGuard;
 use std::borrow::Cow;
@@ -113,23 +112,8 @@ impl Inner {
         let options = WriteOptions::default();
         let checked = check::options(&options)?;
         let mut group = self.begin_group_with(writer)?;
-        let mut payload = group.payload_buffer();
-        payload.push_str("{\"note\":");
-        write_string(note, &mut payload);
-        if let Some(views) = views {
-            payload.push_str(",\"views\":");
-            write_string(views, &mut payload);
-        }
-        payload.push('}');
-        let kind = OpKind::Checkpoint { views: views.map(Cow::Borrowed) };
-        let draft = Draft {
-            options: &checked,
-            op: kind::CHECKPOINT,
-            items: Items::One(Item { kind, caused_by: Cow::Borrowed(&[]) }),
-            payload,
-            if_seqs: Vec::new(),
-            has_provenance: false,
-        };
+        let (note, views) = (Cow::Borrowed(note), views.map(Cow::Borrowed));
+        let draft = Draft::one(&checked.origin, OpKind::Checkpoint { note, views });
         let seq = stage_one(&mut group, draft)?;
         save()?;
         group.finish()?;

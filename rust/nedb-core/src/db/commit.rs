@@ -101,7 +101,6 @@ pub(super) struct Tail {
 #[derive(Debug, Default)]
 pub(super) struct Buffers {
     pub scratch: String,
-    pub payload: String,
     pub lines: String,
     /// In an encrypted database, what takes the place of `lines` on the way to the disk.
     pub sealed_lines: String,

@@ -16,8 +16,8 @@ use crate::blob::{ChunkStore, FrameCache, Manifest, encrypt_packs, packs_bytes};
 use crate::crypto::{Protection, Sealed};
 use crate::error::{Error, Result};
 use crate::hash::ZERO_HASH;
-use crate::log::{Body, LogReader, encode_line, verify};
-use crate::op::{Nonce, Seq, kind};
+use crate::log::{Header, LogReader, encode_line, verify};
+use crate::op::{Items, Nonce, OpKind, Seq};
 use crate::store::{Directory, LogBytes, StoredFile};
 use crate::views::State;
 use memchr::memchr;
@@ -228,21 +228,20 @@ impl Work<'_> {
             return Ok((ZERO_HASH.to_owned(), 0));
         }
         let last = self.state.views.clients.last_nonce(ENCRYPT_CLIENT).unwrap_or(Nonce::Integer(0));
-        let payload = format!("{{\"plain_op_count\":{op_count}}}");
-        let body = Body {
+        let header = Header {
             seq: self.state.views.seq + 1,
             client: ENCRYPT_CLIENT,
             nonce: i64::try_from(last.next()).unwrap_or(i64::MAX),
-            op: kind::ENCRYPT,
-            payload: &payload,
             ts: options.clock.now_seconds(),
-            ..Body::default()
+            ..Header::default()
         };
+        let mut items = Items::of(OpKind::Encrypt { plain_op_count: op_count });
         let mut line = String::new();
-        let encoded = encode_line(&body, &self.state.head, &mut String::new(), &mut line)?;
+        let hash =
+            encode_line(&header, &mut items, &self.state.head, &mut String::new(), &mut line)?;
         self.seal_line(line.trim_end_matches('\n').as_bytes())?;
         self.write()?;
-        Ok((encoded.hash, op_count + 1))
+        Ok((hash, op_count + 1))
     }
 }
 

@@ -8,16 +8,14 @@
 //! * Nobody waits for the writer of a large file: it holds no lock while it cuts, compresses and writes.
 //! * A put that fails leaves no op; what it stored is found by `compact_blobs`.
 
-use super::check::{self, CheckedOptions};
-use super::group::{Admitted, Draft, Group};
+use super::check;
+use super::group::{Admitted, Draft, Group, Origin};
 use super::options::WriteOptions;
 use super::{Database, Inner};
 use crate::blob::{BytesWriter, Written};
 use crate::error::{Error, Result};
-use crate::hash::to_hex;
-use crate::json::write_string;
 use crate::log::Fault;
-use crate::op::{FileContent, Item, Items, OpKind, PutFile, Seq, Tier, kind};
+use crate::op::{FileContent, OpKind, PutFile, Seq, Tier};
 use crate::views::next_number;
 use std::borrow::Cow;
 use std::io::{ErrorKind, Read};
@@ -137,7 +135,7 @@ impl FileWriter {
         let FileWriter { database, name, .. } = &self;
         database.inner.write(|group| {
             let version = group.next_file_version(name);
-            let draft = put_file_draft(group, &checked, (name, version, tier), &written);
+            let draft = put_file_draft(&checked.origin, (name, version, tier), &written);
             match group.stage(draft)? {
                 Admitted::New(_) => Ok(version),
                 Admitted::Replayed(seq) => database.inner.version_written_by(seq),
@@ -168,29 +166,12 @@ impl Inner {
 }
 
 fn put_file_draft<'a>(
-    group: &mut Group<'_, '_>,
-    options: &'a CheckedOptions<'a>,
+    origin: &'a Origin<'a>,
     (name, version, tier): (&'a str, u64, Tier),
     written: &Written,
 ) -> Draft<'a> {
     let Written { root, manifest, size_bytes } = *written;
-    let mut payload = group.payload_buffer();
-    payload.push_str(&format!("{{\"manifest\":\"{}\",\"name\":", to_hex(&manifest)));
-    write_string(name, &mut payload);
-    payload.push_str(&format!(
-        ",\"root\":\"{}\",\"size\":{size_bytes},\"tier\":\"{}\",\"tree\":1,\"version\":{version}}}",
-        to_hex(&root),
-        tier.as_str()
-    ));
     let content = Some(FileContent { size_bytes, manifest });
     let put = PutFile { name: Cow::Borrowed(name), version, tier, root, content };
-    let caused_by = Cow::Borrowed(options.given.caused_by.as_slice());
-    Draft {
-        options,
-        op: kind::PUT_FILE,
-        items: Items::One(Item { kind: OpKind::PutFile(put), caused_by }),
-        payload,
-        if_seqs: Vec::new(),
-        has_provenance: true,
-    }
+    Draft::one(origin, OpKind::PutFile(put))
 }

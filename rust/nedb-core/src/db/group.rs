@@ -9,14 +9,13 @@
 
 use super::Inner;
 use super::admit::{self, Admission, Refusal};
-use super::check::CheckedOptions;
 use super::commit::{Buffers, Staged, Tail, Writer};
 use super::overlay::{Overlay, PendingVersion};
 use super::signal::Signal;
-use super::write::stored_text;
 use crate::crypto::Sealed;
+use crate::document::Provenance;
 use crate::error::{Error, ErrorCode, Result};
-use crate::log::{Body, EncodedLine, Fields, encode_line};
+use crate::log::{Fields, Header, encode_line};
 use crate::op::{Item, Items, Nonce, Op, OpKind, Seq};
 use crate::views::State;
 use parking_lot::MutexGuard;
@@ -30,18 +29,32 @@ use std::time::Duration;
 /// How long a task holds its thread to wait for others that do nothing but admit or fold.
 const BRIEF: Duration = Duration::from_micros(100);
 
+/// Who writes, and what they say of what they write.
+#[derive(Clone, Debug)]
+pub(super) struct Origin<'a> {
+    pub client: &'a str,
+    /// None: the one after the client's last.
+    pub nonce: Option<i64>,
+    pub idem: Option<&'a str>,
+    pub said: Provenance<'a>,
+}
+
 /// What an op would be.
 pub(super) struct Draft<'a> {
-    pub options: &'a CheckedOptions<'a>,
-    /// The kind's name in the log.
-    pub op: &'static str,
+    pub origin: &'a Origin<'a>,
     pub items: Items<'a>,
-    /// The payload's canonical text; texts of the items stand in it.
-    pub payload: String,
+    /// What each item of a transaction says of itself.
+    pub said_of_items: &'a [Provenance<'a>],
     /// Preconditions: collection, id, expected seq.
     pub if_seqs: Vec<(&'a str, &'a str, Seq)>,
-    /// Whether the op itself carries the provenance of the options.
-    pub has_provenance: bool,
+}
+
+impl<'a> Draft<'a> {
+    /// Drafts an op that does one thing.
+    pub fn one(origin: &'a Origin<'a>, kind: OpKind<'a>) -> Draft<'a> {
+        let item = Item { kind, caused_by: Cow::Borrowed(origin.said.caused_by) };
+        Draft { origin, items: Items::One(item), said_of_items: &[], if_seqs: Vec::new() }
+    }
 }
 
 /// What became of a draft.
@@ -197,13 +210,6 @@ impl<'w, 'a> Group<'w, 'a> {
         self.must_ask_again = true;
     }
 
-    /// Lends a buffer for a payload; `Draft::payload` gives it back.
-    pub fn payload_buffer(&mut self) -> String {
-        let mut payload = std::mem::take(&mut self.writer.buffers.payload);
-        payload.clear();
-        payload
-    }
-
     /// Admits a draft as the next op, after those staged already.
     ///
     /// Errors: `InvalidArgument` for a cause that is none, `IdempotencyConflict`, `ReplayError`,
@@ -221,14 +227,13 @@ impl<'w, 'a> Group<'w, 'a> {
 
     fn stage_as<'d>(
         &mut self,
-        draft: Draft<'d>,
+        mut draft: Draft<'d>,
         keep: impl FnOnce(Op<'d>) -> Op<'a>,
     ) -> Result<Admitted> {
-        let outcome = self.try_stage(&draft);
-        let Draft { options, mut items, payload, .. } = draft;
-        self.writer.buffers.payload = payload;
-        let (seq, nonce, line, encoded) = match outcome {
-            Ok(Outcome::New { seq, nonce, line, encoded }) => (seq, nonce, line, encoded),
+        let outcome = self.try_stage(&mut draft);
+        let Draft { origin, items, .. } = draft;
+        let (seq, nonce, line, hash) = match outcome {
+            Ok(Outcome::New { seq, nonce, line, hash }) => (seq, nonce, line, hash),
             Ok(Outcome::Replayed(seq)) => return Ok(Admitted::Replayed(seq)),
             Err(Refusal::Final(error)) => return Err(error),
             Err(Refusal::AskAgain) => {
@@ -237,21 +242,20 @@ impl<'w, 'a> Group<'w, 'a> {
                 return Err(Error::new(ErrorCode::CommitUnknown, reason));
             }
         };
-        shift_places(&mut items, encoded.payload_start);
         let op = Op {
             seq,
-            client: Cow::Borrowed(options.client),
+            client: Cow::Borrowed(origin.client),
             nonce: Nonce::Integer(nonce.into()),
-            idem: options.given.idem.as_deref().map(Cow::Borrowed),
+            idem: origin.idem.map(Cow::Borrowed),
             items,
         };
-        self.staged.push(Staged { op: keep(op), line, hash: encoded.hash });
+        self.staged.push(Staged { op: keep(op), line, hash });
         Ok(Admitted::New(seq))
     }
 
-    /// Returns the stored text of the op that was staged last, if it is a put.
-    pub fn last_staged_text(&self) -> Option<&str> {
-        stored_text(&self.staged.last()?.op.items)
+    /// Returns the items of the op that was staged last.
+    pub fn last_staged_items(&self) -> &[Item<'_>] {
+        self.staged.last().map_or(&[], |staged| staged.op.items.as_slice())
     }
 
     /// Notes what is staged, so that what is staged next is admitted after it.
@@ -323,51 +327,45 @@ impl<'w, 'a> Group<'w, 'a> {
         Overlay { own: &writer.buffers.overlay, others: [&writer.batch.overlay, &writer.syncing] }
     }
 
-    fn try_stage(&mut self, draft: &Draft<'_>) -> std::result::Result<Outcome, Refusal> {
-        let (options, given) = (draft.options, draft.options.given);
+    fn try_stage(&mut self, draft: &mut Draft<'_>) -> std::result::Result<Outcome, Refusal> {
+        let Draft { origin, items, said_of_items, if_seqs } = draft;
         let seq = self.last_seq() + 1;
         let nonce = {
             let state = self.inner.state.read();
             let admission =
                 Admission { state: &state, overlay: self.overlay(), now_seconds: self.now_seconds };
-            if let Some(seq) = admit::replayed(&admission, given.idem.as_deref(), &draft.items)? {
+            if let Some(seq) = admit::replayed(&admission, origin.idem, items)? {
                 return Ok(Outcome::Replayed(seq));
             }
-            for item in draft.items.as_slice() {
+            for item in items.as_slice() {
                 admit::causes(&item.caused_by, seq)?;
             }
-            let nonce = admit::nonce(&admission, options.client, given.nonce)?;
-            for (collection, id, expected) in &draft.if_seqs {
+            let nonce = admit::nonce(&admission, origin.client, origin.nonce)?;
+            for (collection, id, expected) in if_seqs {
                 admit::precondition(&admission, (collection, id), *expected)?;
             }
             nonce
         };
-        let provenance = draft.has_provenance.then_some(given);
-        let body = Body {
+        let header = Header {
             seq,
-            client: options.client,
+            client: origin.client,
             nonce,
-            op: draft.op,
-            payload: &draft.payload,
             ts: self.now_seconds,
-            idem: given.idem.as_deref(),
-            caused_by: provenance.map_or(&[], |given| &given.caused_by),
-            evidence: provenance.and_then(|given| given.evidence.as_deref()),
-            confidence: provenance.and_then(|given| given.confidence),
-            valid_from: provenance.and_then(|given| given.valid_from.as_deref()),
-            valid_to: provenance.and_then(|given| given.valid_to.as_deref()),
+            idem: origin.idem,
+            said: origin.said.clone(),
+            said_of_items,
         };
         let Writer { tail, buffers, .. } = &mut *self.writer;
         let prev_hash = self.staged.last().map_or(&tail.hash, |last| &last.hash);
         let Buffers { scratch, lines, .. } = buffers;
         let start = lines.len();
-        let encoded = encode_line(&body, prev_hash, scratch, lines)?;
-        Ok(Outcome::New { seq, nonce, line: start..lines.len(), encoded })
+        let hash = encode_line(&header, items, prev_hash, scratch, lines)?;
+        Ok(Outcome::New { seq, nonce, line: start..lines.len(), hash })
     }
 }
 
 enum Outcome {
-    New { seq: Seq, nonce: i64, line: Range<usize>, encoded: EncodedLine },
+    New { seq: Seq, nonce: i64, line: Range<usize>, hash: String },
     Replayed(Seq),
 }
 
@@ -384,18 +382,4 @@ fn seal_lines(sealed: &Sealed, staged: &mut [Staged<'_>], buffers: &mut Buffers)
     }
     std::mem::swap(lines, sealed_lines);
     Ok(())
-}
-
-/// Turns places in a payload into places in a line.
-fn shift_places(items: &mut Items<'_>, payload_start: usize) {
-    let shift = |item: &mut Item<'_>| {
-        if let OpKind::Put(put) = &mut item.kind {
-            // LINE_BYTES_MAX is far below 4 GiB.
-            put.place.start += payload_start as u32;
-        }
-    };
-    match items {
-        Items::One(item) => shift(item),
-        Items::Many(items) => items.iter_mut().for_each(shift),
-    }
 }

@@ -133,7 +133,7 @@ impl Database {
                 if group.pending_version(collection, id).is_some() {
                     continue;
                 }
-                let draft = delete_draft(group, &Target { collection, id }, &checked);
+                let draft = delete_draft(&Target { collection, id }, &checked);
                 group.stage_owned(draft)?;
                 group.note_staged();
                 count += 1;

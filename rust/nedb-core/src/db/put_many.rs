@@ -13,24 +13,16 @@ use super::Database;
 use super::check::{self, CheckedOptions};
 use super::group::{Draft, Group};
 use super::options::WriteOptions;
-use super::write::{Target, put_draft, stage_put, write_put};
+use super::write::{Target, put_draft, put_of, stage_put};
 use crate::error::{Error, ErrorCode, Result};
 use crate::json::{Part, canonicalize, members, split, string_text};
 use crate::limits::{BATCH_ITEMS_COUNT_MAX, NESTING_DEPTH_MAX};
-use crate::op::{Item, Items, OpKind, Put, TextPlace, kind};
+use crate::op::{OpKind, Put};
 use std::borrow::Cow;
 
-/// Documents, and bytes of their payloads, that are admitted while nobody else is: some milliseconds.
+/// Documents, and bytes of their texts, that are admitted while nobody else is: some milliseconds.
 const PART_COUNT: usize = 1_024;
 const PART_BYTES: usize = 1 << 20;
-
-/// A document that was checked and made canonical.
-struct Prepared<'a> {
-    target: Target<'a>,
-    payload: String,
-    place: TextPlace,
-    expires_at: Option<f64>,
-}
 
 impl Database {
     /// Writes many documents of one collection in order, one op each, with one sync; of more than about a thousand,
@@ -66,7 +58,8 @@ impl Database {
             let mut results = Vec::with_capacity(documents.len());
             for (id, document) in documents {
                 let target = Target::checked(collection, id)?;
-                results.push(staged(group, |group| put_draft(group, &target, document, &checked))?);
+                let draft = put_draft(&target, document, &checked, group.now_seconds())?;
+                results.push(staged(group, draft)?);
             }
             Ok(results)
         })
@@ -81,7 +74,9 @@ impl Database {
         let now_seconds = self.inner.options.clock.now_seconds();
         let prepared = documents
             .iter()
-            .map(|(id, document)| prepare(collection, id, document, options, now_seconds))
+            .map(|(id, document)| {
+                put_of(&Target::checked(collection, id)?, document, options, now_seconds)
+            })
             .collect::<Result<Vec<_>>>()?;
         let mut results = Vec::with_capacity(documents.len());
         let mut rest = prepared.as_slice();
@@ -89,8 +84,8 @@ impl Database {
             let (part, others) = rest.split_at(part_count(rest));
             rest = others;
             let written = self.inner.write(|group| {
-                let draft = |it| staged(group, |group| Ok(draft_of(group, it, options)));
-                part.iter().map(draft).collect::<Result<Vec<_>>>()
+                let draft = |put| Draft::one(&options.origin, OpKind::Put(borrowed(put)));
+                part.iter().map(|put| staged(group, draft(put))).collect::<Result<Vec<_>>>()
             });
             results.extend(written.map_err(|error| cut_short(error, results.len()))?);
         }
@@ -118,59 +113,28 @@ impl Database {
 }
 
 /// Stages a put, so that what follows is admitted after it; returns the document as it is handed out.
-fn staged<'w, 'a>(
-    group: &mut Group<'w, 'a>,
-    draft: impl FnOnce(&mut Group<'w, 'a>) -> Result<Draft<'a>>,
-) -> Result<String> {
-    let draft = draft(group)?;
+fn staged<'a>(group: &mut Group<'_, 'a>, draft: Draft<'a>) -> Result<String> {
     let mut result = String::new();
     stage_put(group, draft, &mut result)?;
     group.note_staged();
     Ok(result)
 }
 
-fn prepare<'a>(
-    collection: &'a str,
-    id: &'a str,
-    document: &str,
-    options: &CheckedOptions<'_>,
-    now_seconds: f64,
-) -> Result<Prepared<'a>> {
-    let target = Target::checked(collection, id)?;
-    let mut payload = String::new();
-    let put = write_put(&target, document, options, now_seconds, &mut payload)?;
-    let (place, expires_at) = (put.place, put.expires_at);
-    Ok(Prepared { target, payload, place, expires_at })
-}
-
-fn draft_of<'a>(
-    group: &mut Group<'_, '_>,
-    prepared: &'a Prepared<'_>,
-    options: &'a CheckedOptions<'a>,
-) -> Draft<'a> {
-    let Prepared { target, payload: text, place, expires_at } = prepared;
-    let mut payload = group.payload_buffer();
-    payload.push_str(text);
-    let start = place.start as usize;
-    let put = Put {
-        collection: Cow::Borrowed(target.collection),
-        id: Cow::Borrowed(target.id),
-        text: Cow::Borrowed(text.get(start..start + place.bytes as usize).unwrap_or_default()),
-        place: *place,
-        valid_from: options.valid_from,
-        valid_to: options.valid_to,
-        expires_at: *expires_at,
-    };
-    let caused_by = Cow::Borrowed(options.given.caused_by.as_slice());
-    let items = Items::One(Item { kind: OpKind::Put(put), caused_by });
-    Draft { options, op: kind::PUT, items, payload, if_seqs: Vec::new(), has_provenance: true }
+/// Returns the same put with texts that it borrows: a draft is made of it again where it is asked for again.
+fn borrowed<'p>(put: &'p Put<'_>) -> Put<'p> {
+    Put {
+        collection: Cow::Borrowed(&put.collection),
+        id: Cow::Borrowed(&put.id),
+        text: Cow::Borrowed(&put.text),
+        ..*put
+    }
 }
 
 /// Returns how many of the documents that come next are admitted together.
-fn part_count(prepared: &[Prepared<'_>]) -> usize {
+fn part_count(prepared: &[Put<'_>]) -> usize {
     let mut bytes = 0;
-    let is_within = |it: &&Prepared<'_>| {
-        bytes += it.payload.len();
+    let is_within = |it: &&Put<'_>| {
+        bytes += it.text.len();
         bytes <= PART_BYTES
     };
     prepared.iter().take(PART_COUNT).take_while(is_within).count().max(1)

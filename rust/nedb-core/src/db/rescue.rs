@@ -21,7 +21,7 @@ use crate::blob::Uncopied;
 use crate::error::{Error, ErrorCode, Result};
 use crate::json::write_string;
 use crate::log::{Damage, ReplayEnd, verify};
-use crate::op::{Item, Items, OpKind, Seq, kind};
+use crate::op::{OpKind, Repair, Seq};
 use crate::store::{Directory, Disk, LEGACY_STATE_FILE_NAME, LogFile, LogStore};
 use crate::views::State;
 use parking_lot::MutexGuard;
@@ -432,24 +432,15 @@ impl Database {
         let checked = check::options(&options)?;
         let file_name = damaged_file.file_name().unwrap_or_default().to_string_lossy();
         let mut group = self.inner.begin_group_with(writer)?;
-        let mut payload = group.payload_buffer();
-        payload.push_str(&format!("{{\"cut_bytes\":{},\"damaged_file\":", done.cut_bytes));
-        write_string(&file_name, &mut payload);
-        payload.push_str(&format!(",\"offset_bytes\":{},\"reason\":", done.offset_bytes));
-        write_string(reason, &mut payload);
-        if let Some(synced_bytes) = done.synced_bytes {
-            payload.push_str(&format!(",\"synced_bytes\":{synced_bytes}"));
-        }
-        payload.push('}');
-        let item = Item { kind: OpKind::Repair, caused_by: Cow::Borrowed(&[]) };
-        let draft = Draft {
-            options: &checked,
-            op: kind::REPAIR,
-            items: Items::One(item),
-            payload,
-            if_seqs: Vec::new(),
-            has_provenance: false,
+        let repair = Repair {
+            cut_bytes: done.cut_bytes,
+            damaged_file: file_name,
+            offset_bytes: done.offset_bytes,
+            reason: Cow::Borrowed(reason),
+            synced_bytes: done.synced_bytes,
+            carried: None,
         };
+        let draft = Draft::one(&checked.origin, OpKind::Repair(repair));
         group.stage(draft)?;
         group.finish()
     }

@@ -175,7 +175,7 @@ impl Loaded {
 pub(super) fn seal_in(op: &Op<'_>) -> Option<String> {
     match op.items.as_slice() {
         [item] => match &item.kind {
-            OpKind::Checkpoint { views } => views.as_deref().map(str::to_owned),
+            OpKind::Checkpoint { views, .. } => views.as_deref().map(str::to_owned),
             _ => None,
         },
         _ => None,

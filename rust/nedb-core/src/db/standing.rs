@@ -15,9 +15,8 @@ use super::commit::{Writer, tail_of};
 use super::rescue::{REPAIR_CLIENT, RepairReport};
 use super::restore::remove_saved_from;
 use crate::error::{Error, Result};
-use crate::json::string_text;
-use crate::log::{Damage, member};
-use crate::op::{OpKind, Seq};
+use crate::log::Damage;
+use crate::op::{OpKind, Repair, Seq};
 use crate::store::{Directory, LogFile, LogStore};
 use crate::views::State;
 use std::sync::atomic::Ordering;
@@ -50,27 +49,21 @@ impl Standing {
         let Some(start) = state.log.line_starts().last().filter(|_| seq >= 0) else {
             return Ok(None);
         };
-        let is_one = state.with_op(seq, |op| {
-            op.client == REPAIR_CLIENT
-                && op.items.as_slice().iter().any(|item| matches!(item.kind, OpKind::Repair))
+        let standing = state.with_op(seq, |op| {
+            let item = op.items.as_slice().first().filter(|_| op.client == REPAIR_CLIENT)?;
+            match &item.kind {
+                OpKind::Repair(repair) => Some(Standing::read(seq, repair)),
+                _ => None,
+            }
         })?;
-        if !is_one {
-            return Ok(None);
-        }
-        let text = state.log.with_fields(seq, |fields| fields.to_canonical())?;
-        let standing = Standing::read(seq, member(&text, "payload").unwrap_or_default());
         Ok(standing.filter(|it| it.cut.offset_bytes == *start))
     }
 
-    fn read(seq: Seq, payload: &str) -> Option<Standing> {
-        let number = |name: &str| member(payload, name)?.parse().ok();
-        let text = |name: &str| Some(string_text(member(payload, name)?)?.into_owned());
-        let cut = Cut {
-            offset_bytes: number("offset_bytes")?,
-            synced_bytes: number("synced_bytes"),
-            cut_bytes: number("cut_bytes")?,
-        };
-        Some(Standing { cut, seq, reason: text("reason")?, damaged_file: text("damaged_file")? })
+    fn read(seq: Seq, repair: &Repair<'_>) -> Standing {
+        let Repair { cut_bytes, offset_bytes, synced_bytes, .. } = *repair;
+        let cut = Cut { offset_bytes, synced_bytes, cut_bytes };
+        let (reason, damaged_file) = (repair.reason.to_string(), repair.damaged_file.to_string());
+        Standing { cut, seq, reason, damaged_file }
     }
 }
 

@@ -10,13 +10,10 @@ use super::Database;
 use super::check::{self, CheckedOptions};
 use super::group::{Admitted, Draft, Group};
 use super::options::WriteOptions;
-use super::write::{
-    Target, edge_kind, write_delete_payload, write_edge_payload, write_item_provenance, write_put,
-    written_by, written_texts,
-};
-use crate::document::write_with_seq;
+use super::write::{Target, edge_kind, put_of, stored_text, written_by, written_texts};
+use crate::document::{Provenance, write_with_seq};
 use crate::error::{Error, Result};
-use crate::json::{canonicalize_within, elements, members, string_text, write_string};
+use crate::json::{canonicalize_within, elements, members, string_text};
 use crate::limits::{BATCH_ITEMS_COUNT_MAX, NESTING_DEPTH_MAX};
 use crate::op::{Item, Items, OpKind, Seq, kind};
 use crate::views::State;
@@ -64,6 +61,7 @@ pub(super) struct CheckedBatch<'t> {
     steps: &'t Steps<'t>,
     options: CheckedOptions<'t>,
     item_options: Vec<CheckedOptions<'t>>,
+    said_of_items: Vec<Provenance<'t>>,
 }
 
 /// Returns a transaction's items as canonical text.
@@ -87,8 +85,11 @@ impl<'t> Steps<'t> {
     ///
     /// Errors: `InvalidArgument`, `LimitExceeded`.
     pub fn checked<'s>(&'s self, options: &'s WriteOptions) -> Result<CheckedBatch<'s>> {
-        let item_options = self.options.iter().map(check::options).collect::<Result<_>>()?;
-        Ok(CheckedBatch { steps: self, options: check::options(options)?, item_options })
+        let item_options =
+            self.options.iter().map(check::options).collect::<Result<Vec<CheckedOptions<'s>>>>()?;
+        let said_of_items = item_options.iter().map(|it| it.origin.said.clone()).collect();
+        let options = check::options(options)?;
+        Ok(CheckedBatch { steps: self, options, item_options, said_of_items })
     }
 }
 
@@ -98,101 +99,50 @@ impl CheckedBatch<'_> {
     /// Errors: as `Group::stage`.
     pub fn stage<'a>(&'a self, group: &mut Group<'_, 'a>) -> Result<(Vec<String>, Admitted)> {
         let Steps { steps, options } = self.steps;
-        let mut payload = group.payload_buffer();
         let now = group.now_seconds();
-        let built = build_items(steps, &self.item_options, now, &mut payload)?;
-        let texts: Vec<Option<String>> = built.iter().map(text_of).collect();
-        let draft = Draft {
-            options: &self.options,
-            op: kind::TRANSACTION,
-            items: Items::Many(built),
-            payload,
+        let items = steps.iter().zip(&self.item_options);
+        let items = items.map(|(step, options)| step.item(options, now)).collect::<Result<_>>()?;
+        let admitted = group.stage(Draft {
+            origin: &self.options.origin,
+            items: Items::Many(items),
+            said_of_items: &self.said_of_items,
             if_seqs: preconditions(steps, options),
-            has_provenance: false,
-        };
-        let admitted = group.stage(draft)?;
+        })?;
         let results = match admitted {
-            Admitted::New(seq) => texts.into_iter().map(|text| result(text, seq)).collect(),
-            Admitted::Replayed(seq) => group.with_state(|state| originals(state, seq, &texts))?,
+            Admitted::New(seq) => {
+                let items = group.last_staged_items().iter();
+                items.map(|item| result(stored_text(item), seq)).collect()
+            }
+            Admitted::Replayed(seq) => group.with_state(|state| originals(state, seq, steps))?,
         };
         Ok((results, admitted))
     }
 }
 
-/// Returns what the items of an op wrote, as it was handed out then.
-fn originals(state: &State, seq: Seq, texts: &[Option<String>]) -> Result<Vec<String>> {
+/// Returns what the items of an op wrote that did these steps, as it was handed out then.
+fn originals(state: &State, seq: Seq, steps: &[Step<'_>]) -> Result<Vec<String>> {
     let mut written = written_texts(state, seq)?.into_iter();
-    let original = |text: &Option<String>| {
+    let original = |step: &Step<'_>| {
         let stored = written.next();
-        let stored = text.as_ref().map(|_| written_by(seq, stored)).transpose()?;
-        Ok(result(stored, seq))
+        let is_put = matches!(step, Step::Put { .. });
+        let stored = is_put.then(|| written_by(seq, stored)).transpose()?;
+        Ok(result(stored.as_deref(), seq))
     };
-    texts.iter().map(original).collect()
+    steps.iter().map(original).collect()
 }
 
-fn result(stored: Option<String>, seq: Seq) -> String {
+fn result(stored: Option<&str>, seq: Seq) -> String {
     match stored {
         None => "null".to_owned(),
         Some(stored) => {
             let mut out = String::new();
-            write_with_seq(&stored, seq, &mut out);
+            write_with_seq(stored, seq, &mut out);
             out
         }
     }
 }
 
-fn text_of(item: &Item<'_>) -> Option<String> {
-    match &item.kind {
-        OpKind::Put(put) => Some(put.text.clone().into_owned()),
-        _ => None,
-    }
-}
-
-/// Writes the payload of a transaction and the items that point into it.
-fn build_items<'a>(
-    steps: &'a [Step<'a>],
-    options: &'a [CheckedOptions<'a>],
-    now_seconds: f64,
-    payload: &mut String,
-) -> Result<Vec<Item<'a>>> {
-    let mut items = Vec::with_capacity(steps.len());
-    payload.push_str("{\"items\":[");
-    for (step, options) in steps.iter().zip(options) {
-        if !items.is_empty() {
-            payload.push(',');
-        }
-        payload.push('{');
-        write_item_provenance(options.given, payload);
-        payload.push_str("\"op\":\"");
-        payload.push_str(step.op());
-        payload.push_str("\",\"payload\":");
-        let kind = step.write(options, now_seconds, payload)?;
-        for (key, date) in
-            [("valid_from", &options.given.valid_from), ("valid_to", &options.given.valid_to)]
-        {
-            if let Some(date) = date {
-                payload.push_str(",\"");
-                payload.push_str(key);
-                payload.push_str("\":");
-                write_string(date, payload);
-            }
-        }
-        payload.push('}');
-        items.push(Item { kind, caused_by: Cow::Borrowed(&options.given.caused_by) });
-    }
-    payload.push_str("]}");
-    Ok(items)
-}
-
-impl<'a> Step<'a> {
-    fn op(&self) -> &'static str {
-        match self {
-            Step::Put { .. } => kind::PUT,
-            Step::Delete { .. } => kind::DELETE,
-            Step::Edge { op, .. } => op,
-        }
-    }
-
+impl Step<'_> {
     fn document(&self) -> Option<(&str, &str)> {
         match self {
             Step::Put { target, .. } | Step::Delete { target } => Some((&target.0, &target.1)),
@@ -200,32 +150,23 @@ impl<'a> Step<'a> {
         }
     }
 
-    fn write(
-        &'a self,
-        options: &CheckedOptions<'_>,
-        now_seconds: f64,
-        payload: &mut String,
-    ) -> Result<OpKind<'a>> {
-        Ok(match self {
+    /// Makes the item that does it.
+    ///
+    /// Errors: `InvalidArgument`, `LimitExceeded`.
+    fn item<'a>(&'a self, options: &'a CheckedOptions<'a>, now_seconds: f64) -> Result<Item<'a>> {
+        let kind = match self {
             Step::Put { target, document } => {
                 let target = Target::checked(&target.0, &target.1)?;
-                OpKind::Put(write_put(&target, document, options, now_seconds, payload)?)
+                OpKind::Put(put_of(&target, document, options, now_seconds)?)
             }
-            Step::Delete { target } => {
-                let target = Target::checked(&target.0, &target.1)?;
-                write_delete_payload(&target, payload);
-                OpKind::Delete {
-                    collection: Cow::Borrowed(target.collection),
-                    id: Cow::Borrowed(target.id),
-                }
-            }
+            Step::Delete { target } => Target::checked(&target.0, &target.1)?.deletion(),
             Step::Edge { op, from, relation, to } => {
                 let edge = (&**from, &**relation, &**to);
                 check::edge(edge)?;
-                write_edge_payload(edge, payload);
                 edge_kind(op, edge)
             }
-        })
+        };
+        Ok(Item { kind, caused_by: Cow::Borrowed(&options.given.caused_by) })
     }
 }
 

@@ -4,13 +4,16 @@ use super::check::{self, CheckedOptions};
 use super::group::{Admitted, Draft, Group};
 use super::options::WriteOptions;
 use super::{Database, admit};
-use crate::document::{Provenance, write_seqs, write_stored, write_with_seq};
+use crate::document::{Provenance, write_stored, write_with_seq};
 use crate::error::{Error, Result};
-use crate::json::{elements, members, string_text, write_string};
+use crate::json::{elements, members, string_text};
 use crate::limits::DOCUMENT_BYTES_MAX;
-use crate::op::{Item, Items, OpKind, Put, Seq, TextPlace, kind};
+use crate::op::{Item, OpKind, Put, Seq, TextPlace, kind};
 use crate::views::State;
 use std::borrow::Cow;
+
+/// Room for what a stored text has beside what the host gave: `_id`, mostly.
+const STORED_EXTRA_BYTES: usize = 32;
 
 /// What a read-modify-write does with what it read.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -61,7 +64,7 @@ impl Database {
         let given_back = out.len();
         let written = self.inner.write(|group| {
             out.truncate(given_back);
-            let draft = put_draft(group, &target, document, &checked)?;
+            let draft = put_draft(&target, document, &checked, group.now_seconds())?;
             stage_put(group, draft, out).map(|_| ())
         });
         written.inspect_err(|_| out.truncate(given_back))
@@ -75,7 +78,7 @@ impl Database {
         let checked = check::options(options)?;
         let target = Target::checked(collection, id)?;
         self.inner.write(|group| {
-            let draft = delete_draft(group, &target, &checked);
+            let draft = delete_draft(&target, &checked);
             stage_one(group, draft)
         })
     }
@@ -125,7 +128,7 @@ impl Database {
             let kept = with_provenance(options, &text, group.last_seq());
             let kept = WriteOptions { ttl_seconds: Some(ttl_seconds), ..kept };
             let checked = check::kept_options(&kept)?;
-            let draft = put_draft(group, &target, &text, &checked)?;
+            let draft = put_draft(&target, &text, &checked, group.now_seconds())?;
             group.stage_owned(draft).map(|_| true)
         })
     }
@@ -159,11 +162,11 @@ impl Database {
                 Update::Keep => Ok(current),
                 Update::Delete => {
                     check::takes_no(options, "a deletion", true)?;
-                    let draft = delete_draft(group, &target, &checked);
+                    let draft = delete_draft(&target, &checked);
                     group.stage(draft).map(|_| None)
                 }
                 Update::Put(document) => {
-                    let draft = put_draft(group, &target, &document, &checked)?;
+                    let draft = put_draft(&target, &document, &checked, group.now_seconds())?;
                     let mut out = String::new();
                     stage_put(group, draft, &mut out).map(|_| Some(out))
                 }
@@ -181,7 +184,7 @@ impl Database {
         let checked = check::options(options)?;
         check::edge(edge)?;
         self.inner.write(|group| {
-            let draft = edge_draft(group, op, edge, &checked);
+            let draft = edge_draft(op, edge, &checked);
             stage_one(group, draft)
         })
     }
@@ -209,7 +212,8 @@ pub(super) fn stage_put<'a>(
 fn hand_out(group: &Group<'_, '_>, admitted: Admitted, out: &mut String) -> Result<()> {
     match admitted {
         Admitted::New(seq) => {
-            write_with_seq(group.last_staged_text().unwrap_or_default(), seq, out);
+            let text = group.last_staged_items().first().and_then(stored_text);
+            write_with_seq(text.unwrap_or_default(), seq, out);
         }
         Admitted::Replayed(seq) => {
             let originals = group.with_state(|state| written_texts(state, seq))?;
@@ -232,38 +236,34 @@ impl<'a> Target<'a> {
         check::id(id)?;
         Ok(Target { collection, id })
     }
+
+    /// Makes the deletion of it.
+    pub fn deletion(&self) -> OpKind<'a> {
+        OpKind::Delete { collection: Cow::Borrowed(self.collection), id: Cow::Borrowed(self.id) }
+    }
 }
 
-/// Drafts a put: builds the stored text inside the payload.
+/// Drafts a put.
+///
+/// Errors: as `put_of`.
 pub(super) fn put_draft<'a>(
-    group: &mut Group<'_, '_>,
     target: &Target<'a>,
     document: &str,
     options: &'a CheckedOptions<'a>,
+    now_seconds: f64,
 ) -> Result<Draft<'a>> {
-    let mut payload = group.payload_buffer();
-    let put = write_put(target, document, options, group.now_seconds(), &mut payload)?;
-    let given = options.given;
-    Ok(Draft {
-        options,
-        op: kind::PUT,
-        items: Items::One(Item {
-            kind: OpKind::Put(put),
-            caused_by: Cow::Borrowed(&given.caused_by),
-        }),
-        payload,
-        if_seqs: given.if_seq.map(|seq| (target.collection, target.id, seq)).into_iter().collect(),
-        has_provenance: true,
-    })
+    let put = put_of(target, document, options, now_seconds)?;
+    Ok(with_precondition(Draft::one(&options.origin, OpKind::Put(put)), target, options))
 }
 
-/// Appends a put's payload, and returns the put with its place in it.
-pub(super) fn write_put<'a>(
+/// Makes a put: its stored text is built here, and stands in the op's line later.
+///
+/// Errors: `InvalidArgument`, `LimitExceeded`.
+pub(super) fn put_of<'a>(
     target: &Target<'a>,
     document: &str,
     options: &CheckedOptions<'_>,
     now_seconds: f64,
-    payload: &mut String,
 ) -> Result<Put<'a>> {
     if document.len() > DOCUMENT_BYTES_MAX {
         return Err(Error::limit(format!(
@@ -271,27 +271,15 @@ pub(super) fn write_put<'a>(
             document.len()
         )));
     }
-    let given = options.given;
-    let expires_at = given.ttl_seconds.map(|ttl_seconds| now_seconds + ttl_seconds);
-    let provenance = Provenance {
-        caused_by: &given.caused_by,
-        confidence: given.confidence,
-        evidence: given.evidence.as_deref(),
-        expires_at,
-        valid_from: given.valid_from.as_deref(),
-        valid_to: given.valid_to.as_deref(),
-    };
-    payload.push_str("{\"coll\":");
-    write_string(target.collection, payload);
-    payload.push_str(",\"doc\":");
-    let start = payload.len();
-    write_stored(document, target.id, &provenance, payload)?;
-    let text = payload.get(start..).unwrap_or_default().to_owned();
-    write_id_and_key(target, payload);
+    let expires_at = options.given.ttl_seconds.map(|ttl_seconds| now_seconds + ttl_seconds);
+    let said = Provenance { expires_at, ..options.origin.said.clone() };
+    let mut text = String::with_capacity(document.len() + target.id.len() + STORED_EXTRA_BYTES);
+    write_stored(document, target.id, &said, &mut text)?;
     Ok(Put {
         collection: Cow::Borrowed(target.collection),
         id: Cow::Borrowed(target.id),
-        place: TextPlace { start: start as u32, bytes: text.len() as u32 },
+        // It has one once its line is written.
+        place: TextPlace::LEGACY,
         text: Cow::Owned(text),
         valid_from: options.valid_from,
         valid_to: options.valid_to,
@@ -299,60 +287,26 @@ pub(super) fn write_put<'a>(
     })
 }
 
-pub(super) fn delete_draft<'a>(
-    group: &mut Group<'_, '_>,
+pub(super) fn delete_draft<'a>(target: &Target<'a>, options: &'a CheckedOptions<'a>) -> Draft<'a> {
+    let draft = Draft::one(&options.origin, target.deletion());
+    with_precondition(draft, target, options)
+}
+
+fn with_precondition<'a>(
+    draft: Draft<'a>,
     target: &Target<'a>,
-    options: &'a CheckedOptions<'a>,
+    options: &CheckedOptions<'_>,
 ) -> Draft<'a> {
-    let mut payload = group.payload_buffer();
-    write_delete_payload(target, &mut payload);
-    let given = options.given;
-    let kind = OpKind::Delete {
-        collection: Cow::Borrowed(target.collection),
-        id: Cow::Borrowed(target.id),
-    };
-    Draft {
-        options,
-        op: kind::DELETE,
-        items: Items::One(Item { kind, caused_by: Cow::Borrowed(&given.caused_by) }),
-        payload,
-        if_seqs: given.if_seq.map(|seq| (target.collection, target.id, seq)).into_iter().collect(),
-        has_provenance: true,
-    }
+    let expected = options.given.if_seq.map(|seq| (target.collection, target.id, seq));
+    Draft { if_seqs: expected.into_iter().collect(), ..draft }
 }
 
 pub(super) fn edge_draft<'a>(
-    group: &mut Group<'_, '_>,
-    op: &'static str,
+    op: &str,
     edge: (&'a str, &'a str, &'a str),
     options: &'a CheckedOptions<'a>,
 ) -> Draft<'a> {
-    let mut payload = group.payload_buffer();
-    write_edge_payload(edge, &mut payload);
-    let caused_by = Cow::Borrowed(options.given.caused_by.as_slice());
-    Draft {
-        options,
-        op,
-        items: Items::One(Item { kind: edge_kind(op, edge), caused_by }),
-        payload,
-        if_seqs: Vec::new(),
-        has_provenance: true,
-    }
-}
-
-pub(super) fn write_delete_payload(target: &Target<'_>, payload: &mut String) {
-    payload.push_str("{\"coll\":");
-    write_string(target.collection, payload);
-    write_id_and_key(target, payload);
-}
-
-pub(super) fn write_edge_payload(edge: (&str, &str, &str), payload: &mut String) {
-    let (from, relation, to) = edge;
-    for (label, text) in [("{\"frm\":", from), (",\"rel\":", relation), (",\"to\":", to)] {
-        payload.push_str(label);
-        write_string(text, payload);
-    }
-    payload.push('}');
+    Draft::one(&options.origin, edge_kind(op, edge))
 }
 
 pub(super) fn edge_kind<'a>(op: &str, edge: (&'a str, &'a str, &'a str)) -> OpKind<'a> {
@@ -365,24 +319,9 @@ pub(super) fn edge_kind<'a>(op: &str, edge: (&'a str, &'a str, &'a str)) -> OpKi
     }
 }
 
-fn write_id_and_key(target: &Target<'_>, payload: &mut String) {
-    payload.push_str(",\"id\":");
-    write_string(target.id, payload);
-    payload.push_str(",\"key\":");
-    let start = payload.len();
-    write_string(target.collection, payload);
-    // The key is the joined text: the collection's closing quote gives way to a colon and the id.
-    payload.pop();
-    payload.push(':');
-    let id_start = payload.len();
-    write_string(target.id, payload);
-    payload.remove(id_start);
-    debug_assert!(payload.get(start..).is_some_and(|key| key.starts_with('"')));
-    payload.push('}');
-}
-
-pub(super) fn stored_text<'d>(items: &'d Items<'_>) -> Option<&'d str> {
-    match &items.as_slice().first()?.kind {
+/// Returns the stored text that an item wrote, if it is a put.
+pub(super) fn stored_text<'d>(item: &'d Item<'_>) -> Option<&'d str> {
+    match &item.kind {
         OpKind::Put(put) => Some(&put.text),
         _ => None,
     }
@@ -396,10 +335,7 @@ pub(super) fn written_by(seq: Seq, text: Option<Option<String>>) -> Result<Strin
 /// Returns the stored texts that the items of an op wrote; None for an item that is no put.
 pub(super) fn written_texts(state: &State, seq: Seq) -> Result<Vec<Option<String>>> {
     state.log.with_fields(seq, |fields| {
-        let text = |item: &Item<'_>| match &item.kind {
-            OpKind::Put(put) => Some(put.text.clone().into_owned()),
-            _ => None,
-        };
+        let text = |item: &Item<'_>| stored_text(item).map(str::to_owned);
         Ok(fields.to_op()?.items.as_slice().iter().map(text).collect())
     })
 }
@@ -466,23 +402,4 @@ fn with_provenance(options: &WriteOptions, stored: &str, last_seq: Seq) -> Write
 
 fn is_date(text: &str) -> bool {
     crate::instant::parse(text, crate::instant::Bound::At).is_some()
-}
-
-/// Appends the provenance members of a transaction's item that come before its `op`, each with a comma.
-pub(super) fn write_item_provenance(given: &WriteOptions, out: &mut String) {
-    if !given.caused_by.is_empty() {
-        out.push_str("\"caused_by\":");
-        write_seqs(&given.caused_by, out);
-        out.push(',');
-    }
-    if let Some(confidence) = given.confidence {
-        out.push_str("\"confidence\":");
-        crate::json::write_double(confidence, out);
-        out.push(',');
-    }
-    if let Some(evidence) = &given.evidence {
-        out.push_str("\"evidence\":");
-        write_string(evidence, out);
-        out.push(',');
-    }
 }

@@ -30,7 +30,7 @@ impl Database {
         let checked = check::options(options)?;
         let target = Target::checked(collection, id)?;
         self.write_later(|group| {
-            let draft = put_draft(group, &target, document, &checked)?;
+            let draft = put_draft(&target, document, &checked, group.now_seconds())?;
             let mut stored = String::new();
             let admitted = stage_put(group, draft, &mut stored)?;
             Ok((stored, group.receipt(admitted)?))
@@ -51,7 +51,7 @@ impl Database {
         let checked = check::options(options)?;
         let target = Target::checked(collection, id)?;
         self.write_later(|group| {
-            let draft = delete_draft(group, &target, &checked);
+            let draft = delete_draft(&target, &checked);
             let admitted = group.stage(draft)?;
             group.receipt(admitted)
         })
@@ -112,7 +112,7 @@ impl Database {
         let checked = check::options(options)?;
         check::edge(edge)?;
         self.write_later(|group| {
-            let draft = edge_draft(group, op, edge, &checked);
+            let draft = edge_draft(op, edge, &checked);
             let admitted = group.stage(draft)?;
             group.receipt(admitted)
         })

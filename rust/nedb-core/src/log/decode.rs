@@ -213,11 +213,6 @@ impl<'t> Fields<'t> {
         string_text(self.idem)
     }
 
-    /// Returns the payload as canonical text.
-    pub fn payload(&self) -> &'t str {
-        self.payload
-    }
-
     /// Returns what the op itself says caused it.
     pub fn caused_by(&self) -> Vec<Seq> {
         self.caused_by.map(seqs).unwrap_or_default()

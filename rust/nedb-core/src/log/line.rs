@@ -1,64 +1,58 @@
 //! One op as one line of text.
 //!
-//! In: the members of an op. Out: a line of UTF-8 with its newline, keys sorted, compact, and its hash.
+//! In: an op. Out: a line of UTF-8 with its newline, keys sorted, compact, and its hash.
 //!
 //! Invariants:
 //! * The hash is taken over the line less its `hash` and `prev_hash` members, escaped to ASCII.
 //! * Whoever writes an op with equal members writes equal bytes.
 
-use crate::document::{write_integer, write_seqs};
+use super::payload::write_payload;
+use crate::document::{Provenance, write_integer, write_seqs};
 use crate::error::{Error, Result};
 use crate::hash::ChainHasher;
 use crate::json::{write_double, write_string};
 use crate::limits::LINE_BYTES_MAX;
-use crate::op::Seq;
+use crate::op::{Item, Items, OpKind, Seq};
 
-/// The members of an op that its hash covers. `payload` is canonical text.
+/// What an op says beside what it does.
 #[derive(Clone, Debug, Default)]
-pub(crate) struct Body<'a> {
+pub(crate) struct Header<'a> {
     pub seq: Seq,
     pub client: &'a str,
     pub nonce: i64,
-    pub op: &'a str,
-    pub payload: &'a str,
     pub ts: f64,
     pub idem: Option<&'a str>,
-    pub caused_by: &'a [Seq],
-    pub evidence: Option<&'a str>,
-    pub confidence: Option<f64>,
-    pub valid_from: Option<&'a str>,
-    pub valid_to: Option<&'a str>,
-}
-
-/// What `encode_line` says of the line it wrote.
-#[derive(Debug)]
-pub(crate) struct EncodedLine {
-    /// The line's hash, 64 characters of hex.
-    pub hash: String,
-    /// Where the payload starts, counted from the start of the line.
-    pub payload_start: usize,
+    /// What the op says as a whole; `expires_at` is a document's, and no member of a line.
+    pub said: Provenance<'a>,
+    /// What each item of a transaction says.
+    pub said_of_items: &'a [Provenance<'a>],
 }
 
 /// `,"hash":"` and 64 characters and `"`.
 const HASH_MEMBER_BYTES: usize = 74;
 
-/// Appends a line with its newline to `out`; `scratch` is working space that is overwritten.
+/// Appends a line with its newline to `out`, notes in each put where its text stands in the line, and returns the
+/// line's hash, 64 characters of hex. `scratch` is working space that is overwritten.
 ///
-/// Errors: `LimitExceeded` when the line is longer than `LINE_BYTES_MAX`; `out` is unchanged then.
+/// Errors: `LimitExceeded` when the line is longer than `LINE_BYTES_MAX`; `InvalidArgument` for a kind that is not
+/// known. `out` is unchanged then.
 pub(crate) fn encode_line(
-    body: &Body<'_>,
+    header: &Header<'_>,
+    items: &mut Items<'_>,
     prev_hash: &str,
     scratch: &mut String,
     out: &mut String,
-) -> Result<EncodedLine> {
+) -> Result<String> {
+    let kind = items.kind_name();
+    let kind =
+        kind.ok_or_else(|| Error::invalid("an op of a kind that is not known is not written"))?;
     scratch.clear();
-    write_head(body, scratch);
+    write_head(header, scratch);
     let hash_at = scratch.len();
-    write_middle(body, scratch);
-    let payload_start = scratch.len() + HASH_MEMBER_BYTES;
-    scratch.push_str(body.payload);
+    write_middle(header, kind, scratch);
+    write_payload(items, header.said_of_items, scratch);
     let prev_hash_at = scratch.len();
-    write_tail(body, scratch);
+    write_tail(header, scratch);
     if scratch.len() + 2 * HASH_MEMBER_BYTES > LINE_BYTES_MAX {
         return Err(Error::limit(format!(
             "the op is a line of {} bytes; at most {LINE_BYTES_MAX} are written",
@@ -85,47 +79,63 @@ pub(crate) fn encode_line(
     ] {
         out.push_str(part);
     }
-    Ok(EncodedLine { hash, payload_start })
+    shift_places(items);
+    Ok(hash)
 }
 
-fn write_head(body: &Body<'_>, out: &mut String) {
+/// Turns places in what is hashed into places in the line: the hash comes before the payload.
+fn shift_places(items: &mut Items<'_>) {
+    let shift = |item: &mut Item<'_>| {
+        if let OpKind::Put(put) = &mut item.kind {
+            put.place.start += HASH_MEMBER_BYTES as u32;
+        }
+    };
+    match items {
+        Items::One(item) => shift(item),
+        Items::Many(items) => items.iter_mut().for_each(shift),
+    }
+}
+
+fn write_head(header: &Header<'_>, out: &mut String) {
+    let said = &header.said;
     out.push('{');
-    if !body.caused_by.is_empty() {
+    if !said.caused_by.is_empty() {
         out.push_str("\"caused_by\":");
-        write_seqs(body.caused_by, out);
+        write_seqs(said.caused_by, out);
         out.push(',');
     }
     out.push_str("\"client\":");
-    write_string(body.client, out);
-    if let Some(confidence) = body.confidence {
+    write_string(header.client, out);
+    if let Some(confidence) = said.confidence {
         out.push_str(",\"confidence\":");
         write_double(confidence, out);
     }
-    if let Some(evidence) = body.evidence {
+    if let Some(evidence) = said.evidence {
         out.push_str(",\"evidence\":");
         write_string(evidence, out);
     }
 }
 
-fn write_middle(body: &Body<'_>, out: &mut String) {
+fn write_middle(header: &Header<'_>, kind: &str, out: &mut String) {
     out.push_str(",\"idem\":");
-    match body.idem {
+    match header.idem {
         Some(idem) => write_string(idem, out),
         None => out.push_str("null"),
     }
     out.push_str(",\"nonce\":");
-    write_integer(body.nonce, out);
+    write_integer(header.nonce, out);
     out.push_str(",\"op\":\"");
-    out.push_str(body.op);
+    out.push_str(kind);
     out.push_str("\",\"payload\":");
 }
 
-fn write_tail(body: &Body<'_>, out: &mut String) {
+fn write_tail(header: &Header<'_>, out: &mut String) {
     out.push_str(",\"seq\":");
-    write_integer(body.seq, out);
+    write_integer(header.seq, out);
     out.push_str(",\"ts\":");
-    write_double(body.ts, out);
-    for (key, value) in [("valid_from", body.valid_from), ("valid_to", body.valid_to)] {
+    write_double(header.ts, out);
+    let said = &header.said;
+    for (key, value) in [("valid_from", said.valid_from), ("valid_to", said.valid_to)] {
         if let Some(value) = value {
             out.push_str(",\"");
             out.push_str(key);

@@ -6,7 +6,7 @@
 //! | `decode` | one line: text → op, ours and NEDB 1.x's |
 //! | `reader` | where each line stands, and its text |
 //! | `cache` | hot document texts of a log on disk, within a byte budget |
-//! | `payload` | what an op does, by its kind; the shape that its payload must have |
+//! | `payload` | what an op does, by its kind, as text and back; the shape that it must have |
 //! | `pieces` | a log in pieces of whole lines |
 //! | `recovery` | a log from some line on, decoded on all cores: every op in order, and where and why it ends |
 //! | `renumber` | lines that are chained and whose seqs do not count up, with other seqs |
@@ -26,8 +26,8 @@ mod verify;
 
 #[cfg(test)]
 pub(crate) use decode::normalize;
-pub(crate) use decode::{Fault, Fields, member};
-pub(crate) use line::{Body, EncodedLine, encode_line};
+pub(crate) use decode::{Fault, Fields};
+pub(crate) use line::{Header, encode_line};
 pub(crate) use reader::{LogReader, TextRef, WantedText, read_log_bytes};
 pub(crate) use recovery::{ReplayEnd, ReplayStart, replay};
 pub(crate) use renumber::{ChainedLine, NewSeq, walk_chain};

@@ -474,7 +474,8 @@ mod tests {
     use super::*;
     use crate::error::ErrorCode;
     use crate::hash::ZERO_HASH;
-    use crate::log::{Body, encode_line};
+    use crate::log::{Header, encode_line};
+    use crate::op::{Item, Items, Put};
     use std::io;
     use std::sync::atomic::{AtomicUsize, Ordering};
 
@@ -503,24 +504,23 @@ mod tests {
         let (mut log, mut hash, mut lengths) = (String::new(), ZERO_HASH.to_owned(), Vec::new());
         for seq in 0..count {
             let item = |item: u32| {
-                format!(
-                    "{{\"op\":\"put\",\"payload\":{{\"coll\":\"c\",\"doc\":{},\"id\":\"{item}\",\
-                     \"key\":\"c:{item}\"}}}}",
-                    text_of(seq, item)
-                )
+                let id = item.to_string();
+                let put = Put {
+                    collection: "c".into(),
+                    text: text_of(seq, item).into(),
+                    id: id.into(),
+                    place: TextPlace::LEGACY,
+                    valid_from: None,
+                    valid_to: None,
+                    expires_at: None,
+                };
+                Item { kind: OpKind::Put(put), caused_by: Vec::new().into() }
             };
-            let items: Vec<String> = (0..item_count).map(item).collect();
-            let body = Body {
-                seq,
-                client: "local",
-                nonce: seq + 1,
-                op: "tx",
-                payload: &format!("{{\"items\":[{}]}}", items.join(",")),
-                ts: 1.0,
-                ..Body::default()
-            };
+            let mut items = Items::Many((0..item_count).map(item).collect());
+            let client = "local";
+            let header = Header { seq, client, nonce: seq + 1, ts: 1.0, ..Header::default() };
             let start = log.len();
-            hash = encode_line(&body, &hash, &mut String::new(), &mut log).unwrap().hash;
+            hash = encode_line(&header, &mut items, &hash, &mut String::new(), &mut log).unwrap();
             lengths.push((log.len() - start) as u64);
         }
         let bytes = Arc::new(Counting { log, read_bytes: AtomicUsize::new(0) });

@@ -1,15 +1,13 @@
 //! A database in memory, made of log lines that are folded as they are written.
 
-use std::fmt::Write;
-
 use parking_lot::RwLock;
 
-use crate::document::write_with_member;
+use crate::document::{Provenance, write_with_member};
 use crate::error::Result;
 use crate::instant::{self, Bound};
 use crate::json::{Path, write_string};
-use crate::log::{Body, Fields, LogReader, encode_line, normalize};
-use crate::op::Seq;
+use crate::log::{Fields, Header, LogReader, encode_line, normalize};
+use crate::op::{Item, Items, OpKind, Put, Seq, TextPlace};
 use crate::query::algebra::Query;
 use crate::query::{Params, Rows, execute, parse};
 use crate::snapshot::{IndexKind, Snapshot, SnapshotOptions};
@@ -28,22 +26,24 @@ impl Fixture {
     }
 
     /// Appends an op and folds it; returns its seq.
-    pub(super) fn append(&self, op: &str, payload: &str, caused_by: &[Seq]) -> Seq {
+    fn append(&self, mut items: Items<'_>) -> Seq {
         let mut state = self.state.write();
         let seq = state.views.seq + 1;
-        let body = Body {
+        let caused_by = match &items {
+            Items::One(item) => item.caused_by.to_vec(),
+            Items::Many(_) => Vec::new(),
+        };
+        let header = Header {
             seq,
             client: "test",
             nonce: seq + 1,
-            op,
-            payload,
             ts: 1.0,
-            caused_by,
-            ..Body::default()
+            said: Provenance { caused_by: &caused_by, ..Provenance::default() },
+            ..Header::default()
         };
         let mut line = String::new();
-        let encoded = encode_line(&body, &state.head, &mut String::new(), &mut line).unwrap();
-        state.head = encoded.hash;
+        let (head, mut scratch) = (state.head.clone(), String::new());
+        state.head = encode_line(&header, &mut items, &head, &mut scratch, &mut line).unwrap();
         state.log.push_line(&line);
         let normalized = normalize(line.trim_end().as_bytes()).unwrap();
         let op = Fields::split(&normalized).unwrap().to_op().unwrap();
@@ -63,34 +63,28 @@ impl Fixture {
         document: &str,
         causes: &[Seq],
     ) -> Seq {
-        self.append("put", &put_payload(collection, id, document), causes)
+        self.append(Items::One(put_item(collection, id, document, causes)))
     }
 
     pub(super) fn delete(&self, collection: &str, id: &str) -> Seq {
-        self.append(
-            "delete",
-            &format!(r#"{{"coll":"{collection}","id":"{id}","key":"{collection}:{id}"}}"#),
-            &[],
-        )
+        self.append(Items::of(OpKind::Delete { collection: collection.into(), id: id.into() }))
     }
 
     pub(super) fn link(&self, from: &str, relation: &str, to: &str) -> Seq {
-        self.append("link", &format!(r#"{{"frm":"{from}","rel":"{relation}","to":"{to}"}}"#), &[])
+        self.link_caused(from, relation, to, &[])
+    }
+
+    pub(super) fn link_caused(&self, from: &str, relation: &str, to: &str, causes: &[Seq]) -> Seq {
+        let (from, relation, to) = (from.into(), relation.into(), to.into());
+        let kind = OpKind::Link { from, relation, to };
+        self.append(Items::One(Item { kind, caused_by: causes.into() }))
     }
 
     /// Puts several documents in one op, each with its causes.
     pub(super) fn transaction(&self, puts: &[(&str, &str, &[Seq])]) -> Seq {
-        let mut items = String::new();
-        for (collection, id, causes) in puts {
-            let payload = put_payload(collection, id, "{}");
-            let separator = if items.is_empty() { "" } else { "," };
-            let causes = match causes.is_empty() {
-                true => String::new(),
-                false => format!(r#""caused_by":{causes:?},"#).replace(' ', ""),
-            };
-            write!(items, r#"{separator}{{{causes}"op":"put","payload":{payload}}}"#).unwrap();
-        }
-        self.append("tx", &format!(r#"{{"items":[{items}]}}"#), &[])
+        let puts = puts.iter();
+        let items = puts.map(|(collection, id, causes)| put_item(collection, id, "{}", causes));
+        self.append(Items::Many(items.collect()))
     }
 
     pub(super) fn index(&self, collection: &str, kind: IndexKind, path: &str) {
@@ -141,14 +135,19 @@ impl Fixture {
     }
 }
 
-fn put_payload(collection: &str, id: &str, document: &str) -> String {
+fn put_item<'a>(collection: &'a str, id: &'a str, document: &str, causes: &'a [Seq]) -> Item<'a> {
     let mut stored = String::new();
     let canonical = crate::json::canonicalize(document).unwrap();
     write_with_member(&canonical, "_id", |out| write_string(id, out), &mut stored);
-    let mut payload = format!(r#"{{"coll":"{collection}","doc":{stored},"id":"#);
-    write_string(id, &mut payload);
-    write!(payload, r#","key":"#).unwrap();
-    write_string(&format!("{collection}:{id}"), &mut payload);
-    payload.push('}');
-    payload
+    // What the text says is read from the line again, as on opening.
+    let put = Put {
+        collection: collection.into(),
+        id: id.into(),
+        text: stored.into(),
+        place: TextPlace::LEGACY,
+        valid_from: None,
+        valid_to: None,
+        expires_at: None,
+    };
+    Item { kind: OpKind::Put(put), caused_by: causes.into() }
 }

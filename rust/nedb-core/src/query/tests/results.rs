@@ -136,7 +136,7 @@ fn trace_gives_the_versions_that_the_causes_wrote() {
     let fixture = Fixture::new();
     let first = fixture.put("m", "a", r#"{"v":1}"#);
     let other = fixture.put("m", "x", "{}");
-    let link = fixture.append("link", r#"{"frm":"m:a","rel":"r","to":"m:x"}"#, &[first]);
+    let link = fixture.link_caused("m:a", "r", "m:x", &[first]);
     let second = fixture.put_caused("m", "b", "{}", &[link, other]);
     fixture.put_caused("m", "c", "{}", &[second, first]);
     fixture.put("m", "a", r#"{"v":2}"#);

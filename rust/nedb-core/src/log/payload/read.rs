@@ -1,4 +1,4 @@
-//! What the payload of an op says, by its kind.
+//! Payloads, read: what an op does, by its kind.
 //!
 //! In: a payload as canonical text, of a line of ours or of NEDB 1.x. Out: what the op does, or which member of it is
 //! wrong.
@@ -8,17 +8,17 @@
 //!   has to cope with another. Kinds and members that are not known are let be.
 //! * Of NEDB 1.x everything is taken that it wrote: it checked no types of names, and always had an object as `doc`.
 
-use super::decode::{Fault, member};
+use super::super::decode::{Fault, member};
 use crate::document::legacy_stored;
 use crate::hash::{Hash, hash_from_hex, is_hash};
 use crate::instant::{self, Bound, Instant};
-use crate::json::{legacy_document, members, string_text};
-use crate::op::{FileContent, OpKind, Put, PutFile, TextPlace, Tier, kind};
+use crate::json::{elements, legacy_document, members, string_text};
+use crate::op::{Carried, FileContent, OpKind, Put, PutFile, Repair, Seq, TextPlace, Tier, kind};
 use std::borrow::Cow;
 
 /// A payload, and the line that it stands in.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Payload<'t> {
+pub(in crate::log) struct Payload<'t> {
     pub line: &'t str,
     pub text: &'t str,
     pub is_legacy: bool,
@@ -26,7 +26,7 @@ pub(super) struct Payload<'t> {
 
 /// The members of a put's payload, raw.
 #[derive(Clone, Copy, Debug, Default)]
-pub(super) struct PutParts<'t> {
+pub(in crate::log) struct PutParts<'t> {
     key: Option<&'t str>,
     collection: Option<&'t str>,
     id: Option<&'t str>,
@@ -53,7 +53,7 @@ impl<'t> PutParts<'t> {
 /// Reads what an op of a kind does; `parts` are the members of a put, where they are known.
 ///
 /// Errors: `Fault::Unreadable` naming the member that is missing, or is not what it should be.
-pub(super) fn op_kind<'t>(
+pub(in crate::log) fn op_kind<'t>(
     kind: &str,
     payload: Payload<'t>,
     parts: Option<PutParts<'t>>,
@@ -74,8 +74,8 @@ pub(super) fn op_kind<'t>(
         }
         kind::PUT_FILE => OpKind::PutFile(shape.put_file()?),
         kind::CHECKPOINT => shape.checkpoint()?,
-        kind::REPAIR => shape.repair()?,
-        kind::ENCRYPT => shape.number("plain_op_count").map(|_| OpKind::Encrypt)?,
+        kind::REPAIR => OpKind::Repair(shape.repair()?),
+        kind::ENCRYPT => OpKind::Encrypt { plain_op_count: shape.number("plain_op_count")? },
         _ => OpKind::Unknown,
     };
     Ok(kind)
@@ -214,23 +214,47 @@ impl<'t> Shape<'_, 't> {
     }
 
     fn checkpoint(&self) -> Result<OpKind<'t>, Fault> {
-        self.text("note")?;
+        let note = self.text("note")?;
         let views = self.optional("views", |shape, name| {
             let views = shape.text(name)?;
             if is_hash(&views) { Ok(views) } else { Err(shape.wrong(name, "no hash")) }
         })?;
-        Ok(OpKind::Checkpoint { views })
+        Ok(OpKind::Checkpoint { note, views })
     }
 
-    fn repair(&self) -> Result<OpKind<'t>, Fault> {
-        self.number("cut_bytes")?;
-        self.number("offset_bytes")?;
-        self.text("damaged_file")?;
-        self.text("reason")?;
-        for name in ["synced_bytes", "carried_op_count", "lost_cause_count"] {
-            self.optional(name, Self::number)?;
-        }
-        Ok(OpKind::Repair)
+    fn repair(&self) -> Result<Repair<'t>, Fault> {
+        let lost_cause_count = self.optional("lost_cause_count", Self::number)?;
+        let carried = |shape: &Self, name: &str| {
+            Ok(Carried {
+                op_count: shape.number(name)?,
+                old_seqs: shape.optional("carried_seqs", Self::ranges)?.unwrap_or_default(),
+                lost_cause_count: lost_cause_count.unwrap_or_default(),
+            })
+        };
+        Ok(Repair {
+            cut_bytes: self.number("cut_bytes")?,
+            damaged_file: self.text("damaged_file")?,
+            offset_bytes: self.number("offset_bytes")?,
+            reason: self.text("reason")?,
+            synced_bytes: self.optional("synced_bytes", Self::number)?,
+            carried: self.optional("carried_op_count", carried)?,
+        })
+    }
+
+    /// Reads `[[first, last], ...]`.
+    fn ranges(&self, name: &str) -> Result<Vec<(Seq, Seq)>, Fault> {
+        let range = |range: &str| {
+            let mut ends = elements(range).map(str::parse);
+            match (ends.next(), ends.next(), ends.next()) {
+                (Some(Ok(first)), Some(Ok(last)), None) if first <= last => Some((first, last)),
+                _ => None,
+            }
+        };
+        let list = self.raw(name)?;
+        let is_list = |text: &str| text.starts_with('[');
+        let ranges =
+            || elements(list).map(|text| is_list(text).then(|| range(text)).flatten()).collect();
+        is_list(list).then(ranges).flatten().ok_or_else(|| self.wrong(name, "no list of ranges"))
     }
 }
 
