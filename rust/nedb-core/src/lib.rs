@@ -6,6 +6,7 @@ mod clock;
 mod crypto;
 mod db;
 mod document;
+mod engine;
 mod error;
 mod fold;
 mod hash;

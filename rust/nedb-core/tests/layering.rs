@@ -12,7 +12,7 @@ mod source_support;
 
 use paths::{SpelledPath, module_of, spelled_paths};
 use source_support::{Source, engine_sources, line_of};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
 /// One row of the table.
@@ -29,7 +29,7 @@ const WORDS: [&str; 9] =
     ["error", "limits", "clock", "instant", "json", "hash", "merkle", "op", "document"];
 
 /// The levels above, from 1. A row may import nothing of its own level but what it names.
-const LEVELS: [&[Row]; 6] = [
+const LEVELS: [&[Row]; 7] = [
     &[Row { modules: &["store", "crypto"], levels: &[0], also: &[] }],
     &[Row { modules: &["log", "blob"], levels: &[0, 1], also: &[] }],
     &[
@@ -38,11 +38,47 @@ const LEVELS: [&[Row]; 6] = [
     ],
     &[
         Row { modules: &["read_budget"], levels: &[0], also: &[] },
+        Row { modules: &["engine"], levels: &[0, 1, 2, 3], also: &[] },
+    ],
+    &[
         Row { modules: &["snapshot"], levels: &[0, 3], also: &["read_budget"] },
         Row { modules: &["query"], levels: &[0], also: &["snapshot", "read_budget"] },
     ],
-    &[Row { modules: &["db"], levels: &[0, 1, 2, 3, 4], also: &[] }],
+    &[Row { modules: &["db"], levels: &[0, 1, 2, 3, 4, 5], also: &[] }],
     &[Row { modules: &["proof", "adapters"], levels: &[0], also: &["db", "query::algebra"] }],
+];
+
+/// The rooms of `db`, each with those that it may know.
+const ROOMS: [(&str, &[&str]); 17] = [
+    ("options", &[]),
+    ("check", &["options"]),
+    ("open_report", &[]),
+    ("restore", &["open_report"]),
+    ("database", &["checkpoint", "files", "open_report", "options"]),
+    ("write", &["check", "database", "options"]),
+    ("read", &["check", "database", "options"]),
+    ("indexes", &["check", "database", "restore"]),
+    ("files", &["check", "database", "options"]),
+    ("checkpoint", &["check", "database", "options", "restore"]),
+    ("verify", &["database", "open_report", "restore"]),
+    ("backup", &["database", "files", "restore"]),
+    ("repair", &["check", "database", "open_report", "options", "restore"]),
+    ("encryption", &["database", "files", "open_report", "options", "restore"]),
+    (
+        "open",
+        &[
+            "check",
+            "checkpoint",
+            "database",
+            "encryption",
+            "files",
+            "open_report",
+            "options",
+            "restore",
+        ],
+    ),
+    ("close", &["database"]),
+    ("statistics", &["database"]),
 ];
 
 /// Folders within folders that have a door of their own to the rest of the crate.
@@ -190,6 +226,113 @@ fn handed_on_by(door: &Source) -> BTreeMap<String, String> {
 }
 
 #[test]
+fn a_room_of_the_database_knows_only_the_rooms_of_its_row() {
+    let mut offences = Vec::new();
+    let mut import_count = 0;
+    for source in &sources() {
+        let module = module_of(&source.path);
+        let [top, room, ..] = module.as_slice() else { continue };
+        if top != "db" {
+            continue;
+        }
+        let row = ROOMS.iter().find(|(name, _)| name == room);
+        let (_, known) = row.unwrap_or_else(|| panic!("give the room {room} a row"));
+        for spelled in spelled_paths(&source.engine_code, &["crate", "super"], &module) {
+            let [top, target, ..] = spelled.path.as_slice() else { continue };
+            if top == "db" && target != room {
+                import_count += 1;
+                let why = format!("{room} may not know {target}");
+                let may = known.contains(&target.as_str());
+                offences.extend((!may).then(|| offence(source, &spelled, &why)));
+            }
+        }
+    }
+    assert!(import_count > 50, "only {import_count} imports were found");
+    assert_none(&offences);
+}
+
+/// Returns which files each file knows, doors seen through.
+fn known_files(sources: &[Source]) -> BTreeMap<String, BTreeSet<String>> {
+    let name_of = |source: &Source| module_of(&source.path).join("::");
+    let is_door = |source: &Source| source.path.ends_with("mod.rs");
+    let files: BTreeSet<String> = sources.iter().map(name_of).collect();
+    let doors: BTreeMap<String, BTreeMap<String, String>> = sources
+        .iter()
+        .filter(|source| is_door(source))
+        .map(|door| (name_of(door), handed_on_by(door)))
+        .collect();
+    let file_of = |path: &[String]| {
+        let prefixes = (1..=path.len()).rev().map(|count| path[..count].join("::"));
+        let mut file = prefixes.into_iter().find(|prefix| files.contains(prefix))?;
+        let mut rest = path[file.matches("::").count() + 1..].iter();
+        while let Some(child) = rest.next().and_then(|name| doors.get(&file)?.get(name)) {
+            file = format!("{file}::{child}");
+        }
+        Some(file)
+    };
+    let mut known = BTreeMap::new();
+    for source in sources.iter().filter(|source| !is_door(source)) {
+        let module = module_of(&source.path);
+        let own = name_of(source);
+        let paths = spelled_paths(&source.engine_code, &["crate", "super"], &module);
+        let others = paths.iter().filter_map(|spelled| file_of(&spelled.path));
+        let others = others.filter(|other| *other != own && !doors.contains_key(other)).collect();
+        known.insert(own, others);
+    }
+    known
+}
+
+/// Returns a way from a file back to itself.
+fn circle<'k>(
+    known: &'k BTreeMap<String, BTreeSet<String>>,
+    way: &mut Vec<&'k str>,
+    done: &mut BTreeSet<&'k str>,
+) -> Option<String> {
+    let file = *way.last()?;
+    for next in known.get(file).into_iter().flatten() {
+        if let Some(start) = way.iter().position(|before| before == next) {
+            return Some(format!("{} -> {next}", way[start..].join(" -> ")));
+        }
+        if !done.contains(next.as_str()) {
+            way.push(next);
+            if let Some(found) = circle(known, way, done) {
+                return Some(found);
+            }
+            way.pop();
+        }
+    }
+    done.insert(file);
+    None
+}
+
+#[test]
+fn no_file_knows_itself_by_way_of_others() {
+    let known = known_files(&sources());
+    let edge_count: usize = known.values().map(BTreeSet::len).sum();
+    assert!(edge_count > 500, "only {edge_count} edges were found");
+    let mut done = BTreeSet::new();
+    let found = known.keys().filter_map(|file| circle(&known, &mut vec![file], &mut done));
+    let found: Vec<String> = found.collect();
+    assert!(found.is_empty(), "circles:\n{}", found.join("\n"));
+}
+
+#[test]
+fn a_circle_of_files_is_found() {
+    let known = |edges: &[(&str, &str)]| {
+        let mut known: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
+        for (from, to) in edges {
+            known.entry((*from).to_owned()).or_default().insert((*to).to_owned());
+        }
+        known
+    };
+    let straight = known(&[("a", "b"), ("a", "c"), ("b", "c")]);
+    assert_eq!(circle(&straight, &mut vec!["a"], &mut BTreeSet::new()), None);
+    let round = known(&[("a", "b"), ("b", "c"), ("c", "b")]);
+    let found = circle(&round, &mut vec!["a"], &mut BTreeSet::new());
+    assert_eq!(found.as_deref(), Some("b -> c -> b"));
+}
+
+#[test]
 fn files_time_and_the_environment_are_named_in_one_place() {
     let mut offences = Vec::new();
     for source in &sources() {
@@ -245,6 +388,10 @@ fn the_table_objects_to_what_it_should() {
         ("query", "log::TextRef"),
         ("snapshot", "log::TextRef"),
         ("snapshot", "query::Rows"),
+        ("snapshot", "engine::Engine"),
+        ("query", "engine::Engine"),
+        ("engine", "snapshot::Snapshot"),
+        ("engine", "db::Options"),
         ("json", "hash::ChainHasher"),
         ("error", "limits::X"),
         ("db", "proof::Proof"),
@@ -257,6 +404,8 @@ fn the_table_objects_to_what_it_should() {
         ("hash", "json::write_ascii"),
         ("fold", "views::State"),
         ("query", "snapshot::Snapshot"),
+        ("engine", "fold::fold"),
+        ("db", "engine::Group"),
         ("db", "store::Directory"),
         ("adapters", "query::algebra::Query"),
         ("query", "query::parser"),

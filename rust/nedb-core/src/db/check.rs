@@ -1,9 +1,8 @@
 //! Every check of an argument: what is wrong, and what would be right.
 
-use super::derived::is_of_views;
-use super::group::Origin;
-use super::options::{Options, WriteOptions};
+use crate::db::options::{Options, WriteOptions};
 use crate::document::Provenance;
+use crate::engine::Origin;
 use crate::error::{Error, ErrorCode, Result};
 use crate::instant::{self, Bound, Instant};
 use crate::limits::{CAUSES_COUNT_MAX, EVIDENCE_BYTES_MAX, NAME_BYTES_MAX, TTL_SECONDS_MAX};
@@ -11,7 +10,7 @@ use crate::log::Damage;
 
 /// A write's options, checked.
 #[derive(Clone, Debug)]
-pub(super) struct CheckedOptions<'a> {
+pub(in crate::db) struct CheckedOptions<'a> {
     pub given: &'a WriteOptions,
     pub origin: Origin<'a>,
     pub valid_from: Option<Instant>,
@@ -19,7 +18,7 @@ pub(super) struct CheckedOptions<'a> {
 }
 
 /// Makes the refusal of a write through a handle that was opened for reading.
-pub(super) fn opened_read_only() -> Error {
+pub(in crate::db) fn opened_read_only() -> Error {
     Error::new(
         ErrorCode::ReadOnly,
         "the database was opened read-only; open it for writing to write",
@@ -27,7 +26,7 @@ pub(super) fn opened_read_only() -> Error {
 }
 
 /// Makes the refusal of a write to a damaged database.
-pub(super) fn damaged(damage: &Damage) -> Error {
+pub(in crate::db) fn damaged(damage: &Damage) -> Error {
     Error::new(
         ErrorCode::ReadOnly,
         format!(
@@ -38,26 +37,10 @@ pub(super) fn damaged(damage: &Damage) -> Error {
     )
 }
 
-/// Makes the refusal of a write to a database in whose log a line was found not to hold after it was opened, or whose
-/// views were.
-pub(super) fn damaged_behind(damage: &Damage) -> Error {
-    if is_of_views(damage) {
-        return Error::new(ErrorCode::ReadOnly, damage.reason.clone());
-    }
-    Error::new(
-        ErrorCode::ReadOnly,
-        format!(
-            "the log is damaged at op {}: {}; what is written now would be cut off with everything after \
-             it: run repair(), which keeps the damaged log beside",
-            damage.seq, damage.reason
-        ),
-    )
-}
-
 /// Checks how a database is to be opened.
 ///
 /// Errors: `InvalidArgument`.
-pub(super) fn open_options(given: &Options) -> Result<()> {
+pub(in crate::db) fn open_options(given: &Options) -> Result<()> {
     if given.checkpoint_every_ops == Some(0) {
         return Err(Error::invalid(
             "checkpoint_every_ops is a number of ops, at least 1; leave it out for no checkpoints",
@@ -69,7 +52,7 @@ pub(super) fn open_options(given: &Options) -> Result<()> {
 /// Checks what can be checked without looking at the database.
 ///
 /// Errors: `InvalidArgument`, `LimitExceeded`.
-pub(super) fn options(given: &WriteOptions) -> Result<CheckedOptions<'_>> {
+pub(in crate::db) fn options(given: &WriteOptions) -> Result<CheckedOptions<'_>> {
     let checked = kept_options(given)?;
     if checked.valid_from.zip(checked.valid_to).is_some_and(|(from, to)| to < from) {
         return Err(Error::invalid(format!(
@@ -85,7 +68,7 @@ pub(super) fn options(given: &WriteOptions) -> Result<CheckedOptions<'_>> {
 /// `valid_to` before its `valid_from`.
 ///
 /// Errors: `InvalidArgument`, `LimitExceeded`.
-pub(super) fn kept_options(given: &WriteOptions) -> Result<CheckedOptions<'_>> {
+pub(in crate::db) fn kept_options(given: &WriteOptions) -> Result<CheckedOptions<'_>> {
     let client = given.client.as_deref().unwrap_or("local");
     name("client", client)?;
     if let Some(idem) = &given.idem {
@@ -125,7 +108,7 @@ pub(super) fn kept_options(given: &WriteOptions) -> Result<CheckedOptions<'_>> {
 /// Checks that what a kind of write does not take was not given to it.
 ///
 /// Errors: `InvalidArgument`.
-pub(super) fn takes_no(given: &WriteOptions, verb: &str, takes_if_seq: bool) -> Result<()> {
+pub(in crate::db) fn takes_no(given: &WriteOptions, verb: &str, takes_if_seq: bool) -> Result<()> {
     let refused = [
         ("ttl_s", given.ttl_seconds.is_some()),
         ("valid_from", given.valid_from.is_some()),
@@ -141,7 +124,7 @@ pub(super) fn takes_no(given: &WriteOptions, verb: &str, takes_if_seq: bool) -> 
 /// Checks a time to live.
 ///
 /// Errors: `InvalidArgument`, `LimitExceeded`.
-pub(super) fn ttl(ttl_seconds: f64) -> Result<()> {
+pub(in crate::db) fn ttl(ttl_seconds: f64) -> Result<()> {
     if ttl_seconds.is_nan() || ttl_seconds <= 0.0 {
         return Err(Error::invalid(format!(
             "ttl_s is a number of seconds above 0, not {ttl_seconds:?}"
@@ -158,7 +141,11 @@ pub(super) fn ttl(ttl_seconds: f64) -> Result<()> {
 /// Reads a date that may be left out.
 ///
 /// Errors: `InvalidArgument`.
-pub(super) fn date(option: &str, text: Option<&str>, bound: Bound) -> Result<Option<Instant>> {
+pub(in crate::db) fn date(
+    option: &str,
+    text: Option<&str>,
+    bound: Bound,
+) -> Result<Option<Instant>> {
     let Some(text) = text else { return Ok(None) };
     instant::parse(text, bound).map(Some).ok_or_else(|| {
         Error::invalid(format!(
@@ -170,7 +157,7 @@ pub(super) fn date(option: &str, text: Option<&str>, bound: Bound) -> Result<Opt
 /// Checks a collection's name.
 ///
 /// Errors: `InvalidArgument`, `LimitExceeded`.
-pub(super) fn collection(collection: &str) -> Result<()> {
+pub(in crate::db) fn collection(collection: &str) -> Result<()> {
     name("a collection's name", collection)?;
     if collection.contains(':') {
         return Err(Error::invalid(format!(
@@ -183,7 +170,7 @@ pub(super) fn collection(collection: &str) -> Result<()> {
 /// Checks what an index is to be on.
 ///
 /// Errors: `InvalidArgument`, `LimitExceeded`.
-pub(super) fn index(collection_name: &str, field: &str) -> Result<()> {
+pub(in crate::db) fn index(collection_name: &str, field: &str) -> Result<()> {
     collection(collection_name)?;
     if field.is_empty() {
         return Err(Error::invalid("an index needs a field: a name or a dotted path"));
@@ -194,14 +181,14 @@ pub(super) fn index(collection_name: &str, field: &str) -> Result<()> {
 /// Checks a document's id.
 ///
 /// Errors: `InvalidArgument`, `LimitExceeded`.
-pub(super) fn id(id: &str) -> Result<()> {
+pub(in crate::db) fn id(id: &str) -> Result<()> {
     name("an id", id)
 }
 
 /// Checks a node, `collection:id`, split at the first `:`.
 ///
 /// Errors: `InvalidArgument`, `LimitExceeded`.
-pub(super) fn node(node: &str) -> Result<()> {
+pub(in crate::db) fn node(node: &str) -> Result<()> {
     match node.split_once(':') {
         Some((in_collection, document)) => {
             collection(in_collection)?;
@@ -216,14 +203,14 @@ pub(super) fn node(node: &str) -> Result<()> {
 /// Checks a file's name: any text, slashes and all.
 ///
 /// Errors: `InvalidArgument`, `LimitExceeded`.
-pub(super) fn file_name(file_name: &str) -> Result<()> {
+pub(in crate::db) fn file_name(file_name: &str) -> Result<()> {
     name("a file's name", file_name)
 }
 
 /// Checks that what putting a file does not take was not given to it.
 ///
 /// Errors: `InvalidArgument`.
-pub(super) fn put_file_options(given: &WriteOptions) -> Result<()> {
+pub(in crate::db) fn put_file_options(given: &WriteOptions) -> Result<()> {
     let refused = [("ttl_s", given.ttl_seconds.is_some()), ("if_seq", given.if_seq.is_some())];
     match refused.iter().find(|(_, is_given)| *is_given) {
         Some((option, _)) => Err(Error::invalid(format!("put_file takes no {option}"))),
@@ -234,7 +221,7 @@ pub(super) fn put_file_options(given: &WriteOptions) -> Result<()> {
 /// Checks a relation's name.
 ///
 /// Errors: `InvalidArgument`, `LimitExceeded`.
-pub(super) fn relation(relation: &str) -> Result<()> {
+pub(in crate::db) fn relation(relation: &str) -> Result<()> {
     name("a relation", relation)
 }
 
@@ -254,7 +241,7 @@ fn name(what: &str, text: &str) -> Result<()> {
 /// Checks an edge: two nodes and a relation.
 ///
 /// Errors: `InvalidArgument`, `LimitExceeded`.
-pub(super) fn edge(edge: (&str, &str, &str)) -> Result<()> {
+pub(in crate::db) fn edge(edge: (&str, &str, &str)) -> Result<()> {
     let (from, relation_name, to) = edge;
     node(from)?;
     relation(relation_name)?;

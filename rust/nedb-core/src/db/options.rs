@@ -2,7 +2,8 @@
 
 use crate::clock::{Clock, SystemClock};
 use crate::crypto::{Randomness, SystemRandomness, Tmk};
-use crate::error::{Error, Result};
+use crate::engine::Durability;
+use crate::error::Result;
 use crate::limits::QUERY_MEMORY_BYTES_MAX;
 use crate::op::Seq;
 use crate::read_budget::{Cancellation, ReadBudget};
@@ -38,7 +39,7 @@ impl Default for QueryOptions {
 }
 
 impl QueryOptions {
-    pub(super) fn budget(&self) -> ReadBudget {
+    pub(in crate::db) fn budget(&self) -> ReadBudget {
         ReadBudget::new(self.cancellation.clone(), self.memory_bytes_max)
             .with_answer_bytes_max(self.answer_bytes_max.unwrap_or(usize::MAX))
     }
@@ -73,42 +74,6 @@ pub struct Options {
 
 /// Is told how far a long task has come: bytes done, bytes in all. An error that it returns ends the task.
 pub type Progress = Arc<dyn Fn(u64, u64) -> Result<()> + Send + Sync>;
-
-/// When a write to a disk is acknowledged, and so what a crash of the machine may take.
-///
-/// Whatever is chosen, a crash of the process alone takes nothing that was acknowledged, and what is
-/// found after a crash is a prefix of what was written.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum Durability {
-    /// After it is on the disk: a crash takes nothing.
-    #[default]
-    Always,
-    /// After it is with the operating system, which is told to put it on the disk every so many
-    /// milliseconds: a crash takes what was written since, and during the sync.
-    Interval {
-        /// The time between two syncs, at least 1.
-        milliseconds: u64,
-    },
-    /// After it is with the operating system, which decides when: a crash takes what it had not got
-    /// round to, usually half a minute of writes.
-    Never,
-}
-
-impl Durability {
-    /// Reads `"always"`, `"never"`, or a number of milliseconds between two syncs.
-    ///
-    /// Errors: `InvalidArgument`.
-    pub fn parse(text: &str) -> Result<Durability> {
-        match (text, text.parse()) {
-            ("always", _) => Ok(Durability::Always),
-            ("never", _) => Ok(Durability::Never),
-            (_, Ok(milliseconds)) if milliseconds > 0 => Ok(Durability::Interval { milliseconds }),
-            _ => Err(Error::invalid(format!(
-                "durability is \"always\", \"never\" or a number of milliseconds, not {text:?}"
-            ))),
-        }
-    }
-}
 
 impl Default for Options {
     fn default() -> Self {

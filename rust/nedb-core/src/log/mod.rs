@@ -3,6 +3,7 @@
 //! | file | what it owns |
 //! |---|---|
 //! | `line` | one line: op → text and hash |
+//! | `fault` | why a line is not an op of the chain |
 //! | `decode` | one line: text → op, ours and NEDB 1.x's |
 //! | `reader` | where each line stands, and its text |
 //! | `cache` | hot document texts of a log on disk, within a byte budget |
@@ -15,6 +16,7 @@
 
 mod cache;
 mod decode;
+mod fault;
 mod line;
 mod payload;
 mod pieces;
@@ -24,9 +26,10 @@ mod renumber;
 mod sealed;
 mod verify;
 
+pub(crate) use decode::Fields;
 #[cfg(test)]
 pub(crate) use decode::normalize;
-pub(crate) use decode::{Fault, Fields};
+pub(crate) use fault::Fault;
 pub(crate) use line::{Header, encode_line};
 pub(crate) use reader::{LogReader, TextRef, WantedText, read_log_bytes};
 pub(crate) use recovery::{ReplayEnd, ReplayStart, replay};

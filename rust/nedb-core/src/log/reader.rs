@@ -9,7 +9,8 @@
 //! * The first line that does not hold is remembered, so that nothing is written after it.
 
 use super::cache::{Cache, CheckedText, CheckedTexts};
-use super::decode::{Fault, Fields, normalize};
+use super::decode::{Fields, normalize};
+use super::fault::Fault;
 use super::sealed::open_line;
 use super::verify::Damage;
 use crate::crypto::{LineOpener, Protection};

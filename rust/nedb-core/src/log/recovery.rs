@@ -9,7 +9,8 @@
 //! * The visitor sees a prefix of the log, in order, and only ops whose hash and link fit.
 //! * Nothing is written here: what to do with the rest is the caller's decision.
 
-use super::decode::{Fault, Fields, Normalized, normalize};
+use super::decode::{Fields, Normalized, normalize};
+use super::fault::Fault;
 use super::pieces::{Piece, Pieces};
 use super::sealed::{OpenedLine, open_lines};
 use crate::crypto::{Protection, Sealed};

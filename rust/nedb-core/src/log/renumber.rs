@@ -6,7 +6,8 @@
 //! * An op is visited only when its own hash holds and its line links to the one before.
 //! * Of a line that is written anew nothing changes but its seq, its hashes, and the seqs of its causes.
 
-use super::decode::{Fields, is_hashed, member, normalize};
+use super::decode::{Fields, is_hashed, normalize};
+use super::fault::member;
 use super::pieces::Pieces;
 use super::recovery::ReplayStart;
 use super::sealed::open_line;

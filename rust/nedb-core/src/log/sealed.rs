@@ -7,7 +7,7 @@
 //! * A line is opened as the one that stands at its place: a moved, repeated or dropped one makes a fault
 //!   at the first place that is wrong.
 
-use super::decode::Fault;
+use super::fault::Fault;
 use crate::crypto::{EnvelopeFault, LineOpener, Sealed, is_envelope};
 use crate::json::canonicalize_legacy;
 use crate::op::Seq;

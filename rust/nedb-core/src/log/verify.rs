@@ -8,7 +8,8 @@
 //!   joined afterwards.
 //! * What is reported is the first bad line, wherever the work was done.
 
-use super::decode::{Fault, Fields, normalize};
+use super::decode::{Fields, normalize};
+use super::fault::Fault;
 use super::recovery::thread_count;
 use super::sealed::open_line;
 use crate::crypto::{LineOpener, Protection, Sealed};

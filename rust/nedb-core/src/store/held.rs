@@ -9,8 +9,8 @@
 //! * No link is followed below the directory, in any part of a name.
 //! * A path that is not below the directory means what it says.
 
-use super::disk::{
-    DIRECTORY_MODE, Disk, DiskFile, DiskLock, FILE_MODE, check_regular, explain_link,
+use super::disk_files::{
+    DIRECTORY_MODE, DiskFile, DiskLock, FILE_MODE, check_regular, explain_link,
 };
 use super::filesystem::{FileIdentity, FileSystem, LockFile, OpenHow, StoredFile};
 use parking_lot::RwLock;
@@ -27,6 +27,8 @@ pub(super) struct HeldDisk {
     /// None once it was let go of.
     directory: RwLock<Option<Arc<File>>>,
     path: PathBuf,
+    /// Where paths lead that are not below it.
+    elsewhere: Arc<dyn FileSystem>,
 }
 
 /// A place below the directory: the directory that a name stands in, and the name.
@@ -37,9 +39,10 @@ struct Place<'p> {
 
 impl HeldDisk {
     /// Opens a directory, which may be reached through links.
-    pub fn open(path: &Path) -> io::Result<HeldDisk> {
+    pub fn open(path: &Path, elsewhere: Arc<dyn FileSystem>) -> io::Result<HeldDisk> {
         let directory = open_directory(rustix::fs::CWD, path, OFlags::empty())?;
-        Ok(HeldDisk { directory: RwLock::new(Some(Arc::new(directory))), path: path.to_owned() })
+        let directory = RwLock::new(Some(Arc::new(directory)));
+        Ok(HeldDisk { directory, path: path.to_owned(), elsewhere })
     }
 
     /// Returns where a path leads below the directory; None for one that does not.
@@ -62,11 +65,11 @@ impl HeldDisk {
         &self,
         path: &Path,
         here: impl FnOnce(BorrowedFd<'_>, &Path) -> io::Result<T>,
-        elsewhere: impl FnOnce(&Disk) -> io::Result<T>,
+        elsewhere: impl FnOnce(&dyn FileSystem) -> io::Result<T>,
     ) -> io::Result<T> {
         match self.place(path)? {
             Some(Place { parent, name }) => here(parent.as_fd(), name),
-            None => elsewhere(&Disk),
+            None => elsewhere(&*self.elsewhere),
         }
     }
 }
@@ -85,11 +88,11 @@ fn open_file(from: BorrowedFd<'_>, name: &Path, how: OFlags) -> io::Result<File>
 
 impl FileSystem for HeldDisk {
     fn absolute(&self, path: &Path) -> io::Result<PathBuf> {
-        Disk.absolute(path)
+        self.elsewhere.absolute(path)
     }
 
     fn hold(&self, directory: &Path) -> io::Result<Option<Arc<dyn FileSystem>>> {
-        Disk.hold(directory)
+        self.elsewhere.hold(directory)
     }
 
     fn let_go(&self) {
@@ -131,7 +134,7 @@ impl FileSystem for HeldDisk {
     fn rename(&self, from: &Path, to: &Path) -> io::Result<()> {
         match (self.place(from)?, self.place(to)?) {
             (Some(from), Some(to)) => Ok(renameat(&from.parent, from.name, &to.parent, to.name)?),
-            _ => Disk.rename(from, to),
+            _ => self.elsewhere.rename(from, to),
         }
     }
 
@@ -142,7 +145,7 @@ impl FileSystem for HeldDisk {
 
     fn remove_directory(&self, path: &Path) -> io::Result<()> {
         if path == self.path {
-            return Disk.remove_directory(path);
+            return self.elsewhere.remove_directory(path);
         }
         let here =
             |from: BorrowedFd<'_>, name: &Path| Ok(unlinkat(from, name, AtFlags::REMOVEDIR)?);
@@ -181,7 +184,7 @@ impl FileSystem for HeldDisk {
 
     fn exists(&self, path: &Path) -> bool {
         // Whether the directory still has its name is a question about that name.
-        if path == self.path { Disk.exists(path) } else { self.identity(path).is_ok() }
+        if path == self.path { self.elsewhere.exists(path) } else { self.identity(path).is_ok() }
     }
 
     fn is_directory(&self, path: &Path) -> bool {

@@ -11,6 +11,7 @@
 //! |---|---|
 //! | `filesystem` | what is asked of a file system: the seam between this crate and a disk |
 //! | `disk` | the file system of the machine |
+//! | `disk_files` | files of the machine, open |
 //! | `held` | a directory of the machine, held open |
 //! | `directory` | the names of a database's files, and how they are replaced |
 //! | `sealing` | how the files of a plain database give way to encrypted ones |
@@ -23,6 +24,7 @@
 
 mod directory;
 mod disk;
+mod disk_files;
 #[cfg(test)]
 mod fault;
 mod filesystem;

@@ -50,7 +50,25 @@ impl From<Malformed> for Unusable {
     }
 }
 
+impl State {
+    /// Goes on from a checkpoint, in place of an empty log. Whoever finds its seal in the log says so.
+    pub fn restore(&mut self, checkpoint: Checkpoint) {
+        let Checkpoint { views, head, log, uncovered } = checkpoint;
+        self.log.restore_lines(log.starts, log.end);
+        (self.views, self.head, self.uncovered) = (views, head, uncovered);
+        self.unsealed_seq = Some(self.views.seq);
+    }
+}
+
 impl Checkpoint {
+    /// What the names of the files begin with that hold one; the seq follows.
+    pub const FILE_NAME_PREFIX: &'static str = "checkpoint.";
+
+    /// Returns the name of the file that holds the views at a seq.
+    pub fn file_name(seq: Seq) -> String {
+        format!("{}{seq}", Self::FILE_NAME_PREFIX)
+    }
+
     /// Writes a state as bytes.
     ///
     /// Cost: linear in ops, versions and postings; about 15 bytes for a small document.

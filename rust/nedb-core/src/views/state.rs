@@ -1,9 +1,9 @@
 //! The views beside the log that they were folded from.
 
-use super::{Checkpoint, Version, Views};
+use super::{Version, Views};
 use crate::error::Result;
 use crate::hash::ZERO_HASH;
-use crate::log::{LogReader, WantedText};
+use crate::log::{Damage, LogReader, WantedText};
 use crate::op::{Op, Seq};
 
 pub(crate) use crate::log::TextRef;
@@ -19,6 +19,8 @@ pub(crate) struct State {
     /// The checkpoint that the views go on from, where no op seals it and nobody has compared them with the log since:
     /// they may say anything.
     pub unsealed_seq: Option<Seq>,
+    /// Why the views are not those of the log, once that was found: nothing is written on from them.
+    pub wrong_views: Option<String>,
 }
 
 impl State {
@@ -30,15 +32,19 @@ impl State {
             head: ZERO_HASH.to_owned(),
             uncovered: None,
             unsealed_seq: None,
+            wrong_views: None,
         }
     }
 
-    /// Goes on from a checkpoint, in place of an empty log. Whoever finds its seal in the log says so.
-    pub fn restore(&mut self, checkpoint: Checkpoint) {
-        let Checkpoint { views, head, log, uncovered } = checkpoint;
-        self.log.restore_lines(log.starts, log.end);
-        (self.views, self.head, self.uncovered) = (views, head, uncovered);
-        self.unsealed_seq = Some(self.views.seq);
+    /// Returns the first line of the log that was found not to hold. What was met through wrong views is no damage
+    /// of the log.
+    pub fn log_damage(&self) -> Option<&Damage> {
+        self.log.damage().filter(|_| self.wrong_views.is_none())
+    }
+
+    /// Tells whether a line of the log was found not to hold, or the views.
+    pub fn is_damaged(&self) -> bool {
+        self.wrong_views.is_some() || self.log.damage().is_some()
     }
 
     /// Returns the stored text of a version.

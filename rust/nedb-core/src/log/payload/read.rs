@@ -8,7 +8,7 @@
 //!   has to cope with another. Kinds and members that are not known are let be.
 //! * Of NEDB 1.x everything is taken that it wrote: it checked no types of names, and always had an object as `doc`.
 
-use super::super::decode::{Fault, member};
+use super::super::fault::{Fault, member};
 use crate::document::legacy_stored;
 use crate::hash::{Hash, hash_from_hex, is_hash};
 use crate::instant::{self, Bound, Instant};
